@@ -1,0 +1,18 @@
+//! Which containers there are: inotify on the cgroup tree in, [`ScopeEvent`]s out.
+
+mod scan;
+mod watcher;
+
+pub use scan::{Scope, scan};
+pub use watcher::watch;
+
+/// A change in the set of container cgroups.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ScopeEvent {
+    /// A container's cgroup was made.
+    Appeared(Scope),
+    /// A container's cgroup was removed.
+    Vanished(Scope),
+    /// The whole tree was scanned: these are all there are, whatever was said before.
+    Resync(Vec<Scope>),
+}

@@ -1,0 +1,5 @@
+pub mod discovery;
+pub mod metadata;
+pub mod model;
+pub mod parse;
+pub mod sample;

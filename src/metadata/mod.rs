@@ -1,0 +1,136 @@
+//! What Docker knows: names, labels and the life of containers, beside the reader.
+//!
+//! Nothing here stands between the kernel and a scrape. With the daemon absent, slow or restarted the
+//! numbers keep coming; only labels and lifecycle series wait for it.
+
+mod docker;
+mod resolver;
+mod selection;
+
+pub use docker::{Docker, DockerHost, HostError};
+pub use resolver::Resolver;
+pub use selection::{Filter, Labels, SelectionError, sanitise};
+
+use crate::parse::ContainerId;
+use std::sync::Arc;
+
+/// What Docker knows of one container.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Metadata {
+    /// The container's ID.
+    pub id: ContainerId,
+    /// `Name` without its leading slash.
+    pub name: String,
+    /// `Config.Image`: as the user named it.
+    pub image: Option<String>,
+    /// `Image`: the digest.
+    pub image_id: Option<String>,
+    /// Chosen labels and environment, under their Prometheus names, sorted.
+    pub labels: Vec<(String, String)>,
+    /// `HostConfig.NetworkMode`.
+    pub network_mode: Option<String>,
+    /// `State.Pid` in the host's PID namespace, where it runs.
+    pub main_pid: Option<u32>,
+    /// `HostConfig.CpuShares`; 0 means the default.
+    pub cpu_shares: Option<u64>,
+    /// `State.Status`.
+    pub state: Option<State>,
+    /// `State.ExitCode`.
+    pub exit_code: Option<i64>,
+    /// `Created`, unix s.
+    pub created: Option<f64>,
+    /// `State.StartedAt`, unix s.
+    pub started: Option<f64>,
+    /// `State.FinishedAt`, unix s.
+    pub finished: Option<f64>,
+    /// `RestartCount`: by the restart policy, since the last manual start.
+    pub restart_count: u64,
+    /// All starts after the first, as far as they were seen or Docker counted them.
+    pub restarts: u64,
+    /// `State.OOMKilled`.
+    pub oom_killed: bool,
+    /// `State.Health.Status`.
+    pub health: Health,
+    /// The cgroup that the container has or would have, below the cgroup root.
+    pub cgroup: String,
+    /// Whether `--include` and `--exclude` let it through.
+    pub included: bool,
+}
+
+impl Metadata {
+    /// Whether it runs in the host's network namespace.
+    #[must_use]
+    pub fn is_host_network(&self) -> bool {
+        self.network_mode.as_deref() == Some("host")
+    }
+
+    /// Whether it runs in the network namespace of another container.
+    #[must_use]
+    pub fn borrows_network(&self) -> bool {
+        self.network_mode.as_deref().is_some_and(|mode| mode.starts_with("container:"))
+    }
+}
+
+/// `State.Status` of a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "Docker's own words")]
+pub enum State {
+    Created,
+    Running,
+    Paused,
+    Restarting,
+    Removing,
+    Exited,
+    Dead,
+}
+
+impl State {
+    /// Docker's word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Restarting => "restarting",
+            Self::Removing => "removing",
+            Self::Exited => "exited",
+            Self::Dead => "dead",
+        }
+    }
+
+    /// Whether the container ran and does not run now, so that its exit code means something.
+    #[must_use]
+    pub fn is_stopped(self) -> bool {
+        matches!(self, Self::Exited | Self::Dead | Self::Restarting)
+    }
+}
+
+/// What the container's healthcheck says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Health {
+    /// It has none.
+    #[default]
+    None,
+    /// Not yet known, or failing.
+    NotHealthy,
+    /// Passing.
+    Healthy,
+}
+
+/// News from Docker.
+#[derive(Debug, Clone)]
+pub enum MetadataEvent {
+    /// The daemon answers.
+    Connected,
+    /// All containers there are have been told; any other is gone.
+    Listed(Vec<ContainerId>),
+    /// A container is new or has changed.
+    Changed(Arc<Metadata>),
+    /// A container was removed.
+    Removed(ContainerId),
+    /// A process of a container was killed for want of memory.
+    Oom(ContainerId),
+    /// The daemon does not answer.
+    Disconnected,
+}

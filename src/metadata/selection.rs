@@ -1,0 +1,209 @@
+//! Which labels are shown, and which containers.
+
+use globset::{Glob, GlobMatcher};
+use std::collections::BTreeMap;
+
+/// Why a choice can't be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SelectionError {
+    /// Not a glob.
+    #[error("\"{0}\" is not a glob")]
+    BadGlob(String),
+    /// Not one of the things that can be matched.
+    #[error("expected name=GLOB, image=GLOB or label=KEY[=GLOB], found \"{0}\"")]
+    BadTerm(String),
+    /// Two labels would have one name.
+    #[error("\"{0}\" and \"{1}\" would both be the label {2}")]
+    Collision(String, String, String),
+}
+
+/// A Docker label key as a Prometheus label name: anything but `[a-zA-Z0-9_]` becomes `_`.
+#[must_use]
+pub fn sanitise(key: &str) -> String {
+    key.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
+}
+
+fn glob(text: &str) -> Result<GlobMatcher, SelectionError> {
+    Glob::new(text)
+        .map(|glob| glob.compile_matcher())
+        .map_err(|_| SelectionError::BadGlob(text.to_owned()))
+}
+
+fn is_glob(text: &str) -> bool {
+    text.contains(['*', '?', '[', '{'])
+}
+
+/// Which of a container's labels and environment variables become Prometheus labels.
+#[derive(Debug, Clone)]
+pub struct Labels {
+    labels: Vec<GlobMatcher>,
+    environment: Vec<String>,
+}
+
+impl Labels {
+    /// Globs of label keys, and exact names of environment variables.
+    ///
+    /// # Errors
+    /// A bad glob, or two keys that are the same label once sanitised.
+    pub fn new(labels: &[String], environment: &[String]) -> Result<Self, SelectionError> {
+        let exact: Vec<_> = labels.iter().filter(|key| !is_glob(key)).cloned().collect();
+        for keys in [&exact, &environment.to_vec()] {
+            let mut names: BTreeMap<String, &String> = BTreeMap::new();
+            for key in keys {
+                if let Some(other) = names.insert(sanitise(key), key)
+                    && other != key
+                {
+                    return Err(SelectionError::Collision(other.clone(), key.clone(), sanitise(key)));
+                }
+            }
+        }
+        let labels = labels.iter().map(|key| glob(key)).collect::<Result<_, _>>()?;
+        Ok(Self { labels, environment: environment.to_vec() })
+    }
+
+    /// The chosen ones of a container, under their Prometheus names, sorted. Of two keys that a glob let through
+    /// and that sanitise to one name, the first in the order of keys is kept, and the other named in a warning.
+    pub fn choose<'a>(
+        &self,
+        labels: impl Iterator<Item = (&'a str, &'a str)>,
+        environment: impl Iterator<Item = &'a str>,
+    ) -> Vec<(String, String)> {
+        let mut chosen: BTreeMap<String, (&str, &str)> = BTreeMap::new();
+        let mut labels: Vec<_> = labels
+            .filter(|(key, _)| self.labels.iter().any(|glob| glob.is_match(key)))
+            .collect();
+        labels.sort_unstable();
+        for (key, value) in labels {
+            let name = format!("container_label_{}", sanitise(key));
+            if let Some((first, _)) = chosen.get(&name) {
+                tracing::warn!(kept = first, left_out = key, "two labels would both be {name}");
+            } else {
+                chosen.insert(name, (key, value));
+            }
+        }
+        for variable in environment {
+            if let Some((key, value)) = variable.split_once('=')
+                && self.environment.iter().any(|name| name == key)
+            {
+                chosen.insert(format!("container_env_{}", sanitise(key)), (key, value));
+            }
+        }
+        // A label with an empty value is no label to Prometheus.
+        chosen
+            .into_iter()
+            .filter(|(_, (_, value))| !value.is_empty())
+            .map(|(name, (_, value))| (name, value.to_owned()))
+            .collect()
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Term {
+    Name(GlobMatcher),
+    Image(GlobMatcher),
+    Label(String, Option<GlobMatcher>),
+}
+
+impl Term {
+    fn parse(text: &str) -> Result<Self, SelectionError> {
+        match text.split_once('=') {
+            None if !text.is_empty() => Ok(Self::Name(glob(text)?)),
+            Some(("name", pattern)) => Ok(Self::Name(glob(pattern)?)),
+            Some(("image", pattern)) => Ok(Self::Image(glob(pattern)?)),
+            Some(("label", rest)) => Ok(match rest.split_once('=') {
+                None => Self::Label(rest.to_owned(), None),
+                Some((key, pattern)) => Self::Label(key.to_owned(), Some(glob(pattern)?)),
+            }),
+            _ => Err(SelectionError::BadTerm(text.to_owned())),
+        }
+    }
+
+    fn matches(&self, name: &str, image: &str, label: &dyn Fn(&str) -> Option<String>) -> bool {
+        match self {
+            Self::Name(glob) => glob.is_match(name),
+            Self::Image(glob) => glob.is_match(image),
+            Self::Label(key, glob) => label(key)
+                .is_some_and(|value| glob.as_ref().is_none_or(|glob| glob.is_match(value))),
+        }
+    }
+}
+
+/// Which containers are read at all.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    include: Vec<Term>,
+    exclude: Vec<Term>,
+}
+
+impl Filter {
+    /// Terms `name=GLOB` (or just `GLOB`), `image=GLOB`, `label=KEY`, `label=KEY=GLOB`. Without `include`, all are;
+    /// `exclude` wins.
+    ///
+    /// # Errors
+    /// A term that is none of these.
+    pub fn new(include: &[String], exclude: &[String]) -> Result<Self, SelectionError> {
+        let parse = |terms: &[String]| -> Result<Vec<Term>, _> {
+            terms.iter().map(|term| Term::parse(term)).collect()
+        };
+        Ok(Self { include: parse(include)?, exclude: parse(exclude)? })
+    }
+
+    /// Whether a container is to be read.
+    #[must_use]
+    pub fn lets_through(
+        &self,
+        name: &str,
+        image: &str,
+        label: &dyn Fn(&str) -> Option<String>,
+    ) -> bool {
+        let any = |terms: &[Term]| terms.iter().any(|term| term.matches(name, image, label));
+        (self.include.is_empty() || any(&self.include)) && !any(&self.exclude)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn strings(texts: &[&str]) -> Vec<String> {
+        texts.iter().map(|text| (*text).to_owned()).collect()
+    }
+
+    #[test]
+    fn colliding_labels_are_refused_by_name() {
+        let error = Labels::new(&strings(&["a.b", "a-b"]), &[]).unwrap_err();
+        assert_eq!(error.to_string(), "\"a.b\" and \"a-b\" would both be the label a_b");
+        assert!(Labels::new(&strings(&["a.b", "a.b", "a.c"]), &[]).is_ok());
+        assert!(Labels::new(&[], &strings(&["A-B", "A_B"])).is_err());
+        assert!(Labels::new(&strings(&["a[b"]), &[]).is_err());
+    }
+
+    #[test]
+    fn globs_choose_labels_and_names_choose_environment() {
+        let labels = Labels::new(&strings(&["com.*", "x"]), &strings(&["TIER"])).unwrap();
+        let given = [("com.b-c", "1"), ("com.b.c", "2"), ("x", ""), ("secret", "3")];
+        let chosen =
+            labels.choose(given.into_iter(), ["TIER=gold", "TIERS=no", "PASSWORD=x"].into_iter());
+        assert_eq!(
+            chosen,
+            [
+                ("container_env_TIER".to_owned(), "gold".to_owned()),
+                ("container_label_com_b_c".to_owned(), "1".to_owned())
+            ]
+        );
+    }
+
+    #[test]
+    fn exclusion_wins_over_inclusion() {
+        let filter =
+            Filter::new(&strings(&["web*", "label=team=a*"]), &strings(&["image=*:debug"])).unwrap();
+        let label = |key: &str| (key == "team").then(|| "alpha".to_owned());
+        let none = |_: &str| None;
+        assert!(filter.lets_through("web1", "nginx", &none));
+        assert!(filter.lets_through("db", "nginx", &label));
+        assert!(!filter.lets_through("db", "nginx", &none));
+        assert!(!filter.lets_through("web1", "nginx:debug", &label));
+        assert!(Filter::new(&strings(&["owner=me"]), &[]).is_err());
+        assert!(Filter::new(&strings(&[""]), &[]).is_err());
+    }
+}

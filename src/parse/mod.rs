@@ -1,0 +1,110 @@
+//! Pure parsers: the bytes of one kernel file in, numbers in the kernel's own unit out.
+//!
+//! Nothing here touches a file system, a clock or a log, and nothing allocates on success once the
+//! caller's row buffers have grown. An unknown key is ignored, because kernels add keys; a known key
+//! with a bad value is an error that knows its line.
+
+pub mod cgroup_procs;
+pub mod cpu_list;
+pub mod cpu_max;
+pub mod cpu_stat;
+pub mod events;
+pub mod io_stat;
+pub mod memory_stat;
+pub mod net_dev;
+pub mod pressure;
+pub mod scan;
+pub mod scope_name;
+pub mod single_value;
+
+pub use cpu_max::CpuMax;
+pub use cpu_stat::CpuStat;
+pub use events::Events;
+pub use io_stat::IoRow;
+pub use memory_stat::MemoryStat;
+pub use net_dev::InterfaceRow;
+pub use pressure::Pressure;
+pub use scope_name::ContainerId;
+pub use single_value::Limit;
+
+use std::fmt;
+
+/// Why a file could not be understood: `line 3: expected a number, found "12x"`.
+///
+/// The path is added by the layer that knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{line}: expected {expected}, found \"{found}\"")]
+pub struct ParseError {
+    /// Line number, counted from 1.
+    pub line: u32,
+    /// What the file format promises at this place.
+    pub expected: &'static str,
+    /// The beginning of what stood there instead.
+    pub found: Name,
+}
+
+impl ParseError {
+    pub(crate) fn new(line: usize, expected: &'static str, found: &[u8]) -> Self {
+        Self { line: u32::try_from(line).unwrap_or(u32::MAX), expected, found: Name::lossy(found) }
+    }
+}
+
+/// Room for the longest interface name (`IFNAMSIZ` is 16) and every event key a kernel prints today.
+const NAME_CAPACITY: usize = 31;
+
+/// A short name kept in place, so that a row of a table owns its key without an allocation.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name {
+    bytes: [u8; NAME_CAPACITY],
+    len: u8,
+}
+
+impl Name {
+    /// The name, or `None` if it is not UTF-8 or longer than 31 bytes: a label value must be text, and
+    /// a cut one could collide with another.
+    #[must_use]
+    pub fn new(text: &[u8]) -> Option<Self> {
+        if text.len() > NAME_CAPACITY || std::str::from_utf8(text).is_err() {
+            return None;
+        }
+        Some(Self::copy(text))
+    }
+
+    /// As much of the text as fits, with anything but printable ASCII shown as `?`; for messages only.
+    fn lossy(text: &[u8]) -> Self {
+        let mut name = Self::copy(text.get(..NAME_CAPACITY).unwrap_or(text));
+        for byte in &mut name.bytes {
+            if *byte != 0 && !(b' '..=b'~').contains(byte) {
+                *byte = b'?';
+            }
+        }
+        name
+    }
+
+    fn copy(text: &[u8]) -> Self {
+        let mut bytes = [0; NAME_CAPACITY];
+        for (to, from) in bytes.iter_mut().zip(text) {
+            *to = *from;
+        }
+        Self { bytes, len: u8::try_from(text.len().min(NAME_CAPACITY)).unwrap_or(0) }
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        let bytes = self.bytes.get(..usize::from(self.len)).unwrap_or_default();
+        std::str::from_utf8(bytes).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}

@@ -1,0 +1,123 @@
+//! `/proc/<pid>/net/dev`: the interfaces of the network namespace that a process is in.
+
+use super::{
+    Name,
+    scan::{lines, number, words},
+};
+
+/// Interfaces kept per namespace. A container with `NET_ADMIN` can make as many as it likes; the
+/// memory and the series they would cost are bounded here.
+const MAX_INTERFACES: usize = 128;
+
+/// One interface (proc_pid_net(5)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InterfaceRow {
+    /// Name of the interface.
+    pub name: Name,
+    /// What it received.
+    pub receive: Direction,
+    /// What it sent.
+    pub transmit: Direction,
+}
+
+/// Counters of one direction.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Direction {
+    /// Bytes.
+    pub bytes: u64,
+    /// Packets.
+    pub packets: u64,
+    /// Packets with errors.
+    pub errs: u64,
+    /// Packets dropped.
+    pub drop: u64,
+}
+
+/// Parses `net/dev` into `rows`, without `lo`, and says how many lines were skipped.
+pub fn parse_net_dev(file: &[u8], rows: &mut Vec<InterfaceRow>) -> u64 {
+    rows.clear();
+    let mut skipped = 0;
+    for line in lines(file) {
+        // The two lines of headings are the only ones with bars.
+        if line.text.is_empty() || line.text.contains(&b'|') {
+            continue;
+        }
+        match parse_row(line.text) {
+            Some(row) if row.name.as_str() == "lo" => {}
+            Some(row)
+                if line.ended
+                    && rows.len() < MAX_INTERFACES
+                    && !rows.iter().any(|other| other.name == row.name) =>
+            {
+                rows.push(row);
+            }
+            _ => skipped += 1,
+        }
+    }
+    skipped
+}
+
+fn parse_row(line: &[u8]) -> Option<InterfaceRow> {
+    // At the last colon: an alias (`eth0:1:`) has one in its name, and old kernels leave no blank after it.
+    let colon = line.iter().rposition(|&byte| byte == b':')?;
+    let (name, columns) = line.split_at_checked(colon)?;
+    let mut columns = words(columns.get(1..)?);
+    let mut direction = || {
+        let mut column = || columns.next().and_then(number);
+        let direction =
+            Direction { bytes: column()?, packets: column()?, errs: column()?, drop: column()? };
+        // fifo, frame (colls), compressed (carrier), multicast (compressed)
+        for _ in 0..4 {
+            column()?;
+        }
+        Some(direction)
+    };
+    let receive = direction()?;
+    let transmit = direction()?;
+    Some(InterfaceRow { name: Name::new(name.trim_ascii())?, receive, transmit })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = "Inter-|   Receive                                                |  Transmit\n face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n";
+
+    fn check(rows: &str, expected: &[(&str, u64, u64)], skipped: u64) {
+        let mut seen = Vec::new();
+        assert_eq!(parse_net_dev(format!("{HEAD}{rows}").as_bytes(), &mut seen), skipped, "{rows}");
+        let seen: Vec<_> = seen
+            .iter()
+            .map(|row| (row.name.as_str().to_owned(), row.receive.bytes, row.transmit.drop))
+            .collect();
+        let expected: Vec<_> =
+            expected.iter().map(|(name, rx, tx)| ((*name).to_owned(), *rx, *tx)).collect();
+        assert_eq!(seen, expected, "{rows}");
+    }
+
+    #[test]
+    fn loopback_is_left_out() {
+        check(
+            "    lo: 9 9 0 0 0 0 0 0 9 9 0 0 0 0 0 0\n  eth0:  796 10 1 2 0 0 0 0 5 6 7 8 0 0 0 0\n",
+            &[("eth0", 796, 8)],
+            0,
+        );
+    }
+
+    #[test]
+    fn an_alias_is_split_at_its_last_colon() {
+        check("eth0:1: 1 2 3 4 0 0 0 0 5 6 7 8 0 0 0 0\n", &[("eth0:1", 1, 8)], 0);
+        check("eth0:1 2 3 4 0 0 0 0 5 6 7 8 0 0 0 0\n", &[("eth0", 1, 8)], 0);
+    }
+
+    #[test]
+    fn an_odd_row_costs_only_itself() {
+        let good = "eth0: 1 2 3 4 0 0 0 0 5 6 7 8 0 0 0 0\n";
+        let rest: &[_] = &[("eth0", 1, 8)];
+        check(&format!("{good}eth1: 1 2 3\n"), rest, 1);
+        check(&format!("{good}eth1: 1 2 3 4 0 0 0 0 5 6 7 x 0 0 0 0\n"), rest, 1);
+        check(&format!("{good}no colon here\n"), rest, 1);
+        check(&format!("{good}{good}"), rest, 1);
+        check(&format!("{good}eth1: 1 2 3 4 0 0 0 0 5 6 7 8 0 0 0 12"), rest, 1);
+    }
+}

@@ -1,0 +1,103 @@
+//! `cpu.pressure`, `memory.pressure`, `io.pressure`, `irq.pressure`.
+
+use super::{
+    ParseError,
+    scan::{Line, lines, number, split_once, words},
+};
+
+/// One line of a pressure file (accounting/psi.rst).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stall {
+    /// Share of the last 10, 60 and 300 s, in hundredths of a percent.
+    pub averages: [u64; 3],
+    /// Time stalled, µs.
+    pub total_usec: u64,
+}
+
+/// A pressure file. `irq.pressure` has only `full`; `cpu.pressure` before Linux 5.13 only `some`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pressure {
+    /// At least one task waited.
+    pub some: Option<Stall>,
+    /// No task could run.
+    pub full: Option<Stall>,
+}
+
+/// Parses a pressure file.
+///
+/// # Errors
+/// A `some` or `full` line without its four values, or neither of the two.
+pub fn parse_pressure(file: &[u8]) -> Result<Pressure, ParseError> {
+    let mut pressure = Pressure::default();
+    let mut last = 0;
+    for line in lines(file) {
+        last = line.number;
+        let Some((kind, rest)) = split_once(line.text, b' ') else { continue };
+        match kind {
+            b"some" => pressure.some = Some(parse_stall(&line, rest)?),
+            b"full" => pressure.full = Some(parse_stall(&line, rest)?),
+            _ => {}
+        }
+    }
+    if pressure == Pressure::default() {
+        return Err(ParseError::new(last + 1, "some or full", b"end of file"));
+    }
+    Ok(pressure)
+}
+
+fn parse_stall(line: &Line<'_>, rest: &[u8]) -> Result<Stall, ParseError> {
+    let mut stall = Stall::default();
+    let [avg10, avg60, avg300] = &mut stall.averages;
+    let mut total = None;
+    for word in words(rest) {
+        let Some((key, value)) = split_once(word, b'=') else { continue };
+        let bad = || ParseError::new(line.number, "a number", value);
+        let slot = match key {
+            b"total" => {
+                total = Some(number(value).ok_or_else(bad)?);
+                continue;
+            }
+            b"avg10" => &mut *avg10,
+            b"avg60" => &mut *avg60,
+            b"avg300" => &mut *avg300,
+            _ => continue,
+        };
+        *slot = hundredths(value).ok_or_else(bad)?;
+    }
+    stall.total_usec = total.ok_or_else(|| ParseError::new(line.number, "total=", rest))?;
+    Ok(stall)
+}
+
+/// `12.34` as 1234: the kernel prints two digits behind the point.
+fn hundredths(text: &[u8]) -> Option<u64> {
+    let (whole, fraction) = split_once(text, b'.')?;
+    if fraction.len() != 2 {
+        return None;
+    }
+    number(whole)?.checked_mul(100)?.checked_add(number(fraction)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_lines_are_read() {
+        let file = b"some avg10=1.50 avg60=0.01 avg300=100.00 total=520534\nfull avg10=0.00 avg60=0.01 avg300=0.06 total=429011\n";
+        let pressure = parse_pressure(file).unwrap();
+        assert_eq!(
+            pressure.some,
+            Some(Stall { averages: [150, 1, 10_000], total_usec: 520_534 })
+        );
+        assert_eq!(pressure.full.map(|stall| stall.total_usec), Some(429_011));
+    }
+
+    #[test]
+    fn one_of_the_two_is_enough() {
+        let pressure =
+            parse_pressure(b"full avg10=0.00 avg60=0.00 avg300=0.00 total=1\n").unwrap();
+        assert!(pressure.some.is_none() && pressure.full.is_some());
+        assert!(parse_pressure(b"").is_err());
+        assert!(parse_pressure(b"some avg10=0.00\n").is_err());
+    }
+}

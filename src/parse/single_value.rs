@@ -1,0 +1,67 @@
+//! Files that hold one value: `memory.current`, `memory.max`, `pids.max`, `cpu.weight`…
+
+use super::{
+    ParseError,
+    scan::{number, trim},
+};
+
+/// A limit: a number, or `max` for none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// The kernel printed `max`.
+    Max,
+    /// The kernel printed a number, in the unit of its file (bytes, µs, tasks).
+    Value(u64),
+}
+
+impl Limit {
+    /// `max` or a number.
+    #[inline]
+    pub(crate) fn parse(word: &[u8]) -> Option<Self> {
+        if word == b"max" { Some(Self::Max) } else { number(word).map(Self::Value) }
+    }
+
+    /// The number, where there is one.
+    #[must_use]
+    pub fn value(self) -> Option<u64> {
+        match self {
+            Self::Max => None,
+            Self::Value(value) => Some(value),
+        }
+    }
+}
+
+/// Parses a file with one number.
+///
+/// # Errors
+/// Anything but a number.
+pub fn parse_single_value(file: &[u8]) -> Result<u64, ParseError> {
+    let text = trim(file);
+    number(text).ok_or_else(|| ParseError::new(1, "a number", text))
+}
+
+/// Parses a file with one limit.
+///
+/// # Errors
+/// Anything but a number or `max`.
+pub fn parse_limit(file: &[u8]) -> Result<Limit, ParseError> {
+    let text = trim(file);
+    Limit::parse(text).ok_or_else(|| ParseError::new(1, "a number or max", text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn max_is_no_number() {
+        assert_eq!(parse_limit(b"max\n"), Ok(Limit::Max));
+        assert_eq!(parse_limit(b"67108864\n"), Ok(Limit::Value(67_108_864)));
+        assert!(parse_limit(b"-1\n").is_err());
+        assert!(parse_single_value(b"max\n").is_err());
+        assert_eq!(
+            parse_single_value(b"").unwrap_err().to_string(),
+            "1: expected a number, found \"\""
+        );
+    }
+}

@@ -1,0 +1,108 @@
+//! Reading: file descriptors in, [`ScopeSample`]s in the kernel's units out.
+//!
+//! Everything that opens a file of the host lives here, behind the three roots of [`Roots`], so that a
+//! recorded tree is read by the same code as a live one. I/O errors are told apart by errno, never by
+//! `ErrorKind`, since ENODEV, ESRCH and EMFILE have no kind of their own.
+
+pub mod devices;
+pub mod limits;
+pub mod machine;
+pub mod netns;
+pub mod own_process;
+pub mod roots;
+pub mod samples;
+pub mod scope_reader;
+pub mod stat_file;
+
+pub use devices::DeviceNames;
+pub use machine::Machine;
+pub use netns::{NetProblem, NetReader, Netns};
+pub use roots::{RootError, Roots};
+pub use samples::{NetTable, ScopeSample};
+pub use scope_reader::{OpenError, ScopeReader};
+pub use stat_file::{FileSet, KernelFile};
+
+use crate::parse::ParseError;
+use nix::errno::Errno;
+use std::{fmt, path::Path};
+
+/// Why a file that was there could not be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// The kernel refused to open or read it.
+    Errno(Errno),
+    /// Its content was not what the format promises.
+    Parse(ParseError),
+}
+
+impl Reason {
+    /// The value of the label `reason`: an errno's name, or `parse`.
+    #[must_use]
+    pub fn label(&self) -> String {
+        match self {
+            Self::Errno(errno) => format!("{errno:?}"),
+            Self::Parse(_) => "parse".to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Errno(errno) => write!(f, " {}", errno.desc()),
+            Self::Parse(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+/// One file that could not be used, with its path.
+#[derive(Debug)]
+pub struct Failure {
+    /// Name of the file, the value of the label `file`.
+    pub file: &'static str,
+    /// What went wrong.
+    pub reason: Reason,
+    /// `path:line: expected X, found "Y"`, or `path: <errno's words>`.
+    pub message: String,
+}
+
+/// What a pass met besides numbers. Empty, and so without an allocation, when all went well.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Files that could not be used.
+    pub failures: Vec<Failure>,
+    /// Rows left out, by file.
+    pub skipped_rows: Vec<(&'static str, u64)>,
+}
+
+impl Report {
+    pub(crate) fn failed(&mut self, directory: &Path, file: &'static str, reason: Reason) {
+        let message = format!("{}/{file}:{reason}", directory.display());
+        self.failures.push(Failure { file, reason, message });
+    }
+
+    pub(crate) fn skipped(&mut self, file: &'static str, rows: u64) {
+        if rows > 0 {
+            self.skipped_rows.push((file, rows));
+        }
+    }
+
+    /// Forgets everything, keeping the memory.
+    pub fn clear(&mut self) {
+        self.failures.clear();
+        self.skipped_rows.clear();
+    }
+}
+
+/// What one pass over all containers shares: a buffer to read into, and the report.
+#[derive(Debug, Default)]
+pub struct Pass {
+    /// Where files are read into.
+    pub scratch: stat_file::Scratch,
+    /// What went wrong.
+    pub report: Report,
+    /// Device names met so far.
+    pub devices: DeviceNames,
+    /// Whether files that were absent before are looked for again: controllers can be enabled later.
+    pub recheck_absent: bool,
+}

@@ -1,0 +1,237 @@
+//! The numbers of one container, in the kernel's units, as read in one pass.
+
+use super::KernelFile;
+use crate::parse::{
+    self, CpuMax, CpuStat, Events, InterfaceRow, IoRow, Limit, MemoryStat, Name, ParseError,
+    Pressure,
+};
+
+/// Everything read from one container's cgroup and network namespace.
+///
+/// `None` always means that the kernel does not offer the file or key (or that it could not be used,
+/// which is counted elsewhere), never zero. Reused from pass to pass, so that a pass allocates nothing.
+#[derive(Debug, Default)]
+pub struct ScopeSample {
+    /// `cpu.stat`
+    pub cpu: Option<CpuStat>,
+    /// `cpu.stat.local`, `throttled_usec`
+    pub throttled_local_usec: Option<u64>,
+    /// `cpu.max`
+    pub cpu_max: Option<CpuMax>,
+    /// `cpu.weight`
+    pub cpu_weight: Option<u64>,
+    /// Number of CPUs in `cpuset.cpus.effective`
+    pub cpus_effective: Option<u64>,
+    /// `memory.current`, bytes
+    pub memory_current: Option<u64>,
+    /// `memory.peak`, bytes
+    pub memory_peak: Option<u64>,
+    /// `memory.max`, bytes
+    pub memory_max: Option<Limit>,
+    /// `memory.min`, bytes
+    pub memory_min: Option<Limit>,
+    /// `memory.low`, bytes
+    pub memory_low: Option<Limit>,
+    /// `memory.high`, bytes
+    pub memory_high: Option<Limit>,
+    /// `memory.stat`
+    pub memory_stat: Option<MemoryStat>,
+    /// `memory.events`
+    pub memory_events: Option<Events>,
+    /// `memory.swap.current`, bytes
+    pub swap_current: Option<u64>,
+    /// `memory.swap.peak`, bytes
+    pub swap_peak: Option<u64>,
+    /// `memory.swap.max`, bytes
+    pub swap_max: Option<Limit>,
+    /// `memory.swap.events`
+    pub swap_events: Option<Events>,
+    /// `memory.zswap.current`, bytes
+    pub zswap_current: Option<u64>,
+    /// `io.stat`; no row is a container that did no I/O
+    pub io: Option<Vec<IoRow>>,
+    /// `cpu.pressure`
+    pub cpu_pressure: Option<Pressure>,
+    /// `memory.pressure`
+    pub memory_pressure: Option<Pressure>,
+    /// `io.pressure`
+    pub io_pressure: Option<Pressure>,
+    /// `irq.pressure`
+    pub irq_pressure: Option<Pressure>,
+    /// `pids.current`, tasks
+    pub pids_current: Option<u64>,
+    /// `pids.peak`, tasks
+    pub pids_peak: Option<u64>,
+    /// `pids.max`, tasks
+    pub pids_max: Option<Limit>,
+    /// `pids.events`
+    pub pids_events: Option<Events>,
+    /// `cgroup.events`, `frozen`
+    pub frozen: Option<u64>,
+    /// `cgroup.stat`, `nr_descendants`
+    pub descendants: Option<u64>,
+    /// `cgroup.stat`, `nr_dying_descendants`
+    pub dying_descendants: Option<u64>,
+    /// Processes in `cgroup.procs` of the scope and its children
+    pub processes: Option<u64>,
+    /// `hugetlb.<size>.current` and `.events`, by page size
+    pub hugetlb: Vec<Hugetlb>,
+    /// `net/dev`, where the container may claim its namespace
+    pub net: NetTable,
+    /// Rows of `io.stat` kept for the next pass while `io` is `None`.
+    spare_io: Vec<IoRow>,
+}
+
+/// Huge pages of one size.
+#[derive(Debug, Clone, Copy)]
+pub struct Hugetlb {
+    /// Page size as the kernel writes it in the file's name: `2MB`.
+    pub pagesize: Name,
+    /// `hugetlb.<size>.current`, bytes
+    pub current: Option<u64>,
+    /// `hugetlb.<size>.events`, `max`
+    pub events_max: Option<u64>,
+}
+
+/// The interfaces of a network namespace, if they were read.
+#[derive(Debug, Default)]
+pub struct NetTable {
+    /// The interfaces but `lo`.
+    pub rows: Vec<InterfaceRow>,
+    /// Whether `rows` is a reading, and not the memory of an earlier one.
+    pub read: bool,
+}
+
+impl NetTable {
+    /// Bytes received and sent over all interfaces, if they were read.
+    #[must_use]
+    pub fn bytes(&self) -> Option<(u64, u64)> {
+        let add = |(receive, transmit): (u64, u64), row: &InterfaceRow| {
+            (receive.wrapping_add(row.receive.bytes), transmit.wrapping_add(row.transmit.bytes))
+        };
+        self.read.then(|| self.rows.iter().fold((0, 0), add))
+    }
+}
+
+impl ScopeSample {
+    /// Bytes read and written over all block devices, where the io controller is there.
+    #[must_use]
+    pub fn io_bytes(&self) -> Option<(u64, u64)> {
+        let add = |(read, written): (u64, u64), row: &IoRow| {
+            (
+                read.wrapping_add(row.rbytes.unwrap_or(0)),
+                written.wrapping_add(row.wbytes.unwrap_or(0)),
+            )
+        };
+        self.io.as_ref().map(|rows| rows.iter().fold((0, 0), add))
+    }
+
+    /// Takes in one file, or its absence, and says how many of its rows were skipped. Processes are
+    /// counted elsewhere, since they may be spread over child cgroups.
+    pub(crate) fn take(
+        &mut self,
+        file: KernelFile,
+        content: Option<&[u8]>,
+    ) -> Result<u64, ParseError> {
+        use parse::{
+            cpu_list::parse_cpu_list,
+            cpu_max::parse_cpu_max,
+            cpu_stat::parse_cpu_stat,
+            events::parse_events,
+            memory_stat::parse_memory_stat,
+            pressure::parse_pressure,
+            scan::flat_keyed_value,
+            single_value::{parse_limit, parse_single_value},
+        };
+        match file {
+            KernelFile::CpuStat => store(&mut self.cpu, content, parse_cpu_stat),
+            KernelFile::CpuMax => store(&mut self.cpu_max, content, parse_cpu_max),
+            KernelFile::CpuWeight => store(&mut self.cpu_weight, content, parse_single_value),
+            KernelFile::CpuStatLocal => {
+                let throttled = |file: &[u8]| flat_keyed_value(file, b"throttled_usec");
+                store_key(&mut self.throttled_local_usec, content, throttled)
+            }
+            KernelFile::CpusetCpusEffective => {
+                store(&mut self.cpus_effective, content, parse_cpu_list)
+            }
+            KernelFile::MemoryCurrent => {
+                store(&mut self.memory_current, content, parse_single_value)
+            }
+            KernelFile::MemoryPeak => store(&mut self.memory_peak, content, parse_single_value),
+            KernelFile::MemoryMax => store(&mut self.memory_max, content, parse_limit),
+            KernelFile::MemoryMin => store(&mut self.memory_min, content, parse_limit),
+            KernelFile::MemoryLow => store(&mut self.memory_low, content, parse_limit),
+            KernelFile::MemoryHigh => store(&mut self.memory_high, content, parse_limit),
+            KernelFile::MemoryStat => store(&mut self.memory_stat, content, parse_memory_stat),
+            KernelFile::MemoryEvents => store(&mut self.memory_events, content, parse_events),
+            KernelFile::MemorySwapCurrent => {
+                store(&mut self.swap_current, content, parse_single_value)
+            }
+            KernelFile::MemorySwapPeak => store(&mut self.swap_peak, content, parse_single_value),
+            KernelFile::MemorySwapMax => store(&mut self.swap_max, content, parse_limit),
+            KernelFile::MemorySwapEvents => store(&mut self.swap_events, content, parse_events),
+            KernelFile::MemoryZswapCurrent => {
+                store(&mut self.zswap_current, content, parse_single_value)
+            }
+            KernelFile::CpuPressure => store(&mut self.cpu_pressure, content, parse_pressure),
+            KernelFile::MemoryPressure => store(&mut self.memory_pressure, content, parse_pressure),
+            KernelFile::IoPressure => store(&mut self.io_pressure, content, parse_pressure),
+            KernelFile::IrqPressure => store(&mut self.irq_pressure, content, parse_pressure),
+            KernelFile::PidsCurrent => store(&mut self.pids_current, content, parse_single_value),
+            KernelFile::PidsPeak => store(&mut self.pids_peak, content, parse_single_value),
+            KernelFile::PidsMax => store(&mut self.pids_max, content, parse_limit),
+            KernelFile::PidsEvents => store(&mut self.pids_events, content, parse_events),
+            KernelFile::CgroupEvents => {
+                store_key(&mut self.frozen, content, |file| flat_keyed_value(file, b"frozen"))
+            }
+            KernelFile::CgroupStat => {
+                self.dying_descendants = None;
+                store_key(&mut self.descendants, content, |file| {
+                    flat_keyed_value(file, b"nr_descendants")
+                })?;
+                store_key(&mut self.dying_descendants, content, |file| {
+                    flat_keyed_value(file, b"nr_dying_descendants")
+                })
+            }
+            KernelFile::IoStat => Ok(self.take_io(content)),
+            KernelFile::CgroupProcs => {
+                self.processes = content
+                    .map(|file| parse::cgroup_procs::pids(file).count() as u64);
+                Ok(0)
+            }
+        }
+    }
+
+    fn take_io(&mut self, content: Option<&[u8]>) -> u64 {
+        if let Some(rows) = self.io.take() {
+            self.spare_io = rows;
+        }
+        let Some(file) = content else { return 0 };
+        let mut rows = std::mem::take(&mut self.spare_io);
+        let skipped = parse::io_stat::parse_io_stat(file, &mut rows);
+        self.io = Some(rows);
+        skipped
+    }
+}
+
+/// A file whose value is the slot's.
+fn store<T>(
+    slot: &mut Option<T>,
+    content: Option<&[u8]>,
+    parse: impl FnOnce(&[u8]) -> Result<T, ParseError>,
+) -> Result<u64, ParseError> {
+    store_key(slot, content, |file| parse(file).map(Some))
+}
+
+/// A file that may lack the slot's key.
+fn store_key<T>(
+    slot: &mut Option<T>,
+    content: Option<&[u8]>,
+    parse: impl FnOnce(&[u8]) -> Result<Option<T>, ParseError>,
+) -> Result<u64, ParseError> {
+    *slot = None;
+    if let Some(file) = content {
+        *slot = parse(file)?;
+    }
+    Ok(0)
+}

@@ -1,0 +1,300 @@
+//! One container's cgroup directory and the descriptors kept on it.
+
+use super::{
+    FileSet, KernelFile, Pass, Reason, ScopeSample,
+    samples::Hugetlb,
+    stat_file::Scratch,
+};
+use crate::parse::{self, Name};
+use nix::{
+    errno::Errno,
+    fcntl::{AT_FDCWD, OFlag, open, openat},
+    sys::stat::{Mode, fstat},
+};
+use std::{
+    ffi::CString,
+    fs::File,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+/// Child cgroups looked at below one container; a container may make as many as it likes.
+const MAX_CHILDREN: usize = 1024;
+
+/// Why a scope could not be opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpenError {
+    /// It is no longer there: nothing to say about it.
+    Gone,
+    /// It is there, but can't be opened.
+    Failed(Errno),
+}
+
+/// A container's cgroup directory.
+#[derive(Debug)]
+pub struct ScopeReader {
+    path: PathBuf,
+    directory: OwnedFd,
+    inode: u64,
+    slots: [Slot; KernelFile::COUNT],
+    hugetlb: Option<Vec<HugetlbFiles>>,
+}
+
+#[derive(Debug, Default)]
+enum Slot {
+    /// Opened for each reading.
+    #[default]
+    Closed,
+    /// A descriptor kept from reading to reading.
+    Kept(File),
+    /// Not offered by this kernel, or its controller is off.
+    Absent,
+}
+
+#[derive(Debug)]
+struct HugetlbFiles {
+    pagesize: Name,
+    current: CString,
+    events: CString,
+}
+
+/// What reading one file came to.
+enum Outcome<'a> {
+    Content(&'a [u8]),
+    Absent,
+    Gone,
+    Failed(Errno),
+}
+
+const READ: OFlag = OFlag::O_RDONLY.union(OFlag::O_CLOEXEC);
+
+impl ScopeReader {
+    /// Opens a cgroup directory.
+    ///
+    /// # Errors
+    /// [`OpenError::Gone`] if there is none, else the errno.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let flags = READ.union(OFlag::O_DIRECTORY);
+        let directory = open(path, flags, Mode::empty()).map_err(OpenError::of)?;
+        let inode = fstat(&directory).map_err(OpenError::of)?.st_ino;
+        Ok(Self {
+            path: path.to_owned(),
+            directory,
+            inode,
+            slots: std::array::from_fn(|_| Slot::Closed),
+            hugetlb: None,
+        })
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The directory's inode number: with the container's ID, the identity of one run.
+    #[must_use]
+    pub fn inode(&self) -> u64 {
+        self.inode
+    }
+
+    /// Descriptors held for this container.
+    #[must_use]
+    pub fn open_files(&self) -> usize {
+        1 + self.slots.iter().filter(|slot| matches!(slot, Slot::Kept(_))).count()
+    }
+
+    /// Which of the wanted files this kernel does not offer for this container.
+    pub fn absent_files(&self, wanted: FileSet) -> impl Iterator<Item = KernelFile> {
+        KernelFile::ALL.iter().copied().zip(&self.slots).filter_map(move |(file, slot)| {
+            (matches!(slot, Slot::Absent) && wanted.contains(file)).then_some(file)
+        })
+    }
+
+    /// Whether the directory on disk is still the one that was opened.
+    #[must_use]
+    pub fn is_current(&self) -> bool {
+        std::fs::metadata(&self.path).is_ok_and(|metadata| metadata.ino() == self.inode)
+    }
+
+    /// When the directory was made or last changed, if the file system tells: the start of the run as far
+    /// as the kernel knows it.
+    #[must_use]
+    pub fn created(&self) -> Option<SystemTime> {
+        let metadata = std::fs::metadata(&self.path).ok()?;
+        metadata.created().or_else(|_| metadata.modified()).ok()
+    }
+
+    /// Reads the wanted files into `sample`; `keep` of them, by rank, stay open. `false` if the container is gone.
+    pub fn sample(
+        &mut self,
+        wanted: FileSet,
+        keep: usize,
+        pass: &mut Pass,
+        sample: &mut ScopeSample,
+    ) -> bool {
+        for (rank, (file, slot)) in KernelFile::ALL.iter().zip(&mut self.slots).enumerate() {
+            if !wanted.contains(*file) {
+                continue;
+            }
+            let directory = self.directory.as_fd();
+            let recheck = pass.recheck_absent;
+            let outcome =
+                slot.read(directory, *file, rank < keep, recheck, &mut pass.scratch);
+            let content = match outcome {
+                Outcome::Content(content) => Some(content),
+                Outcome::Absent => None,
+                Outcome::Gone => return false,
+                Outcome::Failed(errno) => {
+                    pass.report.failed(&self.path, file.name(), Reason::Errno(errno));
+                    None
+                }
+            };
+            match sample.take(*file, content) {
+                Ok(skipped) => pass.report.skipped(file.name(), skipped),
+                Err(error) => {
+                    pass.report.failed(&self.path, file.name(), Reason::Parse(error));
+                }
+            }
+        }
+        // Every cgroup has cpu.stat; a directory without it is one that was removed before it was read.
+        if wanted.contains(KernelFile::CpuStat) && sample.cpu.is_none() && !self.is_current() {
+            return false;
+        }
+        if let Some(rows) = &sample.io {
+            for row in rows {
+                pass.devices.resolve(row.major, row.minor);
+            }
+        }
+        if wanted.contains(KernelFile::CgroupProcs) && sample.descendants.unwrap_or(0) > 0 {
+            let below = self.pids_below(&mut pass.scratch).len() as u64;
+            sample.processes = Some(sample.processes.unwrap_or(0) + below);
+        }
+        true
+    }
+
+    /// The container's PIDs: of the scope, or of its children when the scope has none of its own.
+    pub fn pids(&mut self, scratch: &mut Scratch) -> Vec<u32> {
+        let own = read_pids(self.directory.as_fd(), c"cgroup.procs", scratch);
+        if own.is_empty() { self.pids_below(scratch) } else { own }
+    }
+
+    fn pids_below(&self, scratch: &mut Scratch) -> Vec<u32> {
+        let mut pids = Vec::new();
+        let mut queue = vec![self.path.clone()];
+        let mut seen = 0;
+        while let Some(directory) = queue.pop() {
+            let Ok(entries) = std::fs::read_dir(&directory) else { continue };
+            for entry in entries.flatten() {
+                if seen < MAX_CHILDREN && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    seen += 1;
+                    let child = entry.path();
+                    pids.extend(read_pids(AT_FDCWD, &child.join("cgroup.procs"), scratch));
+                    queue.push(child);
+                }
+            }
+        }
+        pids
+    }
+
+    /// Reads the huge page counters, whose files are named after the page sizes of the machine.
+    pub fn sample_hugetlb(&mut self, pass: &mut Pass, sample: &mut ScopeSample) {
+        let files = self.hugetlb.get_or_insert_with(|| hugetlb_files(&self.path));
+        sample.hugetlb.clear();
+        for file in files {
+            let mut read = |name: &CString| {
+                let file = openat(&self.directory, name.as_c_str(), READ, Mode::empty()).ok()?;
+                pass.scratch.read_records(&File::from(file)).ok().map(<[u8]>::to_vec)
+            };
+            let current = read(&file.current)
+                .and_then(|text| parse::single_value::parse_single_value(&text).ok());
+            let events_max =
+                read(&file.events).and_then(|text| parse::events::parse_events(&text).ok()?.get("max"));
+            sample.hugetlb.push(Hugetlb { pagesize: file.pagesize, current, events_max });
+        }
+    }
+}
+
+impl OpenError {
+    fn of(errno: Errno) -> Self {
+        match errno {
+            Errno::ENOENT | Errno::ENODEV | Errno::ENOTDIR => Self::Gone,
+            errno => Self::Failed(errno),
+        }
+    }
+}
+
+impl Slot {
+    fn read<'a>(
+        &mut self,
+        directory: BorrowedFd<'_>,
+        file: KernelFile,
+        keep: bool,
+        recheck: bool,
+        scratch: &'a mut Scratch,
+    ) -> Outcome<'a> {
+        if matches!(self, Self::Absent) {
+            if !recheck {
+                return Outcome::Absent;
+            }
+            *self = Self::Closed;
+        }
+        let opened = match std::mem::take(self) {
+            Self::Kept(descriptor) => Ok(descriptor),
+            _ => openat(directory, file.c_name(), READ, Mode::empty()).map(File::from),
+        };
+        let result = opened.and_then(|descriptor| {
+            let content = scratch.read(&descriptor, file);
+            if keep && content.is_ok() {
+                *self = Self::Kept(descriptor);
+            }
+            content
+        });
+        match result {
+            Ok(content) => Outcome::Content(content),
+            // EOPNOTSUPP: pressure without PSI, cgroup.procs of a threaded cgroup.
+            Err(Errno::ENOENT | Errno::EOPNOTSUPP) => {
+                *self = Self::Absent;
+                Outcome::Absent
+            }
+            Err(Errno::ENODEV) => Outcome::Gone,
+            Err(errno) => Outcome::Failed(errno),
+        }
+    }
+}
+
+fn read_pids<P: nix::NixPath + ?Sized>(
+    directory: BorrowedFd<'_>,
+    path: &P,
+    scratch: &mut Scratch,
+) -> Vec<u32> {
+    openat(directory, path, READ, Mode::empty())
+        .and_then(|file| {
+            let content = scratch.read(&File::from(file), KernelFile::CgroupProcs)?;
+            Ok(parse::cgroup_procs::pids(content).collect())
+        })
+        .unwrap_or_default()
+}
+
+fn hugetlb_files(directory: &Path) -> Vec<HugetlbFiles> {
+    let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
+    let mut files: Vec<_> = entries
+        .flatten()
+        .filter_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            let pagesize = name.strip_prefix("hugetlb.")?.strip_suffix(".current")?;
+            // `hugetlb.2MB.rsvd.current` counts reservations, another thing.
+            let pagesize = Name::new(pagesize.as_bytes()).filter(|_| !pagesize.contains('.'))?;
+            Some(HugetlbFiles {
+                pagesize,
+                current: CString::new(name.as_str()).ok()?,
+                events: CString::new(format!("hugetlb.{pagesize}.events")).ok()?,
+            })
+        })
+        .collect();
+    files.sort_by_key(|file| file.pagesize);
+    files
+}
+

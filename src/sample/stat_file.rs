@@ -1,0 +1,212 @@
+//! Which files are read, and how one is read.
+
+use nix::errno::Errno;
+use std::{ffi::CStr, fs::File, io, os::unix::fs::FileExt};
+
+macro_rules! kernel_files {
+    ($($variant:ident = $name:literal, $c_name:literal;)*) => {
+        /// A file of a container's cgroup directory. In the order in which a kept descriptor is worth
+        /// its kernel memory: the files of the polling tick first, then what is read at each scrape.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum KernelFile { $(#[doc = concat!("`", $name, "`")] $variant),* }
+
+        impl KernelFile {
+            /// All of them, in order.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// The name as the kernel spells it.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),* }
+            }
+
+            pub(crate) const fn c_name(self) -> &'static CStr {
+                match self { $(Self::$variant => $c_name),* }
+            }
+        }
+    };
+}
+
+kernel_files! {
+    CpuStat = "cpu.stat", c"cpu.stat";
+    IoStat = "io.stat", c"io.stat";
+    MemoryCurrent = "memory.current", c"memory.current";
+    MemoryStat = "memory.stat", c"memory.stat";
+    MemoryEvents = "memory.events", c"memory.events";
+    MemorySwapCurrent = "memory.swap.current", c"memory.swap.current";
+    CpuPressure = "cpu.pressure", c"cpu.pressure";
+    MemoryPressure = "memory.pressure", c"memory.pressure";
+    IoPressure = "io.pressure", c"io.pressure";
+    PidsCurrent = "pids.current", c"pids.current";
+    MemoryMax = "memory.max", c"memory.max";
+    CgroupProcs = "cgroup.procs", c"cgroup.procs";
+    CgroupStat = "cgroup.stat", c"cgroup.stat";
+    CgroupEvents = "cgroup.events", c"cgroup.events";
+    CpuMax = "cpu.max", c"cpu.max";
+    MemoryPeak = "memory.peak", c"memory.peak";
+    MemorySwapMax = "memory.swap.max", c"memory.swap.max";
+    MemorySwapPeak = "memory.swap.peak", c"memory.swap.peak";
+    MemorySwapEvents = "memory.swap.events", c"memory.swap.events";
+    MemoryLow = "memory.low", c"memory.low";
+    MemoryMin = "memory.min", c"memory.min";
+    MemoryHigh = "memory.high", c"memory.high";
+    MemoryZswapCurrent = "memory.zswap.current", c"memory.zswap.current";
+    PidsMax = "pids.max", c"pids.max";
+    PidsPeak = "pids.peak", c"pids.peak";
+    PidsEvents = "pids.events", c"pids.events";
+    CpuWeight = "cpu.weight", c"cpu.weight";
+    CpuStatLocal = "cpu.stat.local", c"cpu.stat.local";
+    CpusetCpusEffective = "cpuset.cpus.effective", c"cpuset.cpus.effective";
+    IrqPressure = "irq.pressure", c"irq.pressure";
+}
+
+impl KernelFile {
+    /// How many there are.
+    pub const COUNT: usize = Self::ALL.len();
+
+    /// Files printed record by record, where a read may end before the file does.
+    const fn has_records(self) -> bool {
+        matches!(self, Self::CgroupProcs)
+    }
+}
+
+/// A set of [`KernelFile`]s.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FileSet(u64);
+
+impl FileSet {
+    /// The files of the polling tick, besides `net/dev`: the sources of the rate gauges.
+    pub const RATES: Self = Self::of(&[KernelFile::CpuStat, KernelFile::IoStat]);
+
+    /// The set of some files.
+    #[must_use]
+    pub const fn of(files: &[KernelFile]) -> Self {
+        let mut bits = 0;
+        let mut rest = files;
+        while let [first, others @ ..] = rest {
+            bits |= 1 << *first as u64;
+            rest = others;
+        }
+        Self(bits)
+    }
+
+    /// Both sets together.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether a file is in the set.
+    #[must_use]
+    pub const fn contains(self, file: KernelFile) -> bool {
+        self.0 & (1 << file as u64) != 0
+    }
+
+    /// How many files are in the set.
+    #[must_use]
+    pub const fn len(self) -> usize {
+        self.0.count_ones() as usize
+    }
+
+    /// Whether the set is empty.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+/// Enough for every cgroup file at once on the kernels of today: `memory.stat` has some 2 KiB.
+const FIRST_SIZE: usize = 16 * 1024;
+/// A container can fill `cgroup.procs` and `net/dev`; what it can make us hold ends here.
+const LAST_SIZE: usize = 4 * 1024 * 1024;
+/// A file printed record by record fills a page before a read ends early, and no record is longer than
+/// half a page: a first read shorter than this has reached the end, and needs no second one to say so.
+const SURELY_WHOLE: usize = 2048;
+
+/// The buffer that files are read into, reused from file to file.
+#[derive(Debug)]
+pub struct Scratch(Vec<u8>);
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self(vec![0; FIRST_SIZE])
+    }
+}
+
+impl Scratch {
+    /// A whole cgroup file from its beginning.
+    ///
+    /// # Errors
+    /// The errno of the read; EFBIG above 4 MiB.
+    pub fn read(&mut self, file: &File, kind: KernelFile) -> Result<&[u8], Errno> {
+        self.read_whole(file, kind.has_records())
+    }
+
+    /// A whole file that the kernel prints record by record, such as `net/dev`.
+    ///
+    /// # Errors
+    /// The errno of the read; EFBIG above 4 MiB.
+    pub fn read_records(&mut self, file: &File) -> Result<&[u8], Errno> {
+        self.read_whole(file, true)
+    }
+
+    fn read_whole(&mut self, file: &File, records: bool) -> Result<&[u8], Errno> {
+        let mut len = 0;
+        loop {
+            let room = self.0.get_mut(len..).unwrap_or_default();
+            let size = room.len();
+            let read = match file.read_at(room, len as u64) {
+                Ok(read) => read,
+                Err(error) if errno_of(&error) == Errno::EINTR => continue,
+                Err(error) => return Err(errno_of(&error)),
+            };
+            len += read;
+            let whole = if records { len < SURELY_WHOLE } else { read < size };
+            if read == 0 || whole {
+                return Ok(self.0.get(..len).unwrap_or_default());
+            }
+            if read == size {
+                if len >= LAST_SIZE {
+                    return Err(Errno::EFBIG);
+                }
+                self.0.resize(len * 2, 0);
+            }
+        }
+    }
+}
+
+/// The errno behind an I/O error.
+pub(crate) fn errno_of(error: &io::Error) -> Errno {
+    Errno::from_raw(error.raw_os_error().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    #[test]
+    fn a_file_longer_than_the_buffer_is_read_whole() {
+        let mut file = tempfile::tempfile().unwrap();
+        let text: String = (0..40_000).map(|pid| format!("{pid}\n")).collect();
+        file.write_all(text.as_bytes()).unwrap();
+        let mut scratch = Scratch::default();
+        assert_eq!(scratch.read(&file, KernelFile::CgroupProcs), Ok(text.as_bytes()));
+        assert_eq!(scratch.read(&file, KernelFile::MemoryStat), Ok(text.as_bytes()));
+        file.set_len(3).unwrap();
+        assert_eq!(scratch.read(&file, KernelFile::MemoryStat), Ok(&b"0\n1"[..]));
+    }
+
+    #[test]
+    fn a_file_without_end_is_refused() {
+        let file = File::open("/dev/zero").unwrap();
+        assert_eq!(Scratch::default().read(&file, KernelFile::CpuStat), Err(Errno::EFBIG));
+    }
+
+    #[test]
+    fn a_set_knows_its_files() {
+        assert!(FileSet::RATES.contains(KernelFile::IoStat));
+        assert!(!FileSet::RATES.contains(KernelFile::IrqPressure));
+        assert_eq!(FileSet::of(KernelFile::ALL).len(), KernelFile::COUNT);
+    }
+}
