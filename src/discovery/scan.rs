@@ -35,12 +35,7 @@ pub fn scan(root: &Path) -> Vec<Scope> {
 
 /// Walks the directories that can hold containers, calling `enter` **before** each is listed, so that a
 /// watch put there misses nothing.
-pub(super) fn walk(
-    root: &Path,
-    from: &Path,
-    enter: &mut dyn FnMut(&Path),
-    scopes: &mut Vec<Scope>,
-) {
+pub(super) fn walk(root: &Path, from: &Path, enter: &mut dyn FnMut(&Path), scopes: &mut Vec<Scope>) {
     let mut queue: Vec<(PathBuf, usize)> = vec![(from.to_owned(), 0)];
     while let Some((directory, depth)) = queue.pop() {
         enter(&directory);
@@ -84,10 +79,7 @@ mod tests {
         let mut expected = vec![
             format!("/system.slice/docker-{}.scope", id("1")),
             format!("/tenant.slice/tenant-a.slice/docker-{}.scope", id("2")),
-            format!(
-                "/user.slice/user-1000.slice/user@1000.service/user.slice/docker-{}.scope",
-                id("3")
-            ),
+            format!("/user.slice/user-1000.slice/user@1000.service/user.slice/docker-{}.scope", id("3")),
             format!("/docker/{}", id("4")),
             format!("/custom/parent/{}", id("5")),
         ];

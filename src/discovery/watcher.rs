@@ -62,11 +62,8 @@ impl<'a> Watcher<'a> {
             if !send(self.resync()) {
                 return;
             }
-            let pause = if self.events.is_some() && !self.complained {
-                RESCAN
-            } else {
-                self.polling_interval
-            };
+            let pause =
+                if self.events.is_some() && !self.complained { RESCAN } else { self.polling_interval };
             let rescan = Instant::now() + pause;
             while let Ok(event) = timeout_at(rescan, self.next()).await {
                 let Some((wd, mask, name)) = event else { break };

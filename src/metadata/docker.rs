@@ -1,16 +1,13 @@
 //! The one file that knows bollard: GET requests to the Docker API, and its event stream.
 
-use super::{
-    Filter, Health, Labels, Metadata, MetadataEvent, Resolver, State, resolver::Action,
-};
+use super::{Filter, Health, Labels, Metadata, MetadataEvent, Resolver, State, resolver::Action};
 use crate::parse::ContainerId;
 use bollard::{
     API_DEFAULT_VERSION,
     errors::Error,
     models::{
-        ContainerInspectResponse, ContainerStateStatusEnum, ContainerSummary,
-        ContainerSummaryStateEnum, EventMessage, HealthStatusEnum, SystemInfo,
-        SystemInfoCgroupDriverEnum,
+        ContainerInspectResponse, ContainerStateStatusEnum, ContainerSummary, ContainerSummaryStateEnum,
+        EventMessage, HealthStatusEnum, SystemInfo, SystemInfoCgroupDriverEnum,
     },
     query_parameters::{EventsOptionsBuilder, InspectContainerOptions, ListContainersOptionsBuilder},
 };
@@ -37,9 +34,8 @@ const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 const LAST_BACKOFF: Duration = Duration::from_secs(30);
 
 /// The events that change what is shown. Others (`exec_create` of every healthcheck…) are not asked for.
-const EVENTS: [&str; 10] = [
-    "create", "start", "die", "destroy", "rename", "pause", "unpause", "oom", "health_status", "update",
-];
+const EVENTS: [&str; 10] =
+    ["create", "start", "die", "destroy", "rename", "pause", "unpause", "oom", "health_status", "update"];
 
 /// Where the Docker API is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -231,10 +227,9 @@ impl Docker {
         let name = summary.names.as_ref().and_then(|names| names.first()).map(String::as_str);
         let name = plain_name(name, &id);
         Some(Metadata {
-            labels: self.labels.choose(
-                labels.iter().map(|(key, value)| (key.as_str(), value.as_str())),
-                std::iter::empty(),
-            ),
+            labels: self
+                .labels
+                .choose(labels.iter().map(|(key, value)| (key.as_str(), value.as_str())), std::iter::empty()),
             included: self.included(&name, summary.image.as_deref(), labels),
             name,
             image: summary.image.clone(),
@@ -323,10 +318,8 @@ impl Session<'_> {
 
     async fn list(&mut self, client: &bollard::Docker) -> Result<(), Error> {
         let summaries = list(client).await?;
-        let ids: Vec<_> = summaries
-            .iter()
-            .filter_map(|summary| ContainerId::new(summary.id.as_deref()?))
-            .collect();
+        let ids: Vec<_> =
+            summaries.iter().filter_map(|summary| ContainerId::new(summary.id.as_deref()?)).collect();
         let inspections = stream::iter(summaries.into_iter().map(|summary| async move {
             let id = summary.id.clone().unwrap_or_default();
             let inspect = client.inspect_container(&id, None::<InspectContainerOptions>).await;
@@ -546,7 +539,9 @@ mod tests {
         assert_eq!(parse("http://h:1/", true), Ok(DockerHost::Http("h:1".into())));
         assert_eq!(parse("tcp://h:1", true), Ok(tls("h:1")));
         assert_eq!(parse("https://[::1]", false), Ok(tls("[::1]:2376")));
-        for wrong in ["/var/run/docker.sock", "ssh://h", "fd://", "npipe://x", "unix://", "tcp://", "tcp://h/path", ""] {
+        for wrong in
+            ["/var/run/docker.sock", "ssh://h", "fd://", "npipe://x", "unix://", "tcp://", "tcp://h/path", ""]
+        {
             let error = parse(wrong, false).unwrap_err().to_string();
             assert!(error.contains("expected unix://") && error.contains(wrong), "{error}");
         }

@@ -131,13 +131,9 @@ mod tests {
         let id = metadata(None, 0).id;
         assert!(resolver.apply(&id, Action::Pause).is_none());
         resolver.learn(metadata(Some(1.0), 0));
-        let Some(MetadataEvent::Changed(paused)) = resolver.apply(&id, Action::Pause) else {
-            panic!()
-        };
+        let Some(MetadataEvent::Changed(paused)) = resolver.apply(&id, Action::Pause) else { panic!() };
         assert_eq!((paused.state, paused.started), (Some(State::Paused), Some(1.0)));
-        let Some(MetadataEvent::Changed(renamed)) =
-            resolver.apply(&id, Action::Rename("shop".into()))
-        else {
+        let Some(MetadataEvent::Changed(renamed)) = resolver.apply(&id, Action::Rename("shop".into())) else {
             panic!()
         };
         assert_eq!((renamed.name.as_str(), renamed.state), ("shop", Some(State::Paused)));

@@ -24,9 +24,7 @@ pub fn sanitise(key: &str) -> String {
 }
 
 fn glob(text: &str) -> Result<GlobMatcher, SelectionError> {
-    Glob::new(text)
-        .map(|glob| glob.compile_matcher())
-        .map_err(|_| SelectionError::BadGlob(text.to_owned()))
+    Glob::new(text).map(|glob| glob.compile_matcher()).map_err(|_| SelectionError::BadGlob(text.to_owned()))
 }
 
 fn is_glob(text: &str) -> bool {
@@ -69,9 +67,8 @@ impl Labels {
         environment: impl Iterator<Item = &'a str>,
     ) -> Vec<(String, String)> {
         let mut chosen: BTreeMap<String, (&str, &str)> = BTreeMap::new();
-        let mut labels: Vec<_> = labels
-            .filter(|(key, _)| self.labels.iter().any(|glob| glob.is_match(key)))
-            .collect();
+        let mut labels: Vec<_> =
+            labels.filter(|(key, _)| self.labels.iter().any(|glob| glob.is_match(key))).collect();
         labels.sort_unstable();
         for (key, value) in labels {
             let name = format!("container_label_{}", sanitise(key));
@@ -122,8 +119,9 @@ impl Term {
         match self {
             Self::Name(glob) => glob.is_match(name),
             Self::Image(glob) => glob.is_match(image),
-            Self::Label(key, glob) => label(key)
-                .is_some_and(|value| glob.as_ref().is_none_or(|glob| glob.is_match(value))),
+            Self::Label(key, glob) => {
+                label(key).is_some_and(|value| glob.as_ref().is_none_or(|glob| glob.is_match(value)))
+            }
         }
     }
 }
@@ -150,12 +148,7 @@ impl Filter {
 
     /// Whether a container is to be read.
     #[must_use]
-    pub fn lets_through(
-        &self,
-        name: &str,
-        image: &str,
-        label: &dyn Fn(&str) -> Option<String>,
-    ) -> bool {
+    pub fn lets_through(&self, name: &str, image: &str, label: &dyn Fn(&str) -> Option<String>) -> bool {
         let any = |terms: &[Term]| terms.iter().any(|term| term.matches(name, image, label));
         (self.include.is_empty() || any(&self.include)) && !any(&self.exclude)
     }
@@ -182,8 +175,7 @@ mod tests {
     fn globs_choose_labels_and_names_choose_environment() {
         let labels = Labels::new(&strings(&["com.*", "x"]), &strings(&["TIER"])).unwrap();
         let given = [("com.b-c", "1"), ("com.b.c", "2"), ("x", ""), ("secret", "3")];
-        let chosen =
-            labels.choose(given.into_iter(), ["TIER=gold", "TIERS=no", "PASSWORD=x"].into_iter());
+        let chosen = labels.choose(given.into_iter(), ["TIER=gold", "TIERS=no", "PASSWORD=x"].into_iter());
         assert_eq!(
             chosen,
             [
@@ -195,8 +187,7 @@ mod tests {
 
     #[test]
     fn exclusion_wins_over_inclusion() {
-        let filter =
-            Filter::new(&strings(&["web*", "label=team=a*"]), &strings(&["image=*:debug"])).unwrap();
+        let filter = Filter::new(&strings(&["web*", "label=team=a*"]), &strings(&["image=*:debug"])).unwrap();
         let label = |key: &str| (key == "team").then(|| "alpha".to_owned());
         let none = |_: &str| None;
         assert!(filter.lets_through("web1", "nginx", &none));

@@ -20,8 +20,7 @@ pub struct Claimant<'a> {
 /// it is shared, and never those of a container that Docker says lives in another one's.
 #[must_use]
 pub fn claims(claimants: &[Claimant<'_>], host: Option<Netns>) -> Vec<bool> {
-    let mut verdicts: Vec<bool> =
-        claimants.iter().map(|claimant| may_claim(claimant, host)).collect();
+    let mut verdicts: Vec<bool> = claimants.iter().map(|claimant| may_claim(claimant, host)).collect();
     let mut order: Vec<usize> = (0..claimants.len()).collect();
     order.sort_by(|one, two| match (claimants.get(*one), claimants.get(*two)) {
         (Some(one), Some(two)) => seniority(one, two),
@@ -40,9 +39,8 @@ pub fn claims(claimants: &[Claimant<'_>], host: Option<Netns>) -> Vec<bool> {
 fn may_claim(claimant: &Claimant<'_>, host: Option<Netns>) -> bool {
     let Some(netns) = claimant.netns else { return false };
     let is_hosts = host.is_some_and(|host| host.is(&netns));
-    let by_docker = claimant
-        .metadata
-        .is_some_and(|metadata| metadata.is_host_network() || metadata.borrows_network());
+    let by_docker =
+        claimant.metadata.is_some_and(|metadata| metadata.is_host_network() || metadata.borrows_network());
     !is_hosts && !by_docker
 }
 

@@ -17,9 +17,8 @@ pub fn parse_cpu_list(file: &[u8]) -> Result<u64, ParseError> {
     let mut count: u64 = 0;
     for range in text.split(|&byte| byte == b',') {
         let (first, last) = split_once(range, b'-').unwrap_or((range, range));
-        let width = number(last)
-            .zip(number(first))
-            .and_then(|(last, first)| last.checked_sub(first)?.checked_add(1));
+        let width =
+            number(last).zip(number(first)).and_then(|(last, first)| last.checked_sub(first)?.checked_add(1));
         let total = width.and_then(|width| count.checked_add(width));
         count = total.ok_or_else(|| ParseError::new(1, "a list of CPUs", range))?;
     }

@@ -56,8 +56,7 @@ pub fn parse_cpu_stat(file: &[u8]) -> Result<CpuStat, ParseError> {
         };
         *slot = Some(value_of(&line, value)?);
     }
-    stat.usage_usec =
-        usage_usec.ok_or_else(|| ParseError::new(last + 1, "usage_usec", b"end of file"))?;
+    stat.usage_usec = usage_usec.ok_or_else(|| ParseError::new(last + 1, "usage_usec", b"end of file"))?;
     Ok(stat)
 }
 
@@ -69,8 +68,7 @@ mod tests {
     fn keys_come_and_go_with_kernel_and_controller() {
         let stat = parse_cpu_stat(b"usage_usec 7\nuser_usec 3\nsystem_usec 4\n").unwrap();
         assert_eq!((stat.usage_usec, stat.user_usec, stat.nr_periods), (7, Some(3), None));
-        let stat =
-            parse_cpu_stat(b"system_usec 4\nnew_key 1.5\nusage_usec 7\nnr_periods 2\n").unwrap();
+        let stat = parse_cpu_stat(b"system_usec 4\nnew_key 1.5\nusage_usec 7\nnr_periods 2\n").unwrap();
         assert_eq!((stat.usage_usec, stat.nr_periods, stat.nice_usec), (7, Some(2), None));
     }
 

@@ -93,8 +93,7 @@ mod tests {
     fn check(file: &str, expected: &[(u32, u32, Option<u64>, Option<u64>)], skipped: u64) {
         let mut rows = vec![IoRow::default()];
         assert_eq!(parse_io_stat(file.as_bytes(), &mut rows), skipped, "{file:?}");
-        let seen: Vec<_> =
-            rows.iter().map(|row| (row.major, row.minor, row.rbytes, row.wios)).collect();
+        let seen: Vec<_> = rows.iter().map(|row| (row.major, row.minor, row.rbytes, row.wios)).collect();
         assert_eq!(seen, expected, "{file:?}");
     }
 

@@ -64,8 +64,7 @@ fn parse_row(line: &[u8]) -> Option<InterfaceRow> {
     let mut columns = words(columns.get(1..)?);
     let mut direction = || {
         let mut column = || columns.next().and_then(number);
-        let direction =
-            Direction { bytes: column()?, packets: column()?, errs: column()?, drop: column()? };
+        let direction = Direction { bytes: column()?, packets: column()?, errs: column()?, drop: column()? };
         // fifo, frame (colls), compressed (carrier), multicast (compressed)
         for _ in 0..4 {
             column()?;
@@ -90,8 +89,7 @@ mod tests {
             .iter()
             .map(|row| (row.name.as_str().to_owned(), row.receive.bytes, row.transmit.drop))
             .collect();
-        let expected: Vec<_> =
-            expected.iter().map(|(name, rx, tx)| ((*name).to_owned(), *rx, *tx)).collect();
+        let expected: Vec<_> = expected.iter().map(|(name, rx, tx)| ((*name).to_owned(), *rx, *tx)).collect();
         assert_eq!(seen, expected, "{rows}");
     }
 

@@ -85,17 +85,13 @@ mod tests {
     fn both_lines_are_read() {
         let file = b"some avg10=1.50 avg60=0.01 avg300=100.00 total=520534\nfull avg10=0.00 avg60=0.01 avg300=0.06 total=429011\n";
         let pressure = parse_pressure(file).unwrap();
-        assert_eq!(
-            pressure.some,
-            Some(Stall { averages: [150, 1, 10_000], total_usec: 520_534 })
-        );
+        assert_eq!(pressure.some, Some(Stall { averages: [150, 1, 10_000], total_usec: 520_534 }));
         assert_eq!(pressure.full.map(|stall| stall.total_usec), Some(429_011));
     }
 
     #[test]
     fn one_of_the_two_is_enough() {
-        let pressure =
-            parse_pressure(b"full avg10=0.00 avg60=0.00 avg300=0.00 total=1\n").unwrap();
+        let pressure = parse_pressure(b"full avg10=0.00 avg60=0.00 avg300=0.00 total=1\n").unwrap();
         assert!(pressure.some.is_none() && pressure.full.is_some());
         assert!(parse_pressure(b"").is_err());
         assert!(parse_pressure(b"some avg10=0.00\n").is_err());

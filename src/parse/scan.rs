@@ -136,8 +136,7 @@ mod tests {
 
     #[test]
     fn a_last_line_without_newline_is_told_apart() {
-        let seen: Vec<_> =
-            lines(b"a 1\n\nb").map(|line| (line.number, line.text, line.ended)).collect();
+        let seen: Vec<_> = lines(b"a 1\n\nb").map(|line| (line.number, line.text, line.ended)).collect();
         assert_eq!(seen, [(1, &b"a 1"[..], true), (2, &b""[..], true), (3, &b"b"[..], false)]);
         assert_eq!(lines(b"").count(), 0);
     }

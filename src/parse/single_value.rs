@@ -59,9 +59,6 @@ mod tests {
         assert_eq!(parse_limit(b"67108864\n"), Ok(Limit::Value(67_108_864)));
         assert!(parse_limit(b"-1\n").is_err());
         assert!(parse_single_value(b"max\n").is_err());
-        assert_eq!(
-            parse_single_value(b"").unwrap_err().to_string(),
-            "1: expected a number, found \"\""
-        );
+        assert_eq!(parse_single_value(b"").unwrap_err().to_string(), "1: expected a number, found \"\"");
     }
 }

@@ -32,18 +32,14 @@ impl DeviceNames {
             let text = String::from_utf8_lossy(&file).into_owned();
             text.lines().find_map(|line| line.strip_prefix("DEVNAME=").map(str::to_owned))
         });
-        let name =
-            name.map_or_else(|| format!("{major}:{minor}"), |name| format!("/dev/{name}"));
+        let name = name.map_or_else(|| format!("{major}:{minor}"), |name| format!("/dev/{name}"));
         self.names.push(((major, minor), name));
     }
 
     /// `/dev/<name>`, or `<major>:<minor>` for a device that sysfs does not name.
     #[must_use]
     pub fn get(&self, major: u32, minor: u32) -> &str {
-        self.names
-            .iter()
-            .find(|(number, _)| *number == (major, minor))
-            .map_or("", |(_, name)| name.as_str())
+        self.names.iter().find(|(number, _)| *number == (major, minor)).map_or("", |(_, name)| name.as_str())
     }
 
     /// Forgets all names: numbers are given again when devices come and go.

@@ -209,8 +209,7 @@ impl Process {
 fn belongs_to(process: &Path, id: &ContainerId) -> bool {
     ProcessCGroups::from_file(process.join("cgroup")).map_or(true, |cgroups| {
         cgroups.0.iter().any(|cgroup| {
-            cgroup.hierarchy == 0
-                && (cgroup.pathname == "/" || cgroup.pathname.contains(id.as_str()))
+            cgroup.hierarchy == 0 && (cgroup.pathname == "/" || cgroup.pathname.contains(id.as_str()))
         })
     })
 }

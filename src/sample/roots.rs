@@ -56,8 +56,7 @@ impl Roots {
         if unified.join("cgroup.controllers").exists() {
             return Err(RootError {
                 problem: problem("cgroup v1 with a bare cgroup v2 beside it (hybrid)"),
-                hint: "boot the host with systemd.unified_cgroup_hierarchy=1: only cgroup v2 is read"
-                    .into(),
+                hint: "boot the host with systemd.unified_cgroup_hierarchy=1: only cgroup v2 is read".into(),
             });
         }
         if ["memory", "cpu", "cpuacct", "cpu,cpuacct", "blkio"]
@@ -66,8 +65,7 @@ impl Roots {
         {
             return Err(RootError {
                 problem: problem("cgroup v1"),
-                hint: "boot the host with systemd.unified_cgroup_hierarchy=1: only cgroup v2 is read"
-                    .into(),
+                hint: "boot the host with systemd.unified_cgroup_hierarchy=1: only cgroup v2 is read".into(),
             });
         }
         Err(RootError {

@@ -2,8 +2,7 @@
 
 use super::KernelFile;
 use crate::parse::{
-    self, CpuMax, CpuStat, Events, InterfaceRow, IoRow, Limit, MemoryStat, Name, ParseError,
-    Pressure,
+    self, CpuMax, CpuStat, Events, InterfaceRow, IoRow, Limit, MemoryStat, Name, ParseError, Pressure,
 };
 
 /// Everything read from one container's cgroup and network namespace.
@@ -118,21 +117,14 @@ impl ScopeSample {
     #[must_use]
     pub fn io_bytes(&self) -> Option<(u64, u64)> {
         let add = |(read, written): (u64, u64), row: &IoRow| {
-            (
-                read.wrapping_add(row.rbytes.unwrap_or(0)),
-                written.wrapping_add(row.wbytes.unwrap_or(0)),
-            )
+            (read.wrapping_add(row.rbytes.unwrap_or(0)), written.wrapping_add(row.wbytes.unwrap_or(0)))
         };
         self.io.as_ref().map(|rows| rows.iter().fold((0, 0), add))
     }
 
     /// Takes in one file, or its absence, and says how many of its rows were skipped. Processes are
     /// counted elsewhere, since they may be spread over child cgroups.
-    pub(crate) fn take(
-        &mut self,
-        file: KernelFile,
-        content: Option<&[u8]>,
-    ) -> Result<u64, ParseError> {
+    pub(crate) fn take(&mut self, file: KernelFile, content: Option<&[u8]>) -> Result<u64, ParseError> {
         use parse::{
             cpu_list::parse_cpu_list,
             cpu_max::parse_cpu_max,
@@ -151,12 +143,8 @@ impl ScopeSample {
                 let throttled = |file: &[u8]| flat_keyed_value(file, b"throttled_usec");
                 store_key(&mut self.throttled_local_usec, content, throttled)
             }
-            KernelFile::CpusetCpusEffective => {
-                store(&mut self.cpus_effective, content, parse_cpu_list)
-            }
-            KernelFile::MemoryCurrent => {
-                store(&mut self.memory_current, content, parse_single_value)
-            }
+            KernelFile::CpusetCpusEffective => store(&mut self.cpus_effective, content, parse_cpu_list),
+            KernelFile::MemoryCurrent => store(&mut self.memory_current, content, parse_single_value),
             KernelFile::MemoryPeak => store(&mut self.memory_peak, content, parse_single_value),
             KernelFile::MemoryMax => store(&mut self.memory_max, content, parse_limit),
             KernelFile::MemoryMin => store(&mut self.memory_min, content, parse_limit),
@@ -164,15 +152,11 @@ impl ScopeSample {
             KernelFile::MemoryHigh => store(&mut self.memory_high, content, parse_limit),
             KernelFile::MemoryStat => store(&mut self.memory_stat, content, parse_memory_stat),
             KernelFile::MemoryEvents => store(&mut self.memory_events, content, parse_events),
-            KernelFile::MemorySwapCurrent => {
-                store(&mut self.swap_current, content, parse_single_value)
-            }
+            KernelFile::MemorySwapCurrent => store(&mut self.swap_current, content, parse_single_value),
             KernelFile::MemorySwapPeak => store(&mut self.swap_peak, content, parse_single_value),
             KernelFile::MemorySwapMax => store(&mut self.swap_max, content, parse_limit),
             KernelFile::MemorySwapEvents => store(&mut self.swap_events, content, parse_events),
-            KernelFile::MemoryZswapCurrent => {
-                store(&mut self.zswap_current, content, parse_single_value)
-            }
+            KernelFile::MemoryZswapCurrent => store(&mut self.zswap_current, content, parse_single_value),
             KernelFile::CpuPressure => store(&mut self.cpu_pressure, content, parse_pressure),
             KernelFile::MemoryPressure => store(&mut self.memory_pressure, content, parse_pressure),
             KernelFile::IoPressure => store(&mut self.io_pressure, content, parse_pressure),
@@ -186,17 +170,14 @@ impl ScopeSample {
             }
             KernelFile::CgroupStat => {
                 self.dying_descendants = None;
-                store_key(&mut self.descendants, content, |file| {
-                    flat_keyed_value(file, b"nr_descendants")
-                })?;
+                store_key(&mut self.descendants, content, |file| flat_keyed_value(file, b"nr_descendants"))?;
                 store_key(&mut self.dying_descendants, content, |file| {
                     flat_keyed_value(file, b"nr_dying_descendants")
                 })
             }
             KernelFile::IoStat => Ok(self.take_io(content)),
             KernelFile::CgroupProcs => {
-                self.processes = content
-                    .map(|file| parse::cgroup_procs::pids(file).count() as u64);
+                self.processes = content.map(|file| parse::cgroup_procs::pids(file).count() as u64);
                 Ok(0)
             }
         }

@@ -1,10 +1,6 @@
 //! One container's cgroup directory and the descriptors kept on it.
 
-use super::{
-    FileSet, KernelFile, Pass, Reason, ScopeSample,
-    samples::Hugetlb,
-    stat_file::Scratch,
-};
+use super::{FileSet, KernelFile, Pass, Reason, ScopeSample, samples::Hugetlb, stat_file::Scratch};
 use crate::parse::{self, Name};
 use nix::{
     errno::Errno,
@@ -113,6 +109,12 @@ impl ScopeReader {
         })
     }
 
+    /// Whether a file that was looked for is not offered for this container.
+    #[must_use]
+    pub fn is_absent(&self, file: KernelFile) -> bool {
+        self.slots.get(file as usize).is_some_and(|slot| matches!(slot, Slot::Absent))
+    }
+
     /// Whether the directory on disk is still the one that was opened.
     #[must_use]
     pub fn is_current(&self) -> bool {
@@ -141,8 +143,7 @@ impl ScopeReader {
             }
             let directory = self.directory.as_fd();
             let recheck = pass.recheck_absent;
-            let outcome =
-                slot.read(directory, *file, rank < keep, recheck, &mut pass.scratch);
+            let outcome = slot.read(directory, *file, rank < keep, recheck, &mut pass.scratch);
             let content = match outcome {
                 Outcome::Content(content) => Some(content),
                 Outcome::Absent => None,
@@ -208,8 +209,8 @@ impl ScopeReader {
                 let file = openat(&self.directory, name.as_c_str(), READ, Mode::empty()).ok()?;
                 pass.scratch.read_records(&File::from(file)).ok().map(<[u8]>::to_vec)
             };
-            let current = read(&file.current)
-                .and_then(|text| parse::single_value::parse_single_value(&text).ok());
+            let current =
+                read(&file.current).and_then(|text| parse::single_value::parse_single_value(&text).ok());
             let events_max =
                 read(&file.events).and_then(|text| parse::events::parse_events(&text).ok()?.get("max"));
             sample.hugetlb.push(Hugetlb { pagesize: file.pagesize, current, events_max });
@@ -297,4 +298,3 @@ fn hugetlb_files(directory: &Path) -> Vec<HugetlbFiles> {
     files.sort_by_key(|file| file.pagesize);
     files
 }
-

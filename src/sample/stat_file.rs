@@ -96,6 +96,12 @@ impl FileSet {
         Self(self.0 | other.0)
     }
 
+    /// The files that are in both sets.
+    #[must_use]
+    pub const fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
     /// Whether a file is in the set.
     #[must_use]
     pub const fn contains(self, file: KernelFile) -> bool {

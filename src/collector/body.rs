@@ -1,0 +1,68 @@
+//! Rendered pages, shared by all who asked, and their memory, used again.
+
+use std::sync::{Arc, OnceLock};
+
+/// One rendered page, and its compressed forms once somebody wanted them.
+#[derive(Debug, Default)]
+pub struct Body {
+    text: Vec<u8>,
+    /// Compressed forms, made by the server: once, however many scrapers share the page.
+    pub gzip: OnceLock<Vec<u8>>,
+    /// See `gzip`.
+    pub zstd: OnceLock<Vec<u8>>,
+}
+
+impl Body {
+    /// The page as it was rendered.
+    #[must_use]
+    pub fn text(&self) -> &[u8] {
+        &self.text
+    }
+}
+
+/// Pages that may still be on their way to somebody. The page of a thousand containers has some 13 MB: getting that
+/// much anew for each scrape would cost page faults, and memory at the worst moment.
+#[derive(Debug, Default)]
+pub(super) struct Bodies {
+    last: Option<Arc<Body>>,
+}
+
+impl Bodies {
+    /// The buffer of the last page if nobody holds it any more, else a new one.
+    pub(super) fn take_buffer(&mut self) -> Vec<u8> {
+        let last = self.last.take().and_then(|body| Arc::try_unwrap(body).ok());
+        let mut text = last.map(|body| body.text).unwrap_or_default();
+        // After most containers have gone, their memory goes too.
+        let used = text.len();
+        if text.capacity() > used.saturating_mul(4).max(64 * 1024) {
+            text = Vec::with_capacity(used);
+        }
+        text.clear();
+        text
+    }
+
+    pub(super) fn keep(&mut self, text: Vec<u8>) -> Arc<Body> {
+        let body = Arc::new(Body { text, ..Body::default() });
+        self.last = Some(Arc::clone(&body));
+        body
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_that_nobody_holds_gives_its_memory_to_the_next() {
+        let mut bodies = Bodies::default();
+        let mut text = bodies.take_buffer();
+        text.extend_from_slice(&[b'x'; 1000]);
+        let address = text.as_ptr();
+        let body = bodies.keep(text);
+        assert_ne!(bodies.take_buffer().as_ptr(), address);
+        assert_eq!(body.text().len(), 1000);
+        bodies.last = Some(body);
+        let again = bodies.take_buffer();
+        assert_eq!((again.as_ptr(), again.len()), (address, 0));
+    }
+}

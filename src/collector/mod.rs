@@ -1,0 +1,363 @@
+//! One OS thread owns everything that changes. It takes [`Message`]s, one at a time, and shares nothing: no mutex.
+//!
+//! A scrape reads every file now; the polling tick reads only the files of the rate gauges. Scrapes that wait
+//! together share one pass.
+
+mod body;
+mod containers;
+mod report;
+
+pub use body::Body;
+pub use report::ContainerReport;
+
+use crate::{
+    discovery::ScopeEvent,
+    exposition::{Format, Page, Selection, SelfMetrics, render, render_own},
+    metadata::{Filter, MetadataEvent},
+    parse::ContainerId,
+    sample::{DeviceNames, Machine, Pass, Roots},
+};
+use body::Bodies;
+use containers::{Containers, Reading};
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, RecvTimeoutError, Sender},
+    },
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+use tokio::sync::{mpsc::UnboundedSender, oneshot};
+
+/// What is done rarely: machine size, device names, files that were absent, containers without a name.
+const SLOW: Duration = Duration::from_secs(30);
+/// A start waits this long for Docker's first list before it is ready without names.
+const NAMES_AT_START: Duration = Duration::from_secs(5);
+
+/// What the collector is to do.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where to read.
+    pub roots: Roots,
+    /// What to serve.
+    pub selection: Selection,
+    /// Which containers.
+    pub filter: Filter,
+    /// Time between ticks; `None` for no ticks but those that are asked for.
+    pub polling_interval: Option<Duration>,
+    /// Descriptors to keep open on files of containers.
+    pub fd_budget: usize,
+}
+
+/// What the collector thread is told.
+#[derive(Debug)]
+pub enum Message {
+    /// Read the files of the rate gauges now.
+    Tick(oneshot::Sender<()>),
+    /// Read everything, and render it.
+    Scrape(Format, oneshot::Sender<Arc<Body>>),
+    /// Tell what is known of each container.
+    Report(oneshot::Sender<Vec<ContainerReport>>),
+    /// A container came or went.
+    Scope(ScopeEvent),
+    /// Docker said something.
+    Metadata(MetadataEvent),
+    /// End.
+    Shutdown,
+}
+
+/// The collector does not run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the collector has stopped")]
+pub struct Stopped;
+
+/// How the rest of the program talks to the collector. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    sender: Sender<Message>,
+    ready: Arc<AtomicBool>,
+    metrics: SelfMetrics,
+}
+
+impl Handle {
+    /// A handle that sends to `sender`.
+    #[must_use]
+    pub fn new(sender: Sender<Message>, metrics: SelfMetrics) -> Self {
+        Self { sender, ready: Arc::default(), metrics }
+    }
+
+    /// Sends a message; `false` if nobody is there to take it.
+    pub fn send(&self, message: Message) -> bool {
+        self.sender.send(message).is_ok()
+    }
+
+    /// The page, read after this call.
+    ///
+    /// # Errors
+    /// If the collector has stopped.
+    pub async fn scrape(&self, format: Format) -> Result<Arc<Body>, Stopped> {
+        self.ask(|reply| Message::Scrape(format, reply)).await
+    }
+
+    /// What is known of each container.
+    ///
+    /// # Errors
+    /// If the collector has stopped.
+    pub async fn report(&self) -> Result<Vec<ContainerReport>, Stopped> {
+        self.ask(Message::Report).await
+    }
+
+    /// A polling tick, done when this returns.
+    ///
+    /// # Errors
+    /// If the collector has stopped.
+    pub async fn tick(&self) -> Result<(), Stopped> {
+        self.ask(Message::Tick).await
+    }
+
+    async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Message) -> Result<T, Stopped> {
+        let (reply, answer) = oneshot::channel();
+        self.sender.send(message(reply)).map_err(|_| Stopped)?;
+        answer.await.map_err(|_| Stopped)
+    }
+
+    /// Whether the containers are known, and named if Docker answers.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Relaxed)
+    }
+
+    /// The exporter's own series.
+    #[must_use]
+    pub fn metrics(&self) -> &SelfMetrics {
+        &self.metrics
+    }
+}
+
+/// The owner of all containers.
+#[derive(Debug)]
+pub struct Collector {
+    config: Config,
+    handle: Handle,
+    containers: Containers,
+    pass: Pass,
+    machine: Machine,
+    bodies: Bodies,
+    complaints: HashSet<String>,
+    /// Every time in the program counts from here.
+    start: Instant,
+    next_slow: Instant,
+    scanned: bool,
+    docker: DockerState,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum DockerState {
+    /// Not yet known.
+    Unknown,
+    Up,
+    Down,
+}
+
+impl Collector {
+    /// A collector that has seen nothing yet. Containers that Docker has not told of are asked for through `lookups`.
+    #[must_use]
+    pub fn new(
+        config: Config,
+        handle: Handle,
+        max_open_files: u64,
+        lookups: UnboundedSender<ContainerId>,
+    ) -> Self {
+        let now = Instant::now();
+        let devices = DeviceNames::new(&config.roots.sys);
+        let reading = Reading::new(&config, max_open_files);
+        Self {
+            machine: Machine::read(&config.roots.proc),
+            containers: Containers::new(reading, lookups),
+            pass: Pass { devices, ..Pass::default() },
+            bodies: Bodies::default(),
+            complaints: HashSet::new(),
+            start: now,
+            next_slow: now + SLOW,
+            scanned: false,
+            docker: DockerState::Unknown,
+            config,
+            handle,
+        }
+    }
+
+    /// Takes messages until it is told to end or nobody is left to send any.
+    pub fn run(mut self, receiver: &Receiver<Message>) {
+        let mut next_tick = self.config.polling_interval.map(|interval| Instant::now() + interval);
+        let mut scrapes = Vec::new();
+        loop {
+            let first = match next_tick {
+                None => receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(at) => receiver.recv_timeout(at.saturating_duration_since(Instant::now())),
+            };
+            match first {
+                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout) => {}
+                // What waits with it is taken too, so that all scrapes of the moment share one pass.
+                Ok(message) => {
+                    for message in std::iter::once(message).chain(receiver.try_iter()) {
+                        match message {
+                            Message::Shutdown => return,
+                            Message::Scrape(format, reply) => scrapes.push((format, reply)),
+                            other => self.take(other),
+                        }
+                    }
+                }
+            }
+            if next_tick.is_some_and(|at| at <= Instant::now()) {
+                self.tick();
+                // After a stall the ticks go on from now; they are not made up for.
+                next_tick = self.config.polling_interval.map(|interval| Instant::now() + interval);
+            }
+            if !scrapes.is_empty() {
+                self.scrape(&mut scrapes);
+            }
+        }
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Tick(done) => {
+                self.tick();
+                let _nobody_waits = done.send(());
+            }
+            Message::Report(reply) => {
+                let _nobody_waits = reply.send(self.containers.report());
+            }
+            Message::Scope(event) => self.take_scope(event),
+            Message::Metadata(event) => self.take_metadata(event),
+            Message::Scrape(..) | Message::Shutdown => {}
+        }
+        self.update_readiness();
+    }
+
+    fn take_scope(&mut self, event: ScopeEvent) {
+        if let ScopeEvent::Resync(_) = &event {
+            self.handle.metrics.discovery_resyncs.inc();
+            // The first window starts with the first scan, not one interval later.
+            if !std::mem::replace(&mut self.scanned, true) && self.config.polling_interval.is_some() {
+                self.containers.take_scope(event);
+                return self.tick();
+            }
+        }
+        self.containers.take_scope(event);
+    }
+
+    fn take_metadata(&mut self, event: MetadataEvent) {
+        let metrics = &self.handle.metrics;
+        match event {
+            MetadataEvent::Connected => {
+                if self.docker == DockerState::Down {
+                    metrics.docker_reconnects.inc();
+                }
+                self.docker = DockerState::Up;
+                metrics.docker_up.set(1.0);
+            }
+            MetadataEvent::Disconnected => {
+                self.docker = DockerState::Down;
+                metrics.docker_up.set(0.0);
+            }
+            _ => {}
+        }
+        self.containers.take_metadata(event);
+    }
+
+    fn update_readiness(&mut self) {
+        let named = self.docker != DockerState::Unknown || self.start.elapsed() > NAMES_AT_START;
+        if self.scanned && named {
+            self.handle.ready.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Reads the files of the rate gauges and completes the windows.
+    fn tick(&mut self) {
+        self.containers.tick(self.start, &mut self.pass);
+        self.account();
+        if self.next_slow <= Instant::now() {
+            self.slow();
+        }
+        self.update_readiness();
+    }
+
+    fn slow(&mut self) {
+        self.next_slow = Instant::now() + SLOW;
+        self.machine = Machine::read(&self.config.roots.proc);
+        self.pass.devices.forget();
+        self.pass.recheck_absent = true;
+        self.containers.look_up_unnamed();
+    }
+
+    /// Reads everything once and answers all who wait, in each format that is asked for.
+    fn scrape(&mut self, waiting: &mut Vec<(Format, oneshot::Sender<Arc<Body>>)>) {
+        let begin = Instant::now();
+        self.containers.sample(&mut self.pass);
+        let complete = self.pass.report.failures.is_empty();
+        self.handle.metrics.up.set(if complete { 1.0 } else { 0.0 });
+        self.account();
+        self.pass.recheck_absent = false;
+        self.update_gauges();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        let page = Page { devices: &self.pass.devices, machine: &self.machine, now };
+        let mut own = None;
+        for format in [Format::Text, Format::OpenMetrics] {
+            if !waiting.iter().any(|(asked, _)| *asked == format) {
+                continue;
+            }
+            let mut text = self.bodies.take_buffer();
+            let shown = self.containers.shown();
+            render(&self.config.selection, format, shown, &page, &mut text);
+            // Observed once per pass, before the first page that shows it.
+            let own = own.get_or_insert_with(|| {
+                self.handle.metrics.scrape_duration.observe(begin.elapsed().as_secs_f64());
+                self.handle.metrics.gather()
+            });
+            render_own(own, format, &mut text);
+            let body = self.bodies.keep(text);
+            for (_, reply) in waiting.extract_if(.., |(asked, _)| *asked == format) {
+                let _nobody_waits = reply.send(Arc::clone(&body));
+            }
+        }
+        waiting.clear();
+    }
+
+    fn update_gauges(&self) {
+        let metrics = &self.handle.metrics;
+        let (discovered, named) = self.containers.count();
+        for (state, count) in
+            [("discovered", discovered), ("named", named), ("unnamed", discovered.saturating_sub(named))]
+        {
+            let count = crate::exposition::self_metrics::float(count);
+            metrics.containers.with_label_values(&[state]).set(count);
+        }
+        let open = crate::exposition::self_metrics::float(self.containers.open_files());
+        metrics.kept_fds.set(open);
+    }
+
+    /// Counts what the last pass met, and says each cause once.
+    fn account(&mut self) {
+        let metrics = &self.handle.metrics;
+        for failure in &self.pass.report.failures {
+            let reason = failure.reason.label();
+            metrics.read_failures.with_label_values(&[failure.file, &reason]).inc();
+            if self.complaints.insert(format!("{} {reason}", failure.file)) {
+                tracing::warn!("{} (said once; counted in read_failures_total)", failure.message);
+            }
+        }
+        for (file, rows) in &self.pass.report.skipped_rows {
+            let rows = crate::exposition::self_metrics::float(*rows);
+            metrics.skipped_rows.with_label_values(&[file]).inc_by(rows);
+        }
+        self.pass.report.clear();
+        for complaint in self.containers.complaints(&self.config.roots) {
+            if self.complaints.insert(complaint.cause.to_owned()) {
+                tracing::warn!("{}: {}", complaint.cause, complaint.hint);
+            }
+        }
+    }
+}

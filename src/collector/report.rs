@@ -1,0 +1,26 @@
+//! What is known of each container, for the landing page and `/debug/containers`.
+
+/// One container, for people.
+#[derive(Debug, Clone)]
+pub struct ContainerReport {
+    /// Its ID.
+    pub id: String,
+    /// Its name, or short ID.
+    pub name: String,
+    /// Whether Docker named it.
+    pub named: bool,
+    /// Its image.
+    pub image: Option<String>,
+    /// Its state as Docker has it.
+    pub state: Option<&'static str>,
+    /// Its cgroup.
+    pub cgroup: String,
+    /// Whether the cgroup is there.
+    pub live: bool,
+    /// The process that its network counters are read through.
+    pub pid: Option<u32>,
+    /// What became of its network counters, and why.
+    pub network: &'static str,
+    /// Files that its kernel does not offer.
+    pub missing_files: Vec<&'static str>,
+}

@@ -1,0 +1,66 @@
+//! The labels that every series of one container begins with, escaped once.
+
+use crate::model::Container;
+
+/// `id="…",name="…",image="…",container_label_…="…"`, ready to be copied into each sample.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LabelBlock(Vec<u8>);
+
+impl LabelBlock {
+    /// The block of a container: `id` and `name` alone, or all of METRICS' base labels.
+    #[must_use]
+    pub fn new(container: &Container, core_only: bool) -> Self {
+        let mut block = Vec::new();
+        push_label(&mut block, "id", &container.cgroup);
+        push_label(&mut block, "name", container.name());
+        if let Some(metadata) = container.metadata.as_ref().filter(|_| !core_only) {
+            if let Some(image) = &metadata.image {
+                push_label(&mut block, "image", image);
+            }
+            for (name, value) in &metadata.labels {
+                push_label(&mut block, name, value);
+            }
+        }
+        Self(block)
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Appends `name="value"`, after a comma if something stands before it.
+pub(super) fn push_label(block: &mut Vec<u8>, name: &str, value: &str) {
+    if !matches!(block.last(), None | Some(b'{')) {
+        block.push(b',');
+    }
+    block.extend_from_slice(name.as_bytes());
+    block.extend_from_slice(b"=\"");
+    push_escaped(block, value, true);
+    block.push(b'"');
+}
+
+/// Backslash and newline as both formats want them; the quote in label values, and in OpenMetrics' help.
+pub(super) fn push_escaped(out: &mut Vec<u8>, text: &str, quotes: bool) {
+    for &byte in text.as_bytes() {
+        match byte {
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'"' if quotes => out.extend_from_slice(b"\\\""),
+            byte => out.push(byte),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_value_is_escaped() {
+        let mut block = Vec::new();
+        push_label(&mut block, "name", "a\"b\\c\nd é");
+        push_label(&mut block, "x", "");
+        assert_eq!(String::from_utf8(block).unwrap(), r#"name="a\"b\\c\nd é",x="""#);
+    }
+}

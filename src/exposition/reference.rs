@@ -1,0 +1,55 @@
+//! The tables of the README, made from the same table as the page.
+
+use super::{
+    family::{FAMILIES, Kind, Set},
+    self_metrics::OWN_FAMILIES,
+};
+use std::fmt::Write;
+
+/// All families as Markdown, one table per set.
+#[must_use]
+pub fn markdown() -> String {
+    let mut text = String::new();
+    for set in Set::ALL {
+        let _infallible = write!(
+            text,
+            "\n#### `{}`\n\n| name | type | labels | unit | from |\n|---|---|---|---|---|\n",
+            set.name()
+        );
+        for family in FAMILIES.iter().filter(|family| family.set == set) {
+            let kind = match family.kind {
+                Kind::Gauge => "gauge",
+                Kind::Counter => "counter",
+            };
+            let group = if family.group.is_default() {
+                String::new()
+            } else {
+                format!(" (with `+{}`)", family.group.name())
+            };
+            let _infallible = writeln!(
+                text,
+                "| `{}`{group} | {kind} | {} | {} | {} |",
+                family.name,
+                labels(family.labels),
+                family.unit,
+                family.kernel
+            );
+        }
+    }
+    text.push_str("\n#### the exporter's own\n\n| name | type | labels | meaning |\n|---|---|---|---|\n");
+    for family in OWN_FAMILIES {
+        let _infallible = writeln!(
+            text,
+            "| `{}` | {} | {} | {} |",
+            family.name,
+            family.kind,
+            labels(family.labels),
+            family.help
+        );
+    }
+    text
+}
+
+fn labels(labels: &[&str]) -> String {
+    labels.iter().map(|label| format!("`{label}`")).collect::<Vec<_>>().join(", ")
+}
