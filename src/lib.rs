@@ -1,7 +1,11 @@
+pub mod app;
+pub mod cli;
 pub mod collector;
+pub mod demo;
 pub mod discovery;
 pub mod exposition;
 pub mod metadata;
 pub mod model;
 pub mod parse;
 pub mod sample;
+pub mod server;

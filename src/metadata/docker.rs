@@ -112,7 +112,7 @@ enum CgroupDriver {
     Cgroupfs,
 }
 
-type Send<'a> = &'a dyn Fn(MetadataEvent);
+type Send<'a> = &'a (dyn Fn(MetadataEvent) + Sync);
 
 impl Docker {
     /// A client that has not connected yet.
@@ -271,7 +271,7 @@ impl Session<'_> {
     async fn run(
         &mut self,
         lookups: &mut UnboundedReceiver<ContainerId>,
-        connected: &mut dyn FnMut(),
+        connected: &mut (dyn FnMut() + std::marker::Send),
     ) -> Error {
         let client = match self.docker.connect() {
             Ok(client) => client,

@@ -1,0 +1,300 @@
+//! The command line: flags and environment in, [`Config`] out. The flags' texts here are the README's.
+
+use clap::{
+    ArgAction, CommandFactory, FromArgMatches, Parser, ValueEnum,
+    builder::{BoolishValueParser, NonEmptyStringValueParser},
+    error::ErrorKind,
+};
+use std::{ffi::OsString, path::PathBuf, time::Duration};
+
+/// What one run is to do, as the user said it.
+#[derive(Debug, Clone, Parser)]
+#[command(
+    name = "docker-stat-prom",
+    version = concat!(env!("CARGO_PKG_VERSION"), " (", env!("BUILD_REVISION"), ", ", env!("BUILD_RUSTC"), ")"),
+    about = "Prometheus exporter for Docker containers that reads cgroup v2 and /proc directly",
+    after_long_help = "Examples:\n  \
+        docker-stat-prom                                  serve http://0.0.0.0:12096/metrics\n  \
+        docker-stat-prom --demo                           serve a recorded host, without Docker\n  \
+        docker-stat-prom --once --metrics core            print the eleven core gauges and exit\n  \
+        docker-stat-prom -s --tls_cert c.pem --tls_key k.pem -b 127.0.0.1:12096\n\n\
+        Exit codes: 0 done or told to stop, 1 could not start or died, 2 wrong usage."
+)]
+pub struct Config {
+    /// Docker API: unix://PATH, tcp://HOST:PORT, http://HOST:PORT or https://HOST:PORT
+    ///
+    /// tcp:// is TLS when DOCKER_TLS_VERIFY is set; https:// always is. ca.pem, cert.pem and key.pem are looked for in
+    /// DOCKER_CERT_PATH, else in ~/.docker. Docker is asked for names, labels and events only, with GET requests.
+    #[arg(
+        short = 'H',
+        long,
+        env = "DOCKER_HOST",
+        value_name = "URL",
+        default_value = "unix:///var/run/docker.sock"
+    )]
+    pub host: String,
+
+    /// Address to serve on
+    #[arg(
+        short,
+        long,
+        env = "DOCKER_STAT_PROM_BIND",
+        value_name = "ADDRESS:PORT",
+        default_value = "0.0.0.0:12096",
+        value_parser = NonEmptyStringValueParser::new()
+    )]
+    pub bind: String,
+
+    /// Serve HTTPS only
+    #[arg(short, long, env = "DOCKER_STAT_PROM_SECURE", value_parser = BoolishValueParser::new())]
+    pub secure: bool,
+
+    /// Private key for HTTPS, PEM (PKCS#8, PKCS#1 or SEC1)
+    #[arg(long, env = "DOCKER_STAT_PROM_TLS_KEY", value_name = "FILE", default_value = "./server.key")]
+    pub tls_key: PathBuf,
+
+    /// Certificate chain for HTTPS, PEM
+    #[arg(long, env = "DOCKER_STAT_PROM_TLS_CERT", value_name = "FILE", default_value = "./server.crt")]
+    pub tls_cert: PathBuf,
+
+    /// Time between two polls for the rate gauges, milliseconds
+    ///
+    /// Rates (container_cpu_usage_ratios and those ending in _bps and _byteps) describe the last completed window of this
+    /// length. Everything else is read at each scrape, whatever this is.
+    #[arg(
+        short = 'i',
+        long,
+        env = "DOCKER_STAT_PROM_POLLING_INTERVAL",
+        value_name = "MILLISECONDS",
+        default_value_t = 2000,
+        value_parser = clap::value_parser!(u64).range(1..=86_400_000)
+    )]
+    pub polling_interval: u64,
+
+    /// Where the host's cgroup v2 is mounted
+    #[arg(long, env = "DOCKER_STAT_PROM_CGROUP_ROOT", value_name = "DIR", default_value = "/sys/fs/cgroup")]
+    pub cgroup_root: PathBuf,
+
+    /// Where the host's procfs is mounted
+    #[arg(long, env = "DOCKER_STAT_PROM_PROC_ROOT", value_name = "DIR", default_value = "/proc")]
+    pub proc_root: PathBuf,
+
+    /// Where the host's sysfs is mounted (names of block devices)
+    #[arg(long, env = "DOCKER_STAT_PROM_SYS_ROOT", value_name = "DIR", default_value = "/sys")]
+    pub sys_root: PathBuf,
+
+    /// What to serve: sets (core, cadvisor, v2, lifecycle), and groups with + or -
+    ///
+    /// Sets named without a sign replace the default, which is all four. Groups: cpu, memory, network, io, pressure, pids,
+    /// cgroup, state, machine; and, off unless added: memory_stat, pressure_averages, hugetlb. core is always on; with core
+    /// alone the labels are id and name only. Files that nothing needs are not read. Example: core,v2,+hugetlb,-network
+    #[arg(
+        long,
+        env = "DOCKER_STAT_PROM_METRICS",
+        value_name = "LIST",
+        default_value = "core,cadvisor,v2,lifecycle",
+        allow_hyphen_values = true
+    )]
+    pub metrics: String,
+
+    /// Container labels to show, as container_label_…: globs, separated by commas
+    #[arg(
+        long,
+        env = "DOCKER_STAT_PROM_CONTAINER_LABELS",
+        value_name = "GLOBS",
+        value_delimiter = ',',
+        default_value = "com.docker.compose.project,com.docker.compose.service"
+    )]
+    pub container_labels: Vec<String>,
+
+    /// Environment variables to show, as container_env_…: exact names, separated by commas
+    #[arg(long, env = "DOCKER_STAT_PROM_CONTAINER_ENV", value_name = "NAMES", value_delimiter = ',')]
+    pub container_env: Vec<String>,
+
+    /// Read only containers that match one of these: name=GLOB, image=GLOB, label=KEY[=GLOB]
+    #[arg(long, env = "DOCKER_STAT_PROM_INCLUDE", value_name = "TERMS", value_delimiter = ',')]
+    pub include: Vec<String>,
+
+    /// Do not read containers that match one of these; wins over --include
+    #[arg(long, env = "DOCKER_STAT_PROM_EXCLUDE", value_name = "TERMS", value_delimiter = ',')]
+    pub exclude: Vec<String>,
+
+    /// Descriptors to keep open on files of containers
+    ///
+    /// A kept descriptor saves two system calls per reading and costs some 5 KB of kernel memory, charged to the exporter.
+    /// The two files of the polling tick are kept in any case.
+    #[arg(
+        long,
+        env = "DOCKER_STAT_PROM_FD_BUDGET",
+        value_name = "COUNT",
+        default_value_t = 3000,
+        value_parser = clap::value_parser!(u64).range(0..=10_000_000)
+    )]
+    pub fd_budget: u64,
+
+    /// Print the metrics once, from two samples one polling interval apart, and exit
+    #[arg(long, env = "DOCKER_STAT_PROM_ONCE", value_parser = BoolishValueParser::new())]
+    pub once: bool,
+
+    /// Serve a recorded host whose numbers move: for a look without Docker
+    #[arg(long, env = "DOCKER_STAT_PROM_DEMO", value_parser = BoolishValueParser::new())]
+    pub demo: bool,
+
+    /// Ask the exporter at --bind whether it is ready, and exit 0 or 1
+    #[arg(long)]
+    pub healthcheck: bool,
+
+    /// Say more: -v debug, -vv trace
+    #[arg(short, long, env = "DOCKER_STAT_PROM_VERBOSE", action = ArgAction::Count)]
+    pub verbose: u8,
+
+    /// How to write the log, on standard error
+    #[arg(long, env = "DOCKER_STAT_PROM_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// What came of the arguments besides a [`Config`].
+#[derive(Debug, PartialEq, Eq)]
+pub enum NoConfig {
+    /// Help or version, to be printed.
+    Text(String),
+    /// Wrong usage: one line, and one hint.
+    Usage {
+        /// What is wrong.
+        problem: String,
+        /// What would be right.
+        hint: String,
+    },
+}
+
+/// The command, with environment variables that are set to nothing counted as not set.
+#[must_use]
+pub fn command() -> clap::Command {
+    Config::command().mut_args(|arg| {
+        let is_empty = arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+        if is_empty { arg.env(None::<&'static str>) } else { arg }
+    })
+}
+
+impl Config {
+    /// Reads arguments (the first is the program's name) and the environment.
+    ///
+    /// # Errors
+    /// [`NoConfig`] when help or the version was asked for, or the usage is wrong.
+    pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, NoConfig> {
+        let matches = command().try_get_matches_from(arguments);
+        let mut config =
+            matches.and_then(|matches| Self::from_arg_matches(&matches)).map_err(NoConfig::of)?;
+        for list in [
+            &mut config.container_labels,
+            &mut config.container_env,
+            &mut config.include,
+            &mut config.exclude,
+        ] {
+            list.retain(|item| !item.is_empty());
+        }
+        Ok(config)
+    }
+
+    /// Time between two polls.
+    #[must_use]
+    pub fn polling_interval(&self) -> Duration {
+        Duration::from_millis(self.polling_interval)
+    }
+}
+
+impl NoConfig {
+    fn of(error: clap::Error) -> Self {
+        let text = error.render().to_string();
+        if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+            return Self::Text(text);
+        }
+        let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let problem = lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        let hint = lines()
+            .find_map(|line| line.strip_prefix("tip: ").or_else(|| line.strip_prefix("[possible values: ")))
+            .map_or_else(
+                || "see docker-stat-prom --help".to_owned(),
+                |tip| tip.trim_end_matches(']').to_owned(),
+            );
+        Self::Usage { problem, hint }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(arguments: &[&str]) -> Result<Config, NoConfig> {
+        Config::read(std::iter::once("docker-stat-prom").chain(arguments.iter().copied()).map(OsString::from))
+    }
+
+    #[test]
+    fn the_contract_holds() {
+        let config = read(&[]).unwrap();
+        assert_eq!(config.host, "unix:///var/run/docker.sock");
+        assert_eq!(config.bind, "0.0.0.0:12096");
+        assert!(!config.secure);
+        assert_eq!(config.tls_key, PathBuf::from("./server.key"));
+        assert_eq!(config.tls_cert, PathBuf::from("./server.crt"));
+        assert_eq!(config.polling_interval(), Duration::from_secs(2));
+        let config =
+            read(&["-H", "tcp://h:1", "-b", ":9", "-s", "-i", "500", "--tls_key", "k", "--tls_cert", "c"])
+                .unwrap();
+        assert_eq!((config.host.as_str(), config.bind.as_str(), config.secure), ("tcp://h:1", ":9", true));
+        assert_eq!(config.polling_interval, 500);
+    }
+
+    #[test]
+    fn help_comes_short_and_long() {
+        let text = |flag| match read(&[flag]) {
+            Err(NoConfig::Text(text)) => text,
+            other => panic!("{other:?}"),
+        };
+        let (short, long) = (text("-h"), text("--help"));
+        assert!(short.len() < long.len() && long.contains("Examples:") && !short.contains("Examples:"));
+        assert!(text("--version").contains(env!("CARGO_PKG_VERSION")));
+    }
+
+    #[test]
+    fn wrong_usage_is_one_line_and_one_hint() {
+        for (arguments, problem, hint) in [
+            (&["-i", "0"][..], "invalid value '0' for '--polling_interval", "--help"),
+            (&["--bnd", "x"], "unexpected argument '--bnd'", "--bind"),
+            (&["--log_format", "xml"], "invalid value 'xml'", "text, json"),
+            (&["stray"], "unexpected argument 'stray'", ""),
+        ] {
+            let Err(NoConfig::Usage { problem: found, hint: found_hint }) = read(arguments) else {
+                panic!("{arguments:?}")
+            };
+            assert!(found.contains(problem) && !found.contains('\n'), "{found}");
+            assert!(found_hint.contains(hint), "{found_hint}");
+        }
+    }
+
+    #[test]
+    fn lists_may_be_empty_or_begin_with_a_minus() {
+        let config = read(&["--container_labels", "", "--metrics", "-network"]).unwrap();
+        assert!(config.container_labels.is_empty());
+        assert_eq!(config.metrics, "-network");
+    }
+
+    #[test]
+    fn every_flag_has_an_environment_variable_or_is_an_order() {
+        for arg in Config::command().get_arguments() {
+            let name = arg.get_id().as_str();
+            let is_order = matches!(name, "help" | "version" | "healthcheck");
+            assert!(is_order || arg.get_env().is_some(), "{name}");
+            assert!(!name.contains('-'), "{name}");
+        }
+    }
+}

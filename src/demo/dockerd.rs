@@ -1,0 +1,61 @@
+//! The recorded answers of a Docker API, on a unix socket.
+
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto::Builder,
+    service::TowerToHyperService,
+};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use tokio::net::UnixListener;
+use warp::{
+    Filter, Reply,
+    http::{Response, StatusCode},
+};
+
+/// Answers on `socket` with the files in `answers`, until the runtime ends. Needs a runtime around it.
+pub(super) fn serve(socket: &Path, answers: PathBuf) -> std::io::Result<()> {
+    let listener = UnixListener::bind(socket)?;
+    let answers = Arc::new(answers);
+    let routes = warp::path::full().then(move |path: warp::path::FullPath| {
+        let answers = Arc::clone(&answers);
+        async move { answer(&answers, path.as_str()).await }
+    });
+    let service = warp::service(routes);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let service = TowerToHyperService::new(service.clone());
+            tokio::spawn(async move {
+                let builder = Builder::new(TokioExecutor::new());
+                let _client_went_away = builder.serve_connection(TokioIo::new(stream), service).await;
+            });
+        }
+    });
+    Ok(())
+}
+
+async fn answer(answers: &Path, path: &str) -> impl Reply + use<> {
+    let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
+    let file = match parts.as_slice() {
+        ["version"] => answers.join("version.json"),
+        ["info"] => answers.join("info.json"),
+        ["_ping"] => return Response::new(b"OK".to_vec()),
+        ["containers", "json"] => answers.join("containers.json"),
+        ["containers", id, "json"] if id.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+            answers.join(format!("inspect/{id}.json"))
+        }
+        // A host on which nothing happens.
+        ["events"] => std::future::pending().await,
+        _ => PathBuf::new(),
+    };
+    let (status, body) = match fs::read(file) {
+        Ok(body) => (StatusCode::OK, body),
+        Err(_) => (StatusCode::NOT_FOUND, br#"{"message":"not recorded"}"#.to_vec()),
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response
+}

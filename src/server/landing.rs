@@ -1,0 +1,99 @@
+//! The page at `/`, for people.
+
+use crate::collector::ContainerReport;
+use std::fmt::Write;
+
+const HEAD: &str = r#"<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>docker-stat-prom</title>
+<style>
+:root { color-scheme: light dark }
+body { font: 1rem/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 75rem; padding: 0 1rem }
+h1 { color: #e6522c; font-size: 1.5rem }
+table { border-collapse: collapse; width: 100%; font-size: .9rem }
+th, td { text-align: left; padding: .25rem .75rem .25rem 0; border-bottom: 1px solid #8884; vertical-align: top }
+td { overflow-wrap: anywhere }
+</style>
+</head>
+<body>
+"#;
+
+/// The landing page: what this is, where the metrics are, which containers were found, and what is missing of them.
+pub(super) fn html(containers: &[ContainerReport]) -> String {
+    let live = containers.iter().filter(|container| container.live).count();
+    let named = containers.iter().filter(|container| container.live && container.named).count();
+    let mut page = String::from(HEAD);
+    let _infallible = write!(
+        page,
+        "<h1>docker-stat-prom {} <small>({})</small></h1>\n\
+         <p>Prometheus exporter for Docker containers: reads cgroup v2 and /proc directly.</p>\n\
+         <p><a href=\"metrics\">Metrics</a> · <a href=\"healthz\">Health</a> · <a href=\"readyz\">Readiness</a> · \
+         <a href=\"debug/containers\">Containers as JSON</a></p>\n\
+         <p>{live} containers found, {named} named by Docker, {} without a name, {} not running.</p>\n\
+         <table>\n<tr><th>name</th><th>image</th><th>state</th><th>cgroup</th><th>network counters</th><th>not offered by the kernel</th></tr>\n",
+        env!("CARGO_PKG_VERSION"),
+        env!("BUILD_REVISION"),
+        live.saturating_sub(named),
+        containers.len().saturating_sub(live),
+    );
+    for container in containers {
+        let unnamed = if container.named { "" } else { " (Docker has not told its name)" };
+        page.push_str("<tr>");
+        for cell in [
+            &format!("{}{unnamed}", container.name),
+            container.image.as_deref().unwrap_or_default(),
+            container.state.unwrap_or_default(),
+            &container.cgroup,
+            container.network,
+            &container.missing_files.join(", "),
+        ] {
+            page.push_str("<td>");
+            push_escaped(&mut page, cell);
+            page.push_str("</td>");
+        }
+        page.push_str("</tr>\n");
+    }
+    page.push_str("</table>\n</body>\n</html>\n");
+    page
+}
+
+fn push_escaped(page: &mut String, text: &str) {
+    for c in text.chars() {
+        match c {
+            '&' => page.push_str("&amp;"),
+            '<' => page.push_str("&lt;"),
+            '>' => page.push_str("&gt;"),
+            '"' => page.push_str("&quot;"),
+            '\'' => page.push_str("&#39;"),
+            c => page.push(c),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_text_and_nothing_else() {
+        let container = ContainerReport {
+            id: String::new(),
+            name: "<script>alert('x')</script>".into(),
+            named: true,
+            image: Some("a&b".into()),
+            state: Some("running"),
+            cgroup: "/docker/1".into(),
+            live: true,
+            pid: None,
+            network: "own",
+            missing_files: vec!["memory.peak"],
+        };
+        let page = html(&[container]);
+        assert!(!page.contains("<script"));
+        assert!(page.contains("&lt;script&gt;alert(&#39;x&#39;)") && page.contains("a&amp;b"));
+        assert!(page.contains("1 containers found, 1 named"));
+    }
+}
