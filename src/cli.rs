@@ -11,6 +11,7 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 #[derive(Debug, Clone, Parser)]
 #[command(
     name = "docker-stat-prom",
+    rename_all = "snake_case",
     version = concat!(env!("CARGO_PKG_VERSION"), " (", env!("BUILD_REVISION"), ", ", env!("BUILD_RUSTC"), ")"),
     about = "Prometheus exporter for Docker containers that reads cgroup v2 and /proc directly",
     after_long_help = "Examples:\n  \
@@ -294,7 +295,7 @@ mod tests {
             let name = arg.get_id().as_str();
             let is_order = matches!(name, "help" | "version" | "healthcheck");
             assert!(is_order || arg.get_env().is_some(), "{name}");
-            assert!(!name.contains('-'), "{name}");
+            assert!(!arg.get_long().is_some_and(|long| long.contains('-')), "{name}");
         }
     }
 }

@@ -1,11 +1,14 @@
 //! The recorded answers of a Docker API, on a unix socket.
 
+use bytes::Bytes;
+use futures_util::stream::pending;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto::Builder,
     service::TowerToHyperService,
 };
 use std::{
+    convert::Infallible,
     fs,
     path::{Path, PathBuf},
     sync::Arc,
@@ -22,7 +25,7 @@ pub(super) fn serve(socket: &Path, answers: PathBuf) -> std::io::Result<()> {
     let answers = Arc::new(answers);
     let routes = warp::path::full().then(move |path: warp::path::FullPath| {
         let answers = Arc::clone(&answers);
-        async move { answer(&answers, path.as_str()).await }
+        async move { answer(&answers, path.as_str()) }
     });
     let service = warp::service(routes);
     tokio::spawn(async move {
@@ -37,18 +40,18 @@ pub(super) fn serve(socket: &Path, answers: PathBuf) -> std::io::Result<()> {
     Ok(())
 }
 
-async fn answer(answers: &Path, path: &str) -> impl Reply + use<> {
+fn answer(answers: &Path, path: &str) -> warp::reply::Response {
     let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
     let file = match parts.as_slice() {
         ["version"] => answers.join("version.json"),
         ["info"] => answers.join("info.json"),
-        ["_ping"] => return Response::new(b"OK".to_vec()),
+        ["_ping"] => return "OK".into_response(),
+        // A host on which nothing happens: the head of the answer comes at once, an event never.
+        ["events"] => return warp::reply::stream(pending::<Result<Bytes, Infallible>>()).into_response(),
         ["containers", "json"] => answers.join("containers.json"),
         ["containers", id, "json"] if id.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
             answers.join(format!("inspect/{id}.json"))
         }
-        // A host on which nothing happens.
-        ["events"] => std::future::pending().await,
         _ => PathBuf::new(),
     };
     let (status, body) = match fs::read(file) {
@@ -57,5 +60,5 @@ async fn answer(answers: &Path, path: &str) -> impl Reply + use<> {
     };
     let mut response = Response::new(body);
     *response.status_mut() = status;
-    response
+    response.into_response()
 }

@@ -1,0 +1,82 @@
+//! What the tests share: the shipped binary, a Docker daemon that does as it is told, and a small HTTP client.
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::missing_docs_in_private_items,
+    unreachable_pub,
+    missing_docs,
+    reason = "test support: each test file uses a part of it, and a failure here is a failed test"
+)]
+
+pub mod dockerd;
+pub mod exporter;
+
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+/// Longer than anything that works takes, even on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+pub fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
+}
+
+/// Every recorded or made-up host.
+pub fn hosts() -> Vec<PathBuf> {
+    let mut hosts: Vec<_> = std::fs::read_dir(fixture(""))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.join("sys/fs/cgroup").is_dir())
+        .collect();
+    hosts.sort();
+    assert!(hosts.len() >= 3, "{hosts:?}");
+    hosts
+}
+
+/// A copy of a fixture that a test may change, links and all.
+pub fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        let kind = entry.file_type().unwrap();
+        if kind.is_dir() {
+            copy(&entry.path(), &target);
+        } else if kind.is_symlink() {
+            std::os::unix::fs::symlink(std::fs::read_link(entry.path()).unwrap(), target).unwrap();
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// Looks again and again until something is so, or fails.
+pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let begin = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(begin.elapsed() < PATIENCE, "never: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Says, in the test's output and for the count of CI, that a test could not run here.
+pub fn skip(test: &str, why: &str) {
+    eprintln!("SKIPPED {test}: {why}");
+}
+
+/// The value of one series: the first line that begins with the name and has all the parts.
+pub fn value(page: &str, name: &str, parts: &[&str]) -> Option<f64> {
+    let line = page.lines().find(|line| {
+        line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']))
+            && parts.iter().all(|part| line.contains(part))
+    })?;
+    line.rsplit(' ').next()?.parse().ok()
+}
