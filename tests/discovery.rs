@@ -1,0 +1,178 @@
+//! Containers coming and going while the shipped binary runs: in a copied tree, and on a real cgroup2 mount where there
+//! is one that may be written to.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs, reason = "tests")]
+
+mod support;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command},
+};
+use support::{
+    eventually,
+    exporter::{self, Exporter},
+    fixture, skip, value,
+};
+
+fn scope(digit: &str) -> String {
+    format!("docker-{}.scope", digit.repeat(64))
+}
+
+fn no_docker(command: &mut Command) -> &mut Command {
+    command.args(["-H", "unix:///nonexistent/docker.sock", "-i", "100"])
+}
+
+#[test]
+fn a_host_without_containers_serves() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir_all(folder.path().join("sys/fs/cgroup")).unwrap();
+    fs::write(folder.path().join("sys/fs/cgroup/cgroup.controllers"), "cpu\n").unwrap();
+    fs::create_dir(folder.path().join("proc")).unwrap();
+    let exporter = Exporter::ready(no_docker(&mut exporter::on_host(folder.path())));
+    let page = exporter.metrics();
+    assert!(!page.contains("\ncontainer_"));
+    assert_eq!(value(&page, "docker_stat_prom_up", &[]), Some(1.0));
+    assert_eq!(value(&page, "docker_stat_prom_containers", &["discovered"]), Some(0.0));
+}
+
+#[test]
+fn a_container_is_shown_from_its_first_scrape_to_its_last() {
+    let folder = tempfile::tempdir().unwrap();
+    support::copy(&fixture("quirks"), folder.path());
+    let exporter = Exporter::ready(no_docker(&mut exporter::on_host(folder.path())));
+    let slice = folder.path().join("sys/fs/cgroup/new.slice");
+    let directory = slice.join(scope("f"));
+    fs::create_dir_all(&directory).unwrap();
+    fs::write(directory.join("cpu.stat"), "usage_usec 1000000\nuser_usec 1\nsystem_usec 1\n").unwrap();
+    fs::write(directory.join("memory.current"), "77\n").unwrap();
+    let name = format!("name=\"{}\"", "f".repeat(12));
+    let id = format!("id=\"/new.slice/{}\"", scope("f"));
+    let memory = |page: &str| value(page, "container_memory_usage_bytes", &[&name, &id]);
+    assert_eq!(eventually("it is shown", || memory(&exporter.metrics())), 77.0);
+    // Made anew under the same name: another run, whose counters begin at nought.
+    fs::remove_dir_all(&directory).unwrap();
+    fs::create_dir(&directory).unwrap();
+    fs::write(directory.join("cpu.stat"), "usage_usec 5\nuser_usec 1\nsystem_usec 1\n").unwrap();
+    fs::write(directory.join("memory.current"), "78\n").unwrap();
+    eventually("the new run is read", || (memory(&exporter.metrics())? == 78.0).then_some(()));
+    for _ in 0..20 {
+        let page = exporter.metrics();
+        let ratio = value(&page, "container_cpu_usage_ratios", &[&name]);
+        assert!(ratio.is_none_or(|ratio| (0.0..0.1).contains(&ratio)), "{ratio:?}");
+    }
+    fs::remove_dir_all(&slice).unwrap();
+    eventually("it is gone", || memory(&exporter.metrics()).is_none().then_some(()));
+}
+
+/// The first cgroup2 mount in which this user may make directories.
+fn writable_cgroup2() -> Option<PathBuf> {
+    let mounts = fs::read_to_string("/proc/self/mounts").ok()?;
+    mounts.lines().filter_map(|line| {
+        let mut words = line.split(' ');
+        let (_, path, kind) = (words.next()?, words.next()?, words.next()?);
+        (kind == "cgroup2").then(|| PathBuf::from(path))
+    })
+    .find(|path| {
+        let probe = path.join(format!("docker-stat-prom-probe-{}", std::process::id()));
+        fs::create_dir(&probe).is_ok_and(|()| fs::remove_dir(&probe).is_ok())
+    })
+}
+
+/// A slice of its own on a real cgroup2 mount, and processes in it; both go at the end.
+struct RealSlice {
+    path: PathBuf,
+    processes: Vec<Child>,
+}
+
+impl RealSlice {
+    fn new(mount: &Path) -> Self {
+        let path = mount.join(format!("dsptest{}.slice", std::process::id()));
+        fs::create_dir(&path).unwrap();
+        Self { path, processes: Vec::new() }
+    }
+
+    fn container(&mut self, digit: &str) -> PathBuf {
+        let path = self.path.join(scope(digit));
+        fs::create_dir(&path).unwrap();
+        let process = Command::new("sh").args(["-c", "while :; do :; done"]).spawn().unwrap();
+        fs::write(path.join("cgroup.procs"), process.id().to_string()).unwrap();
+        self.processes.push(process);
+        path
+    }
+
+    fn kill(&mut self) {
+        for mut process in self.processes.drain(..) {
+            process.kill().unwrap();
+            process.wait().unwrap();
+        }
+    }
+}
+
+impl Drop for RealSlice {
+    fn drop(&mut self) {
+        self.kill();
+        for entry in fs::read_dir(&self.path).unwrap().flatten() {
+            let _not_a_directory = fs::remove_dir(entry.path());
+        }
+        let _left_to_the_user = fs::remove_dir(&self.path);
+    }
+}
+
+#[test]
+fn real_cgroups_are_read_while_they_come_and_go() {
+    let Some(mount) = writable_cgroup2() else {
+        return skip("real_cgroups_are_read_while_they_come_and_go", "no cgroup2 mount may be written to");
+    };
+    let mut slice = RealSlice::new(&mount);
+    let mut command = exporter::command();
+    command.arg("--cgroup_root").arg(&mount);
+    let exporter = Exporter::ready(no_docker(&mut command));
+    let path = slice.container("e");
+    let name = format!("name=\"{}\"", "e".repeat(12));
+    let usage = |page: &str| value(page, "container_cpu_usage_seconds_total", &[&name]);
+    let shown = eventually("it is shown", || usage(&exporter.metrics()));
+    let file = fs::read_to_string(path.join("cpu.stat")).unwrap();
+    let now = file.lines().find_map(|line| line.strip_prefix("usage_usec ")).unwrap();
+    assert!(shown <= now.parse::<f64>().unwrap() / 1e6);
+    eventually("its process is busy", || {
+        (value(&exporter.metrics(), "container_cpu_usage_ratios", &[&name])? > 0.1).then_some(())
+    });
+    // It runs in the host's own network namespace, whose counters are nobody's.
+    assert_eq!(value(&exporter.metrics(), "container_network_receive_bytes", &[&name]), None);
+    slice.kill();
+    eventually("the cgroup can be removed", || fs::remove_dir(&path).ok());
+    // At once: a read of a removed cgroup tells, whatever events do.
+    assert_eq!(usage(&exporter.metrics()), None);
+    assert_eq!(value(&exporter.metrics(), "docker_stat_prom_up", &[]), Some(1.0));
+}
+
+#[test]
+fn a_thousand_short_lives_leave_nothing_behind() {
+    let Some(mount) = writable_cgroup2() else {
+        return skip("a_thousand_short_lives_leave_nothing_behind", "no cgroup2 mount may be written to");
+    };
+    let slice = mount.join(format!("dspchurn{}.slice", std::process::id()));
+    fs::create_dir(&slice).unwrap();
+    let mut command = exporter::command();
+    command.arg("--cgroup_root").arg(&mount);
+    let exporter = Exporter::ready(no_docker(&mut command));
+    for round in 0..50 {
+        let scopes: Vec<_> =
+            (0..20).map(|index| slice.join(format!("docker-{:064x}.scope", round * 20 + index))).collect();
+        scopes.iter().for_each(|scope| fs::create_dir(scope).unwrap());
+        if round % 10 == 0 {
+            exporter.metrics();
+        }
+        scopes.iter().for_each(|scope| fs::remove_dir(scope).unwrap());
+    }
+    fs::remove_dir(&slice).unwrap();
+    eventually("all are gone", || {
+        let page = exporter.metrics();
+        (value(&page, "docker_stat_prom_containers", &["discovered"])? == 0.0
+            && value(&page, "docker_stat_prom_open_fds", &[])? == 0.0)
+            .then_some(())
+    });
+    let failures = exporter.metrics().matches("docker_stat_prom_read_failures_total{").count();
+    assert_eq!(failures, 0, "{}", exporter.log());
+}

@@ -1,0 +1,241 @@
+//! Docker as it behaves on a bad day, with bollard itself under test: late, absent, slow, lying, restarted.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs, reason = "tests")]
+
+mod support;
+
+use serde_json::json;
+use std::{path::Path, process::Command, time::Duration};
+use support::{
+    dockerd::FakeDockerd,
+    eventually,
+    exporter::{self, Exporter},
+    fixture, value,
+};
+
+const HOST: &str = "debian13-docker26.1-linux6.12";
+const WEB: &str = "13d53898ca900ddddd308d959ad664b7b9486a3fe172b376a925c3f1b935eaa4";
+const DEAD: &str = "635f799ab65985c2c41b7574ff46008eaeeb85c24e608d54c51b5f7da0b7ec21";
+
+struct Setting {
+    folder: tempfile::TempDir,
+    command: Command,
+}
+
+fn setting() -> Setting {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = exporter::on_host(&fixture(HOST));
+    command.arg("-H").arg(format!("unix://{}", folder.path().join("docker.sock").display()));
+    command.args(["-i", "100"]);
+    Setting { folder, command }
+}
+
+fn dockerd(folder: &Path) -> FakeDockerd {
+    FakeDockerd::start(&folder.join("docker.sock"), &fixture(HOST))
+}
+
+fn shows(exporter: &Exporter, name: &str, parts: &[&str]) -> f64 {
+    eventually(&format!("{name} {parts:?}"), || value(&exporter.metrics(), name, parts))
+}
+
+#[test]
+fn without_docker_the_numbers_come_under_short_ids() {
+    let mut setting = setting();
+    let exporter = Exporter::ready(&mut setting.command);
+    let name = format!("name=\"{}\"", &WEB[..12]);
+    shows(&exporter, "container_memory_usage_bytes", &[&name]);
+    let page = exporter.metrics();
+    assert_eq!(value(&page, "docker_stat_prom_docker_up", &[]), Some(0.0));
+    assert_eq!(value(&page, "docker_stat_prom_containers", &["unnamed"]), Some(12.0));
+    assert!(!page.contains("image=") && !page.contains("container_state{"));
+    assert_eq!(exporter.log().matches("does not answer").count(), 1, "{}", exporter.log());
+}
+
+#[test]
+fn a_docker_that_comes_late_gives_the_names_then() {
+    let mut setting = setting();
+    let exporter = Exporter::ready(&mut setting.command);
+    shows(&exporter, "docker_stat_prom_containers", &["discovered"]);
+    let dockerd = dockerd(setting.folder.path());
+    shows(&exporter, "container_memory_usage_bytes", &["name=\"web\"", "image=\"lab/busybox:1.35\""]);
+    let page = exporter.metrics();
+    assert_eq!(value(&page, "docker_stat_prom_docker_up", &[]), Some(1.0));
+    assert!(exporter.log().contains("answers again"));
+    drop(dockerd);
+}
+
+#[test]
+fn a_restarted_docker_is_found_again_and_what_changed_meanwhile_is_seen() {
+    let mut setting = setting();
+    let first = dockerd(setting.folder.path());
+    let exporter = Exporter::ready(&mut setting.command);
+    shows(&exporter, "container_state", &["name=\"web\"", "state=\"running\""]);
+    first.stop();
+    eventually("it is noticed", || {
+        let page = exporter.metrics();
+        assert!(value(&page, "container_memory_usage_bytes", &["name=\"web\""]).is_some(), "names stay");
+        (value(&page, "docker_stat_prom_docker_up", &[])? == 0.0).then_some(())
+    });
+    let second = dockerd(setting.folder.path());
+    let mut inspect = second.inspect(WEB);
+    inspect["RestartCount"] = json!(3);
+    inspect["State"]["StartedAt"] = json!("2026-11-24T00:00:00Z");
+    second.set(&format!("/containers/{WEB}/json"), 200, inspect.to_string());
+    eventually("it is up again", || {
+        let page = exporter.metrics();
+        let restarts = value(&page, "container_restarts_total", &["name=\"web\""])?;
+        (value(&page, "docker_stat_prom_docker_reconnects_total", &[])? == 1.0 && restarts == 3.0).then_some(())
+    });
+    assert_eq!(exporter.log().matches("does not answer").count(), 1);
+}
+
+#[test]
+fn a_slow_docker_delays_names_but_no_scrape() {
+    let mut setting = setting();
+    let dockerd = dockerd(setting.folder.path());
+    dockerd.delay(Duration::from_secs(60));
+    let exporter = Exporter::start(&mut setting.command);
+    let begin = std::time::Instant::now();
+    assert_eq!(exporter.get("/metrics").status, 200);
+    assert!(begin.elapsed() < Duration::from_secs(2));
+    // Two seconds old, the containers no longer wait for their names.
+    shows(&exporter, "container_memory_usage_bytes", &[&format!("name=\"{}\"", &WEB[..12])]);
+    eventually("it gives up waiting", || exporter.log().contains("does not answer").then_some(()));
+    assert_eq!(exporter.stop("-TERM").code(), Some(0));
+}
+
+#[test]
+fn one_unknown_state_costs_only_its_container() {
+    let mut setting = setting();
+    let dockerd = dockerd(setting.folder.path());
+    let list = std::fs::read_to_string(fixture(HOST).join("docker/containers.json")).unwrap();
+    dockerd.set("/containers/json", 200, list.replacen("\"State\":\"running\"", "\"State\":\"levitating\"", 1));
+    // A real daemon filters; the running ones without the odd one.
+    let all: Vec<serde_json::Value> = serde_json::from_str(&list).unwrap();
+    let odd = all.iter().position(|one| one["State"] == "running").unwrap();
+    for state in ["running", "paused", "restarting", "created", "removing", "exited", "dead"] {
+        let some: Vec<_> =
+            all.iter().enumerate().filter(|(at, one)| *at != odd && one["State"] == state).map(|(_, one)| one).collect();
+        let filters = format!("%7B%22status%22%3A%5B%22{state}%22%5D%7D");
+        let body = serde_json::to_string(&some).unwrap();
+        for target in
+            [format!("/containers/json?all=true&filters={filters}"), format!("/containers/json?all=true&size=false&filters={filters}")]
+        {
+            dockerd.set(&target, 200, body.clone());
+        }
+    }
+    let exporter = Exporter::ready(&mut setting.command);
+    shows(&exporter, "container_memory_usage_bytes", &["name=\"web\""]);
+    // The odd one has a cgroup, and is asked for by its ID.
+    let name = all[odd]["Names"][0].as_str().unwrap().trim_start_matches('/').to_owned();
+    shows(&exporter, "container_memory_usage_bytes", &[&format!("name=\"{name}\"")]);
+    assert!(exporter.log().contains("asking by state"), "{}", exporter.log());
+}
+
+#[test]
+fn a_docker_that_lies_costs_names_and_nothing_else() {
+    let mut setting = setting();
+    let dockerd = dockerd(setting.folder.path());
+    dockerd.set(&format!("/containers/{WEB}/json"), 200, "{\"Id\": 7}");
+    let exporter = Exporter::ready(&mut setting.command);
+    // The list had its name.
+    shows(&exporter, "container_memory_usage_bytes", &["name=\"web\"", "image=\"lab/busybox:1.35\""]);
+    dockerd.set("/version", 200, "<html>");
+    dockerd.set("/containers/json", 500, "{\"message\":\"oh no\"}");
+    assert_eq!(value(&exporter.metrics(), "docker_stat_prom_up", &[]), Some(1.0));
+}
+
+#[test]
+fn events_change_names_states_and_counts() {
+    let mut setting = setting();
+    let dockerd = dockerd(setting.folder.path());
+    let exporter = Exporter::ready(&mut setting.command);
+    shows(&exporter, "container_state", &["name=\"web\"", "state=\"running\""]);
+    let oom = ["name=\"web\""];
+    assert_eq!(value(&exporter.metrics(), "container_oom_events_total", &oom), Some(0.0));
+
+    dockerd.event(WEB, "pause", &json!({}));
+    shows(&exporter, "container_state", &["name=\"web\"", "state=\"paused\""]);
+    assert_eq!(value(&exporter.metrics(), "container_state", &["name=\"web\"", "state=\"running\""]), None);
+    dockerd.event(WEB, "unpause", &json!({}));
+    shows(&exporter, "container_state", &["name=\"web\"", "state=\"running\""]);
+
+    dockerd.event(WEB, "health_status: healthy", &json!({}));
+    eventually("it is healthy", || {
+        (value(&exporter.metrics(), "container_health_state", &["name=\"web\""])? == 1.0).then_some(())
+    });
+    dockerd.event(WEB, "oom", &json!({}));
+    eventually("the kill is counted", || {
+        (value(&exporter.metrics(), "container_oom_events_total", &oom)? == 1.0).then_some(())
+    });
+
+    let mut inspect = dockerd.inspect(WEB);
+    inspect["State"]["StartedAt"] = json!("2026-11-24T00:00:00Z");
+    inspect["RestartCount"] = json!(1);
+    dockerd.set(&format!("/containers/{WEB}/json"), 200, inspect.to_string());
+    dockerd.event(WEB, "start", &json!({}));
+    eventually("the start is counted", || {
+        (value(&exporter.metrics(), "container_restarts_total", &["name=\"web\""])? == 1.0).then_some(())
+    });
+
+    dockerd.event(WEB, "rename", &json!({"name": "shop", "oldName": "/web"}));
+    shows(&exporter, "container_memory_usage_bytes", &["name=\"shop\""]);
+    assert!(!exporter.metrics().contains("name=\"web\""));
+
+    assert!(exporter.metrics().contains(DEAD));
+    dockerd.event(DEAD, "destroy", &json!({}));
+    eventually("it is gone", || (!exporter.metrics().contains(DEAD)).then_some(()));
+}
+
+#[test]
+fn docker_is_only_ever_asked_with_get() {
+    let mut setting = setting();
+    let dockerd = dockerd(setting.folder.path());
+    let exporter = Exporter::ready(&mut setting.command);
+    shows(&exporter, "container_memory_usage_bytes", &["name=\"web\""]);
+    let asked = |requests: &[String]| requests.iter().filter(|request| request.contains("/json")).count();
+    // The look-ups of the start are over when nothing has been asked for a while of scrapes.
+    let mut settled = (0, 0);
+    eventually("Docker is left alone", || {
+        exporter.metrics();
+        let now = asked(&dockerd.requests());
+        settled = if settled.0 == now { (now, settled.1 + 1) } else { (now, 0) };
+        (settled.1 > 10).then_some(())
+    });
+    dockerd.event(WEB, "start", &json!({}));
+    let requests = eventually("it is inspected again", || {
+        let requests = dockerd.requests();
+        (asked(&requests) == settled.0 + 1).then_some(requests)
+    });
+    assert!(requests.iter().all(|request| request.starts_with("GET ")), "{requests:?}");
+    let before = dockerd.requests().len();
+    for _ in 0..5 {
+        exporter.metrics();
+    }
+    assert_eq!(dockerd.requests().len(), before, "a scrape asks Docker for nothing");
+}
+
+#[test]
+fn an_excluded_container_is_not_read_at_all() {
+    let mut setting = setting();
+    let _dockerd = dockerd(setting.folder.path());
+    let exporter = Exporter::ready(setting.command.args(["--exclude", "web,label=com.docker.compose.service=db"]));
+    shows(&exporter, "container_memory_usage_bytes", &["name=\"burner\""]);
+    let page = exporter.metrics();
+    assert!(!page.contains("name=\"web\"") && !page.contains("name=\"db\"") && !page.contains(&format!("docker-{WEB}")));
+    let open = std::fs::read_dir(format!("/proc/{}/fd", exporter.pid())).unwrap();
+    let reads_web = open
+        .flatten()
+        .filter_map(|entry| std::fs::read_link(entry.path()).ok())
+        .any(|path| path.to_string_lossy().contains(WEB));
+    assert!(!reads_web);
+}
+
+#[test]
+fn only_what_is_included_is_shown() {
+    let mut setting = setting();
+    let _dockerd = dockerd(setting.folder.path());
+    let exporter = Exporter::ready(setting.command.args(["--include", "name=web,name=dead"]));
+    shows(&exporter, "container_memory_usage_bytes", &["name=\"web\""]);
+    let page = exporter.metrics();
+    assert!(page.contains("name=\"dead\"") && !page.contains("name=\"burner\""));
+}

@@ -1,0 +1,110 @@
+//! What can be wrong at the start: one line, one hint, and the right exit code.
+#![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
+
+mod support;
+
+use std::{fs, net::TcpListener, process::Command};
+use support::{exporter, fixture};
+
+#[track_caller]
+fn fails(command: &mut Command, code: i32, problem: &str, hint: &str) {
+    let output = exporter::run(command);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{text}");
+    let lines: Vec<_> = text.lines().collect();
+    let [first, second] = lines.as_slice() else { panic!("not two lines: {text}") };
+    assert!(first.starts_with("error: ") && first.contains(problem), "{text}");
+    assert!(second.starts_with("hint: ") && second.contains(hint), "{text}");
+}
+
+fn good() -> Command {
+    let mut command = exporter::on_host(&fixture("debian13-docker26.1-linux6.12"));
+    command.args(["-b", "127.0.0.1:0"]);
+    command
+}
+
+#[test]
+fn wrong_usage_ends_with_2() {
+    fails(exporter::command().args(["-i", "0"]), 2, "invalid value '0'", "--help");
+    fails(exporter::command().args(["-i", "soon"]), 2, "invalid value 'soon'", "--help");
+    fails(exporter::command().arg("--bnd"), 2, "'--bnd'", "--bind");
+    fails(exporter::command().args(["-H", "ssh://host"]), 2, "expected unix://PATH, tcp://", "--help");
+    fails(exporter::command().env("DOCKER_HOST", "host:2375"), 2, "found \"host:2375\"", "--help");
+    fails(exporter::command().args(["--metrics", "all"]), 2, "found \"all\"", "--help");
+    fails(exporter::command().args(["--container_labels", "a.b,a-b"]), 2, "\"a.b\" and \"a-b\"", "--help");
+    fails(exporter::command().args(["--include", "owner=x"]), 2, "found \"owner=x\"", "--help");
+}
+
+#[test]
+fn an_empty_environment_variable_counts_as_none() {
+    let mut command = good();
+    command.env("DOCKER_HOST", "").env("DOCKER_STAT_PROM_METRICS", "");
+    assert!(exporter::once(&mut command).contains("container_memory_usage_bytes{"));
+}
+
+#[test]
+fn flags_come_from_the_environment_too() {
+    let page = exporter::once(good().env("DOCKER_STAT_PROM_METRICS", "core").env("DOCKER_HOST", "unix:///none"));
+    assert!(page.contains("container_memory_usage_bytes{") && !page.contains("container_memory_rss{"));
+}
+
+#[test]
+fn a_wrong_root_ends_with_1_and_a_hint() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = |command: &mut Command| {
+        command.arg("--cgroup_root").arg(folder.path()).args(["-b", "127.0.0.1:0"]);
+    };
+    let mut command = exporter::command();
+    root(&mut command);
+    fails(&mut command, 1, "not a cgroup v2 root", "--cgroup_root");
+    fs::create_dir(folder.path().join("memory")).unwrap();
+    fails(&mut command, 1, "is cgroup v1", "systemd.unified_cgroup_hierarchy=1");
+    fs::create_dir(folder.path().join("unified")).unwrap();
+    fs::write(folder.path().join("unified/cgroup.controllers"), "").unwrap();
+    fails(&mut command, 1, "(hybrid)", "systemd.unified_cgroup_hierarchy=1");
+    fails(exporter::command().args(["--cgroup_root", "/nonexistent"]), 1, "/nonexistent: No such file", "--cgroup_root");
+    fails(good().args(["--proc_root", "/nonexistent"]), 2, "cannot be used multiple times", "--help");
+}
+
+#[test]
+fn a_wrong_certificate_ends_with_1_and_a_hint() {
+    let tls = |certificate: &str, key: &str| {
+        let mut command = good();
+        command.arg("-s");
+        command.arg("--tls_cert").arg(fixture("tls").join(certificate));
+        command.arg("--tls_key").arg(fixture("tls").join(key));
+        command
+    };
+    fails(&mut tls("none.crt", "rsa-pkcs8.key"), 1, "none.crt: No such file", "--tls_cert");
+    fails(&mut tls("rsa.crt", "none.key"), 1, "none.key: No such file", "--tls_key");
+    fails(&mut tls("rsa-pkcs8.key", "rsa-pkcs8.key"), 1, "expected a certificate in PEM, found none", "PEM");
+    fails(&mut tls("rsa.crt", "rsa.crt"), 1, "expected a private key in PEM, found none", "PEM");
+    fails(&mut tls("rsa.crt", "ec-sec1.key"), 1, "can't be used together", "--tls_key");
+}
+
+#[test]
+fn an_address_that_can_not_be_had_ends_with_1_and_a_hint() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let on = |address: &str| {
+        let mut command = exporter::on_host(&fixture("debian13-docker26.1-linux6.12"));
+        command.args(["-b", address]);
+        command
+    };
+    fails(&mut on(&address), 1, &address, "another exporter");
+    fails(&mut on("nowhere"), 1, "nowhere", "127.0.0.1:12096");
+    fails(&mut on("192.0.2.1:1"), 1, "192.0.2.1:1", "-b");
+}
+
+#[test]
+fn nobody_answers_a_healthcheck() {
+    let output = exporter::run(exporter::command().args(["--healthcheck", "-b", "127.0.0.1:1"]));
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn the_version_names_its_origin() {
+    let output = exporter::run(exporter::command().arg("--version"));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.starts_with(concat!("docker-stat-prom ", env!("CARGO_PKG_VERSION"), " (")), "{text}");
+}
