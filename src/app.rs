@@ -8,7 +8,7 @@ use crate::{
     exposition::{Format, Selection, SelfMetrics},
     metadata::{Docker, DockerHost, Filter, Labels},
     parse::ContainerId,
-    sample::{Roots, limits::raise_open_files},
+    sample::{Errno, Roots, errno_of, limits::raise_open_files},
     server::{
         self,
         tls::{Tls, load_tls},
@@ -17,7 +17,7 @@ use crate::{
 use anyhow::{Context, Error, anyhow};
 use sd_notify::NotifyState;
 use std::{
-    io::{ErrorKind, Write},
+    io::Write,
     path::{Path, PathBuf},
     sync::mpsc,
     thread,
@@ -165,11 +165,11 @@ async fn bind(address: &str) -> Result<TcpListener, Failure> {
     // `:12096` is every address, as elsewhere in Prometheus' world.
     let full = if address.starts_with(':') { format!("0.0.0.0{address}") } else { address.to_owned() };
     TcpListener::bind(&full).await.map_err(|error| {
-        let hint = match error.kind() {
-            ErrorKind::AddrInUse => {
+        let hint = match errno_of(&error) {
+            Errno::EADDRINUSE => {
                 "another program, perhaps another exporter, listens there: name another with -b"
             }
-            ErrorKind::PermissionDenied => "ports below 1024 need CAP_NET_BIND_SERVICE: name another with -b",
+            Errno::EACCES => "ports below 1024 need CAP_NET_BIND_SERVICE: name another with -b",
             _ => "name an address of this machine and a port with -b, such as 127.0.0.1:12096",
         };
         Failure::start(anyhow!("{full}: {error}"), hint)
@@ -233,7 +233,7 @@ async fn once(config: &Config, handle: &Handle) -> Result<(), Failure> {
     let page = handle.scrape(Format::Text).await?;
     match std::io::stdout().write_all(page.text()) {
         // A reader that went away (`| head`) has seen what it wanted.
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        Err(error) if errno_of(&error) != Errno::EPIPE => Err(error.into()),
         _ => Ok(()),
     }
 }

@@ -1,5 +1,6 @@
 //! Tells the program what it was built from (the git revision, where there is one, and the compiler), and packs the
 //! recorded host of `--demo`.
+#![expect(clippy::expect_used, reason = "a build that can't be done ends here")]
 
 use std::{
     fmt::Write,

@@ -1,3 +1,50 @@
+//! A Prometheus exporter that shows what every Docker container on a Linux host uses, by reading cgroup v2 files and
+//! `/proc` directly. Docker is asked only for names, labels and events.
+//!
+//! # From the kernel to the page
+//!
+//! ```text
+//!  inotify ──ScopeEvent──┐                          ┌── dockerd (bollard): names, labels, events
+//!                        ├───────► collector ◄──────┤
+//!                        ▼                          ▼
+//!  /sys/fs/cgroup, /proc ─pread─► parse ─► sample ─► model (join) ─► exposition::family ─► bytes ─► server (warp)
+//! ```
+//!
+//! A number's life: kernel text, an integer in the *kernel's* unit, an integer with an owner, digits in the *Prometheus*
+//! unit, a response. Units are converted in one place ([`exposition`]), names translated in one place
+//! ([`exposition::family`]), labels joined in one place ([`model`]), sockets opened in one place ([`server`]). Errors climb
+//! back, each layer adding one fact: [`parse`] knows the line, [`sample`] the path, [`collector`] the count, `main` the
+//! exit code.
+//!
+//! # Where things are
+//!
+//! - [`parse`]: pure functions from bytes to values, one file per kernel file.
+//! - [`sample`]: descriptors and reads; [`sample::ScopeReader`] and [`sample::NetReader`] per container.
+//! - [`discovery`]: which containers there are, by inotify.
+//! - [`metadata`]: what Docker knows; `metadata/docker.rs` is the only file that knows bollard.
+//! - [`model`]: samples and metadata joined; rates, OOM kills, who may claim a network namespace.
+//! - [`exposition`]: [`exposition::family::FAMILIES`] is the one table behind text, OpenMetrics, `--metrics` and the README.
+//! - [`collector`]: one OS thread owns all mutable state and takes messages. No mutex.
+//! - [`server`]: routes, connections, TLS.
+//! - [`demo`]: a recorded host, unpacked and set in motion.
+//! - [`cli`] and [`app`]: arguments, and putting the parts together.
+//!
+//! # What always holds
+//!
+//! - Counters are read at the scrape; the polling tick reads only what the rate gauges need.
+//! - A container is (ID, cgroup inode): the same ID with a new inode is a new run, whose rates start over.
+//! - A file or key that the kernel does not offer gives no series, never a made-up 0.
+//! - Docker stands between no number and its scrape.
+//! - A pass over known containers allocates nothing (`tests/allocations.rs`).
+//! - Rooms import only what is below them, and each external crate has its place (`tests/layering.rs`).
+//!
+//! # Where this departs from the first design
+//!
+//! - The collector has no `Tick` message of its own making: its thread waits for messages until the next tick is due.
+//! - The `demo` room serves recorded Docker answers with warp, so bollard is in the demo's pipeline too.
+
+#![forbid(unsafe_code)]
+
 pub mod app;
 pub mod cli;
 pub mod collector;

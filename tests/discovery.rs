@@ -68,15 +68,17 @@ fn a_container_is_shown_from_its_first_scrape_to_its_last() {
 /// The first cgroup2 mount in which this user may make directories.
 fn writable_cgroup2() -> Option<PathBuf> {
     let mounts = fs::read_to_string("/proc/self/mounts").ok()?;
-    mounts.lines().filter_map(|line| {
-        let mut words = line.split(' ');
-        let (_, path, kind) = (words.next()?, words.next()?, words.next()?);
-        (kind == "cgroup2").then(|| PathBuf::from(path))
-    })
-    .find(|path| {
-        let probe = path.join(format!("docker-stat-prom-probe-{}", std::process::id()));
-        fs::create_dir(&probe).is_ok_and(|()| fs::remove_dir(&probe).is_ok())
-    })
+    mounts
+        .lines()
+        .filter_map(|line| {
+            let mut words = line.split(' ');
+            let (_, path, kind) = (words.next()?, words.next()?, words.next()?);
+            (kind == "cgroup2").then(|| PathBuf::from(path))
+        })
+        .find(|path| {
+            let probe = path.join(format!("docker-stat-prom-probe-{}", std::process::id()));
+            fs::create_dir(&probe).is_ok_and(|()| fs::remove_dir(&probe).is_ok())
+        })
 }
 
 /// A slice of its own on a real cgroup2 mount, and processes in it; both go at the end.

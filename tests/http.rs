@@ -38,7 +38,11 @@ fn every_path_answers_as_it_should() {
         ("POST", "/nothing", 404, "text/plain; charset=utf-8"),
     ] {
         let answer = exporter.ask(method, path, &[]);
-        assert_eq!((answer.status, answer.header("content-type")), (status, Some(content_type)), "{method} {path}");
+        assert_eq!(
+            (answer.status, answer.header("content-type")),
+            (status, Some(content_type)),
+            "{method} {path}"
+        );
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
         if status == 405 {
             assert_eq!(answer.header("allow"), Some("get, head"));
@@ -50,14 +54,16 @@ fn every_path_answers_as_it_should() {
     assert!(length > 10_000, "{length}");
     let page = exporter.metrics();
     assert_eq!(value(&page, "docker_stat_prom_http_requests_total", &["code=\"404\""]), Some(3.0));
-    let containers: serde_json::Value = serde_json::from_slice(&exporter.get("/debug/containers").body).unwrap();
+    let containers: serde_json::Value =
+        serde_json::from_slice(&exporter.get("/debug/containers").body).unwrap();
     assert_eq!(containers["containers"].as_array().unwrap().len(), 12);
 }
 
 #[test]
 fn formats_and_encodings_are_the_clients_choice() {
     let exporter = Exporter::ready(&mut demo_host());
-    let openmetrics = exporter.ask("GET", "/metrics", &[("Accept", "application/openmetrics-text;version=1.0.0")]);
+    let openmetrics =
+        exporter.ask("GET", "/metrics", &[("Accept", "application/openmetrics-text;version=1.0.0")]);
     assert_eq!(
         openmetrics.header("content-type"),
         Some("application/openmetrics-text; version=1.0.0; charset=utf-8")
@@ -121,7 +127,8 @@ fn slow_and_stalled_clients_block_nobody() {
     let mut idle: Vec<TcpStream> = (0..20).map(|_| TcpStream::connect(&exporter.address).unwrap()).collect();
     for (index, stream) in idle.iter_mut().enumerate() {
         // Half a head; or a whole request whose answer is never read.
-        let text = if index % 2 == 0 { "GET /metrics HT" } else { "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" };
+        let text =
+            if index % 2 == 0 { "GET /metrics HT" } else { "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" };
         stream.write_all(text.as_bytes()).unwrap();
     }
     let begin = Instant::now();

@@ -83,7 +83,8 @@ fn a_restarted_docker_is_found_again_and_what_changed_meanwhile_is_seen() {
     eventually("it is up again", || {
         let page = exporter.metrics();
         let restarts = value(&page, "container_restarts_total", &["name=\"web\""])?;
-        (value(&page, "docker_stat_prom_docker_reconnects_total", &[])? == 1.0 && restarts == 3.0).then_some(())
+        (value(&page, "docker_stat_prom_docker_reconnects_total", &[])? == 1.0 && restarts == 3.0)
+            .then_some(())
     });
     assert_eq!(exporter.log().matches("does not answer").count(), 1);
 }
@@ -108,18 +109,27 @@ fn one_unknown_state_costs_only_its_container() {
     let mut setting = setting();
     let dockerd = dockerd(setting.folder.path());
     let list = std::fs::read_to_string(fixture(HOST).join("docker/containers.json")).unwrap();
-    dockerd.set("/containers/json", 200, list.replacen("\"State\":\"running\"", "\"State\":\"levitating\"", 1));
+    dockerd.set(
+        "/containers/json",
+        200,
+        list.replacen("\"State\":\"running\"", "\"State\":\"levitating\"", 1),
+    );
     // A real daemon filters; the running ones without the odd one.
     let all: Vec<serde_json::Value> = serde_json::from_str(&list).unwrap();
     let odd = all.iter().position(|one| one["State"] == "running").unwrap();
     for state in ["running", "paused", "restarting", "created", "removing", "exited", "dead"] {
-        let some: Vec<_> =
-            all.iter().enumerate().filter(|(at, one)| *at != odd && one["State"] == state).map(|(_, one)| one).collect();
+        let some: Vec<_> = all
+            .iter()
+            .enumerate()
+            .filter(|(at, one)| *at != odd && one["State"] == state)
+            .map(|(_, one)| one)
+            .collect();
         let filters = format!("%7B%22status%22%3A%5B%22{state}%22%5D%7D");
         let body = serde_json::to_string(&some).unwrap();
-        for target in
-            [format!("/containers/json?all=true&filters={filters}"), format!("/containers/json?all=true&size=false&filters={filters}")]
-        {
+        for target in [
+            format!("/containers/json?all=true&filters={filters}"),
+            format!("/containers/json?all=true&size=false&filters={filters}"),
+        ] {
             dockerd.set(&target, 200, body.clone());
         }
     }
@@ -218,10 +228,15 @@ fn docker_is_only_ever_asked_with_get() {
 fn an_excluded_container_is_not_read_at_all() {
     let mut setting = setting();
     let _dockerd = dockerd(setting.folder.path());
-    let exporter = Exporter::ready(setting.command.args(["--exclude", "web,label=com.docker.compose.service=db"]));
+    let exporter =
+        Exporter::ready(setting.command.args(["--exclude", "web,label=com.docker.compose.service=db"]));
     shows(&exporter, "container_memory_usage_bytes", &["name=\"burner\""]);
     let page = exporter.metrics();
-    assert!(!page.contains("name=\"web\"") && !page.contains("name=\"db\"") && !page.contains(&format!("docker-{WEB}")));
+    assert!(
+        !page.contains("name=\"web\"")
+            && !page.contains("name=\"db\"")
+            && !page.contains(&format!("docker-{WEB}"))
+    );
     let open = std::fs::read_dir(format!("/proc/{}/fd", exporter.pid())).unwrap();
     let reads_web = open
         .flatten()

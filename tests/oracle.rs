@@ -116,11 +116,8 @@ fn cpu_ratios_between_the_recordings_agree_with_the_files() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
         copy(&host, root);
-        let roots = Roots {
-            cgroup: root.join("sys/fs/cgroup"),
-            proc: root.join("proc"),
-            sys: root.join("sys"),
-        };
+        let roots =
+            Roots { cgroup: root.join("sys/fs/cgroup"), proc: root.join("proc"), sys: root.join("sys") };
         let usage = |host: &Path| -> Vec<(String, f64)> {
             scan(&host.join("sys/fs/cgroup"))
                 .into_iter()

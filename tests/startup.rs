@@ -1,5 +1,5 @@
 //! What can be wrong at the start: one line, one hint, and the right exit code.
-#![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "tests")]
 
 mod support;
 
@@ -44,7 +44,8 @@ fn an_empty_environment_variable_counts_as_none() {
 
 #[test]
 fn flags_come_from_the_environment_too() {
-    let page = exporter::once(good().env("DOCKER_STAT_PROM_METRICS", "core").env("DOCKER_HOST", "unix:///none"));
+    let page =
+        exporter::once(good().env("DOCKER_STAT_PROM_METRICS", "core").env("DOCKER_HOST", "unix:///none"));
     assert!(page.contains("container_memory_usage_bytes{") && !page.contains("container_memory_rss{"));
 }
 
@@ -62,7 +63,12 @@ fn a_wrong_root_ends_with_1_and_a_hint() {
     fs::create_dir(folder.path().join("unified")).unwrap();
     fs::write(folder.path().join("unified/cgroup.controllers"), "").unwrap();
     fails(&mut command, 1, "(hybrid)", "systemd.unified_cgroup_hierarchy=1");
-    fails(exporter::command().args(["--cgroup_root", "/nonexistent"]), 1, "/nonexistent: No such file", "--cgroup_root");
+    fails(
+        exporter::command().args(["--cgroup_root", "/nonexistent"]),
+        1,
+        "/nonexistent: No such file",
+        "--cgroup_root",
+    );
     fails(good().args(["--proc_root", "/nonexistent"]), 2, "cannot be used multiple times", "--help");
 }
 

@@ -59,7 +59,8 @@ mod tests {
         text.extend_from_slice(&[b'x'; 1000]);
         let address = text.as_ptr();
         let body = bodies.keep(text);
-        assert_ne!(bodies.take_buffer().as_ptr(), address);
+        let other = bodies.take_buffer();
+        assert_ne!(other.as_ptr(), address);
         assert_eq!(body.text().len(), 1000);
         bodies.last = Some(body);
         let again = bodies.take_buffer();

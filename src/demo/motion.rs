@@ -51,7 +51,8 @@ impl Motion {
         let read_at = |folder: &str| -> Result<f64> {
             let text = fs::read_to_string(root.join(folder).join("capture.json"))?;
             let capture: serde_json::Value = serde_json::from_str(&text)?;
-            capture["cgroup_read_start_unix"].as_f64().context("capture.json has no time")
+            let time = capture.get("cgroup_read_start_unix").and_then(serde_json::Value::as_f64);
+            time.context("capture.json has no time")
         };
         let seconds_apart = (read_at("later")? - read_at(".")?).max(1.0);
         let later = root.join("later");

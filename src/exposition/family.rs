@@ -150,6 +150,7 @@ pub struct Family {
 
 type Put = fn(Row<'_>, &mut Samples<'_>);
 
+#[expect(clippy::too_many_arguments, reason = "the columns of the table")]
 const fn gauge(
     set: Set,
     group: Group,
@@ -175,6 +176,7 @@ const fn gauge(
     }
 }
 
+#[expect(clippy::too_many_arguments, reason = "the columns of the table")]
 const fn counter(
     set: Set,
     group: Group,

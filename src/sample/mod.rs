@@ -17,13 +17,13 @@ pub mod stat_file;
 pub use devices::DeviceNames;
 pub use machine::Machine;
 pub use netns::{NetProblem, NetReader, Netns};
+pub use nix::errno::Errno;
 pub use roots::{RootError, Roots};
 pub use samples::{NetTable, ScopeSample};
 pub use scope_reader::{OpenError, ScopeReader};
-pub use stat_file::{FileSet, KernelFile};
+pub use stat_file::{FileSet, KernelFile, errno_of};
 
 use crate::parse::ParseError;
-use nix::errno::Errno;
 use std::{fmt, path::Path};
 
 /// Why a file that was there could not be used.

@@ -182,7 +182,8 @@ impl Scratch {
 }
 
 /// The errno behind an I/O error.
-pub(crate) fn errno_of(error: &io::Error) -> Errno {
+#[must_use]
+pub fn errno_of(error: &io::Error) -> Errno {
     Errno::from_raw(error.raw_os_error().unwrap_or_default())
 }
 

@@ -136,5 +136,6 @@ fn answer(mut stream: UnixStream, state: &Mutex<State>) {
         "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
         body.len()
     );
-    let _client_may_have_given_up = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes()));
+    let _client_may_have_given_up =
+        stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes()));
 }

@@ -5,6 +5,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::print_stderr,
     clippy::missing_docs_in_private_items,
     unreachable_pub,
     missing_docs,
