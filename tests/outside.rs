@@ -1,0 +1,313 @@
+//! Oracles that nobody here wrote: promtool, a real Prometheus, the strict OpenMetrics parser of Python's prometheus_client;
+//! and the differential check, which computes every series of every recorded host a second time.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs, reason = "tests")]
+
+mod support;
+
+use serde_json::Value;
+use std::{
+    fs,
+    io::Write,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+use support::{
+    dockerd::FakeDockerd,
+    eventually,
+    exporter::{self, Exporter},
+    hosts, skip,
+};
+
+fn deploy(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(file)
+}
+
+/// Runs a tool; `None`, said aloud, if this machine does not have it.
+fn tool(test: &str, command: &mut Command, input: &str) -> Option<(i32, String)> {
+    let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let Ok(mut child) = child else {
+        skip(test, &format!("there is no {}", command.get_program().to_string_lossy()));
+        return None;
+    };
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let text =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    Some((output.status.code().unwrap(), text))
+}
+
+fn arguments(host: &Path) -> Vec<String> {
+    let text = fs::read_to_string(host.join("ARGS")).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
+}
+
+/// Both formats of one recorded host.
+fn pages(host: &Path) -> (String, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let dockerd = FakeDockerd::start(&folder.path().join("docker.sock"), host);
+    let mut command = exporter::on_host(host);
+    command.arg("-H").arg(dockerd.url()).args(["-i", "50"]).args(arguments(host));
+    let exporter = Exporter::ready(&mut command);
+    eventually("a window is complete", || {
+        exporter.metrics().contains("container_cpu_usage_ratios{").then_some(())
+    });
+    let openmetrics =
+        exporter.ask("GET", "/metrics", &[("Accept", "application/openmetrics-text; version=1.0.0")]);
+    (exporter.metrics(), openmetrics.text())
+}
+
+#[test]
+fn promtool_finds_only_what_cadvisors_name_forces() {
+    for host in hosts() {
+        let (text, _) = pages(&host);
+        let Some((_, found)) =
+            tool("promtool check metrics", Command::new("promtool").args(["check", "metrics"]), &text)
+        else {
+            return;
+        };
+        let unexpected: Vec<_> = found
+            .lines()
+            .filter(|line| {
+                !matches!(
+                    *line,
+                    "container_memory_failcnt counter metrics should have \"_total\" suffix"
+                        | "container_hugetlb_failcnt counter metrics should have \"_total\" suffix"
+                )
+            })
+            .collect();
+        assert!(unexpected.is_empty(), "{}: {unexpected:?}", host.display());
+        assert!(found.contains("container_memory_failcnt"), "promtool looked: {found}");
+    }
+}
+
+const STRICT: &str = r#"
+import sys
+from prometheus_client import parser
+from prometheus_client.openmetrics import parser as openmetrics
+page = sys.stdin.read()
+families = list((openmetrics if "--openmetrics" in sys.argv else parser).text_string_to_metric_families(page))
+series = [(sample.name, tuple(sorted(sample.labels.items()))) for family in families for sample in family.samples]
+assert len(series) == len(set(series)), "a series stands twice"
+print(len(families), len(series))
+"#;
+
+#[test]
+fn both_formats_pass_the_strict_parsers() {
+    for host in hosts() {
+        let (text, openmetrics) = pages(&host);
+        let mut counts = Vec::new();
+        for (page, flag) in [(&text, "--text"), (&openmetrics, "--openmetrics")] {
+            let mut python = Command::new("python3");
+            let Some((code, output)) = tool("strict parsers", python.args(["-c", STRICT, flag]), page) else {
+                return;
+            };
+            if output.contains("No module named") {
+                return skip("strict parsers", "Python has no prometheus_client");
+            }
+            assert_eq!(code, 0, "{} {flag}: {output}", host.display());
+            let series: usize = output.split_whitespace().nth(1).unwrap().parse().unwrap();
+            counts.push(series);
+        }
+        assert!(counts[0] > 1000 && counts[0] == counts[1], "{counts:?}");
+    }
+}
+
+#[test]
+fn every_series_of_every_recorded_host_is_computed_again() {
+    for host in hosts() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut recordings = vec![host.clone()];
+        if host.join("later").is_dir() {
+            let later = folder.path().join("later-recording");
+            support::copy(&host, &later);
+            support::copy(&host.join("later"), &later);
+            recordings.push(later);
+        }
+        for recording in recordings {
+            let page = folder.path().join("page");
+            fs::write(&page, pages_once(&recording)).unwrap();
+            let mut python = Command::new("python3");
+            python
+                .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/differential.py"))
+                .arg(&recording)
+                .arg(&page);
+            let flags = arguments(&recording);
+            if let Some(at) = flags.iter().position(|flag| flag == "--container_labels") {
+                python.arg(&flags[at + 1]);
+            }
+            let Some((code, output)) = tool("differential", &mut python, "") else { return };
+            assert_eq!(code, 0, "{output}");
+        }
+    }
+}
+
+fn pages_once(host: &Path) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let dockerd = FakeDockerd::start(&folder.path().join("docker.sock"), host);
+    exporter::once(exporter::on_host(host).arg("-H").arg(dockerd.url()).args(arguments(host)))
+}
+
+#[test]
+fn the_alert_rules_do_what_they_say() {
+    let mut command = Command::new("promtool");
+    command.args(["test", "rules", "alerts_test.yml"]).current_dir(deploy("prometheus"));
+    let Some((code, output)) = tool("promtool test rules", &mut command, "") else { return };
+    assert_eq!(code, 0, "{output}");
+    let mut command = Command::new("promtool");
+    command.args(["check", "config", "prometheus.yml"]).current_dir(deploy("prometheus"));
+    let (code, output) = tool("promtool check config", &mut command, "").unwrap();
+    assert_eq!(code, 0, "{output}");
+}
+
+/// Expressions of widely used cAdvisor dashboards, as they are out there.
+const CADVISOR: [&str; 12] = [
+    r#"sum(rate(container_cpu_usage_seconds_total{name=~".+"}[5m])) by (name) * 100"#,
+    r#"sum(container_memory_rss{name=~".+"}) by (name)"#,
+    r#"sum(container_memory_cache{name=~".+"}) by (name)"#,
+    r#"sum(rate(container_network_receive_bytes_total{name=~".+"}[5m])) by (name)"#,
+    r#"count(container_last_seen{image!=""})"#,
+    r#"sum(rate(container_cpu_user_seconds_total{image!=""}[5m])) / sum(machine_cpu_cores) * 100"#,
+    r#"container_memory_usage_bytes{image!=""} / on() group_left() machine_memory_bytes"#,
+    r#"(sum(container_memory_working_set_bytes{name!=""}) by (instance, name) / sum(container_spec_memory_limit_bytes > 0) by (instance, name) * 100)"#,
+    r"sum(rate(container_cpu_cfs_throttled_periods_total[5m])) by (name) / sum(rate(container_cpu_cfs_periods_total[5m])) by (name)",
+    r"time() - container_start_time_seconds",
+    r"sum(rate(container_fs_reads_bytes_total[5m])) by (name, device)",
+    r#"sum(rate(container_cpu_usage_seconds_total{container_label_com_docker_compose_project=~".+"}[5m])) by (container_label_com_docker_compose_project, container_label_com_docker_compose_service)"#,
+];
+
+/// Every expression of the dashboard, with its variables as "All" sets them.
+fn dashboard_expressions() -> Vec<String> {
+    fn collect(value: &Value, found: &mut Vec<String>) {
+        match value {
+            Value::Object(map) => {
+                found.extend(map.get("expr").and_then(Value::as_str).map(str::to_owned));
+                map.values().for_each(|value| collect(value, found));
+            }
+            Value::Array(list) => list.iter().for_each(|value| collect(value, found)),
+            _ => {}
+        }
+    }
+    let text = fs::read_to_string(deploy("grafana/docker-stat-prom.json")).unwrap();
+    let mut found = Vec::new();
+    collect(&serde_json::from_str(&text).unwrap(), &mut found);
+    found
+        .into_iter()
+        .map(|expression| {
+            expression
+                .replace("$__rate_interval", "5m")
+                .replace("$instance", ".*")
+                .replace("$name", ".*")
+                .replace("$project", ".*")
+        })
+        .collect()
+}
+
+/// Every expression of the rules. Of an alert, what it compares: it must have something to compare when nothing is wrong.
+fn rule_expressions(file: &str) -> Vec<String> {
+    let text = fs::read_to_string(deploy(file)).unwrap();
+    let mut found: Vec<String> = Vec::new();
+    let mut block = false;
+    for line in text.lines() {
+        if let Some(expression) = line.trim().strip_prefix("expr: ") {
+            block = expression == "|";
+            found.push(if block { String::new() } else { expression.to_owned() });
+        } else if block && line.starts_with("          ") {
+            let last = found.last_mut().unwrap();
+            *last = format!("{last} {}", line.trim());
+        } else {
+            block = false;
+        }
+    }
+    found
+        .into_iter()
+        .map(|expression| {
+            let compared = expression.split(" unless ").next().unwrap().replace(" offset 10m", "");
+            let end = compared
+                .rfind([')', ']', '}', 'p', 'e'])
+                .filter(|end| compared[end + 1..].trim_start().starts_with(['>', '<', '=']))
+                .map_or(compared.len(), |end| end + 1);
+            compared[..end].to_owned()
+        })
+        .collect()
+}
+
+struct Prometheus {
+    child: Child,
+    address: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Prometheus {
+    fn start(target: &str) -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("prometheus.yml");
+        let scrape = format!(
+            "global: {{scrape_interval: 500ms, scrape_timeout: 500ms}}\nscrape_configs:\n  - job_name: docker\n    static_configs: [{{targets: ['{target}']}}]\n"
+        );
+        fs::write(&config, scrape).unwrap();
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let child = Command::new("prometheus")
+            .arg(format!("--config.file={}", config.display()))
+            .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
+            .arg(format!("--web.listen-address={address}"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        match child {
+            Ok(child) => Some(Self { child, address, _folder: folder }),
+            Err(error) => {
+                skip("a real Prometheus", &error.to_string());
+                None
+            }
+        }
+    }
+
+    fn query(&self, expression: &str) -> Option<Vec<Value>> {
+        let output = Command::new("curl")
+            .args(["-s", "--max-time", "10", "--data-urlencode", &format!("query={expression}")])
+            .arg(format!("http://{}/api/v1/query", self.address))
+            .output()
+            .unwrap();
+        let answer: Value = serde_json::from_slice(&output.stdout).ok()?;
+        assert_ne!(answer["status"], "error", "{expression}: {answer}");
+        answer["data"]["result"].as_array().cloned()
+    }
+}
+
+impl Drop for Prometheus {
+    fn drop(&mut self) {
+        let _already_ended = self.child.kill();
+        let _already_waited_for = self.child.wait();
+    }
+}
+
+#[test]
+fn every_expression_finds_data_in_a_real_prometheus() {
+    if Command::new("curl").arg("--version").output().is_err() {
+        return skip("a real Prometheus", "there is no curl");
+    }
+    let exporter = Exporter::ready(exporter::command().args(["--demo", "-i", "200"]));
+    let Some(prometheus) = Prometheus::start(&exporter.address) else { return };
+    eventually("three scrapes are in", || {
+        let count = prometheus.query("count_over_time(machine_cpu_cores[5m])")?.first()?["value"][1]
+            .as_str()?
+            .to_owned();
+        (count.parse::<u32>().ok()? >= 3).then_some(())
+    });
+    let up = prometheus.query("up").unwrap();
+    assert_eq!(up[0]["value"][1], "1", "the scrape itself succeeds");
+    let mut expressions: Vec<String> = CADVISOR.iter().map(|expression| (*expression).to_owned()).collect();
+    let dashboard = dashboard_expressions();
+    let rules =
+        [rule_expressions("prometheus/alerts.yml"), rule_expressions("prometheus/recording.yml")].concat();
+    assert!(dashboard.len() >= 25 && rules.len() == 18, "{} {}", dashboard.len(), rules.len());
+    expressions.extend(dashboard);
+    expressions.extend(rules);
+    let empty: Vec<_> = expressions
+        .iter()
+        .filter(|expression| prometheus.query(expression).is_none_or(|result| result.is_empty()))
+        .collect();
+    assert!(empty.is_empty(), "no data: {empty:#?}");
+}
