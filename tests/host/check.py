@@ -3,7 +3,6 @@
 
 Prints a line per check, and `N passed, N failed, N skipped` at the end.
 """
-import glob
 import json
 import os
 import re
@@ -12,12 +11,10 @@ import subprocess
 import sys
 import time
 import traceback
-import urllib.error
-import urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 BINARY = os.path.join(HERE, "docker-stat-prom")
-URL = "http://127.0.0.1:12096"
+PORT = 12096
 PATIENCE = 90
 SAMPLE = re.compile(r'^([a-z_0-9]+)(?:\{(.*)\})? (\S+)$')
 LABEL = re.compile(r'([a-zA-Z_0-9]+)="((?:[^"\\]|\\.)*)"')
@@ -30,32 +27,32 @@ def sh(command, check=True):
     return done.stdout.strip()
 
 
-def get(path, url=URL):
-    with urllib.request.urlopen(url + path, timeout=30) as answer:
-        return answer.read().decode()
+def get(path, port=PORT):
+    # Debian's python3-minimal has no HTTP client.
+    return subprocess.run(["curl", "-sf", "--max-time", "30", f"http://127.0.0.1:{port}{path}"], capture_output=True, text=True).stdout
 
 
 class Page:
     """One scrape."""
 
-    def __init__(self, url=URL):
+    def __init__(self, port=PORT):
         self.samples = []
-        for line in get("/metrics", url).splitlines():
+        for line in get("/metrics", port).splitlines():
             found = SAMPLE.match(line)
             if found:
                 self.samples.append((found[1], dict(LABEL.findall(found[2] or "")), float(found[3])))
 
-    def all(self, name, **labels):
-        return [(have, value) for family, have, value in self.samples
-                if family == name and all(have.get(key) == want for key, want in labels.items())]
+    def all(self, family, /, **labels):
+        return [(have, value) for name, have, value in self.samples
+                if name == family and all(have.get(key) == want for key, want in labels.items())]
 
-    def value(self, name, **labels):
-        found = self.all(name, **labels)
-        assert len(found) == 1, f"{name} {labels}: {len(found)} series"
+    def value(self, family, /, **labels):
+        found = self.all(family, **labels)
+        assert len(found) == 1, f"{family} {labels}: {len(found)} series"
         return found[0][1]
 
-    def has(self, name, **labels):
-        return bool(self.all(name, **labels))
+    def has(self, family, /, **labels):
+        return bool(self.all(family, **labels))
 
     def names(self):
         return {have["name"] for have, _ in self.all("container_last_seen")}
