@@ -1,6 +1,6 @@
 //! Which labels are shown, and which containers.
 
-use globset::{Glob, GlobMatcher};
+use glob::Pattern;
 use std::collections::BTreeMap;
 
 /// Why a choice can't be made.
@@ -23,18 +23,18 @@ pub fn sanitise(key: &str) -> String {
     key.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
 }
 
-fn glob(text: &str) -> Result<GlobMatcher, SelectionError> {
-    Glob::new(text).map(|glob| glob.compile_matcher()).map_err(|_| SelectionError::BadGlob(text.to_owned()))
+fn glob(text: &str) -> Result<Pattern, SelectionError> {
+    Pattern::new(text).map_err(|_| SelectionError::BadGlob(text.to_owned()))
 }
 
 fn is_glob(text: &str) -> bool {
-    text.contains(['*', '?', '[', '{'])
+    text.contains(['*', '?', '['])
 }
 
 /// Which of a container's labels and environment variables become Prometheus labels.
 #[derive(Debug, Clone)]
 pub struct Labels {
-    labels: Vec<GlobMatcher>,
+    labels: Vec<Pattern>,
     environment: Vec<String>,
 }
 
@@ -68,7 +68,7 @@ impl Labels {
     ) -> Vec<(String, String)> {
         let mut chosen: BTreeMap<String, (&str, &str)> = BTreeMap::new();
         let mut labels: Vec<_> =
-            labels.filter(|(key, _)| self.labels.iter().any(|glob| glob.is_match(key))).collect();
+            labels.filter(|(key, _)| self.labels.iter().any(|glob| glob.matches(key))).collect();
         labels.sort_unstable();
         for (key, value) in labels {
             let name = format!("container_label_{}", sanitise(key));
@@ -96,9 +96,9 @@ impl Labels {
 
 #[derive(Debug, Clone)]
 enum Term {
-    Name(GlobMatcher),
-    Image(GlobMatcher),
-    Label(String, Option<GlobMatcher>),
+    Name(Pattern),
+    Image(Pattern),
+    Label(String, Option<Pattern>),
 }
 
 impl Term {
@@ -117,10 +117,10 @@ impl Term {
 
     fn matches(&self, name: &str, image: &str, label: &dyn Fn(&str) -> Option<String>) -> bool {
         match self {
-            Self::Name(glob) => glob.is_match(name),
-            Self::Image(glob) => glob.is_match(image),
+            Self::Name(glob) => glob.matches(name),
+            Self::Image(glob) => glob.matches(image),
             Self::Label(key, glob) => {
-                label(key).is_some_and(|value| glob.as_ref().is_none_or(|glob| glob.is_match(value)))
+                label(key).is_some_and(|value| glob.as_ref().is_none_or(|glob| glob.matches(value)))
             }
         }
     }
