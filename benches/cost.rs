@@ -29,7 +29,8 @@ use docker_stat_prom::{
     metadata::{Filter, MetadataEvent},
     model::Container,
     sample::{
-        DeviceNames, FileSet, KernelFile, Machine, NetReader, Pass, Roots, ScopeReader, limits::raise_open_files,
+        DeviceNames, FileSet, KernelFile, Machine, NetReader, Pass, Roots, ScopeReader,
+        limits::raise_open_files,
     },
 };
 use nix::sys::resource::{UsageWho, getrusage};
@@ -152,8 +153,11 @@ fn writable_cgroup2() -> Option<PathBuf> {
 }
 
 fn enable_controllers(cgroup: &Path) {
-    for controller in fs::read_to_string(cgroup.join("cgroup.controllers")).unwrap_or_default().split_whitespace() {
-        let _not_every_one_can_be = fs::write(cgroup.join("cgroup.subtree_control"), format!("+{controller}"));
+    for controller in
+        fs::read_to_string(cgroup.join("cgroup.controllers")).unwrap_or_default().split_whitespace()
+    {
+        let _not_every_one_can_be =
+            fs::write(cgroup.join("cgroup.subtree_control"), format!("+{controller}"));
     }
 }
 
@@ -399,7 +403,8 @@ struct Client(Box<dyn Stream>);
 
 impl Client {
     fn get(&mut self, path: &str, encoding: &str) -> Option<(u16, usize)> {
-        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: {encoding}\r\n\r\n");
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: {encoding}\r\n\r\n");
         self.0.write_all(request.as_bytes()).ok()?;
         let mut answer = Vec::new();
         let mut buffer = vec![0; 256 * 1024];
@@ -408,7 +413,8 @@ impl Client {
             answer.extend_from_slice(&buffer[..read]);
             if let Some(end) = answer.windows(4).take(4096).position(|window| window == b"\r\n\r\n") {
                 let head = String::from_utf8_lossy(&answer[..end]).to_lowercase();
-                let length: usize = head.split("content-length: ").nth(1)?.split("\r\n").next()?.parse().ok()?;
+                let length: usize =
+                    head.split("content-length: ").nth(1)?.split("\r\n").next()?.parse().ok()?;
                 let mut have = answer.len() - end - 4;
                 while have < length {
                     have += self.0.read(&mut buffer).ok().filter(|read| *read > 0)?;
@@ -476,11 +482,13 @@ fn health_under_load(served: &Served) -> f64 {
 fn cost(numbers: &[usize]) {
     println!("kernel {}", fs::read_to_string("/proc/sys/kernel/osrelease").unwrap().trim());
     let cpu = fs::read_to_string("/proc/cpuinfo").unwrap();
-    let model = cpu.lines().find_map(|line| line.strip_prefix("model name\t: ")).unwrap_or("unknown").to_owned();
+    let model =
+        cpu.lines().find_map(|line| line.strip_prefix("model name\t: ")).unwrap_or("unknown").to_owned();
     println!("cpu {model}, {} logical", std::thread::available_parallelism().unwrap());
     let size = fs::metadata(env!("CARGO_BIN_EXE_docker-stat-prom")).unwrap().len();
     println!("binary {size} bytes");
-    let mut table = vec!["| N | files | pass | user µs | system µs | CPU µs | wall µs | ÷ floor |".to_owned()];
+    let mut table =
+        vec!["| N | files | pass | user µs | system µs | CPU µs | wall µs | ÷ floor |".to_owned()];
     table.push("|---|---|---|---|---|---|---|---|".into());
     let mut served_table = vec![
         "| N | start ms | HTTP p50/p99 ms | 8 clients | HTTPS p50/p99 ms | 8 clients | slowest /healthz ms | plain | gzip | RSS KiB | CPU of 2 s polling |".to_owned(),
@@ -489,7 +497,10 @@ fn cost(numbers: &[usize]) {
     for number in numbers {
         let world = World::new(*number);
         if table.len() == 2 {
-            println!("{}", if world.real { "real cgroups" } else { "NOT real cgroups: a recorded tree on tmpfs" });
+            println!(
+                "{}",
+                if world.real { "real cgroups" } else { "NOT real cgroups: a recorded tree on tmpfs" }
+            );
             missing(&world.roots);
         }
         let repetitions = (200_000 / number).clamp(20, 2000);
@@ -552,7 +563,15 @@ fn serve(world: &World, number: usize) -> String {
     let tls_eight = latencies(&secure, 8, scrapes.div_ceil(4));
     format!(
         "| {number} | {start:.1} | {:.2} / {:.2} | {:.2} / {:.2} | {:.2} / {:.2} | {:.2} / {:.2} | {health:.2} | {size} | {gzip} | {resident} | {:.2} % |",
-        alone.0, alone.1, eight.0, eight.1, tls_alone.0, tls_alone.1, tls_eight.0, tls_eight.1, polling * 100.0
+        alone.0,
+        alone.1,
+        eight.0,
+        eight.1,
+        tls_alone.0,
+        tls_alone.1,
+        tls_eight.0,
+        tls_eight.1,
+        polling * 100.0
     )
 }
 
@@ -561,7 +580,8 @@ fn missing(roots: &Roots) {
     let scope = scan(&roots.cgroup).into_iter().next().unwrap();
     let directory = roots.cgroup.join(&scope.cgroup[1..]);
     let wanted = KernelFile::ALL.iter().filter(|file| Selection::default().files().contains(**file));
-    let absent: Vec<_> = wanted.map(|file| file.name()).filter(|name| !directory.join(name).exists()).collect();
+    let absent: Vec<_> =
+        wanted.map(|file| file.name()).filter(|name| !directory.join(name).exists()).collect();
     println!("not there: {}", if absent.is_empty() { "nothing".to_owned() } else { absent.join(", ") });
 }
 
@@ -614,5 +634,9 @@ fn passes(count: usize, tree: &Path) {
     }
     let series = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty() && line[0] != b'#').count();
     let files: usize = scopes.iter().map(|scope| scope.0.open_files() - 1).sum();
-    println!("{{\"containers\": {}, \"kept_files\": {files}, \"series\": {series}, \"bytes\": {}}}", scopes.len(), text.len());
+    println!(
+        "{{\"containers\": {}, \"kept_files\": {files}, \"series\": {series}, \"bytes\": {}}}",
+        scopes.len(),
+        text.len()
+    );
 }

@@ -120,7 +120,7 @@ impl Term {
             Self::Name(glob) => glob.matches(name),
             Self::Image(glob) => glob.matches(image),
             Self::Label(key, glob) => {
-                label(key).is_some_and(|value| glob.as_ref().is_none_or(|glob| glob.matches(value)))
+                label(key).is_some_and(|value| glob.as_ref().is_none_or(|glob| glob.matches(&value)))
             }
         }
     }
