@@ -38,11 +38,38 @@ fn check(section: &str, expected: &str) {
 }
 
 #[test]
-fn the_readme_lists_every_flag() {
+fn the_readme_lists_every_flag_and_metric() {
     check("flags", &flags());
+    check("metrics", &docker_stat_prom::exposition::reference::markdown());
+}
+
+fn check_file(file: &str, expected: &[u8]) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(file);
+    if fs::read(&path).is_ok_and(|found| found == expected) {
+        return;
+    }
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, expected).unwrap();
+    }
+    panic!("deploy/{file} is out of date (UPDATE_GOLDEN=1 rewrites it)");
 }
 
 #[test]
-fn the_readme_lists_every_metric() {
-    check("metrics", &docker_stat_prom::exposition::reference::markdown());
+fn man_page_and_completions_are_the_programs_own() {
+    use clap_complete::{Shell, generate};
+    // Without the revision, which every commit changes.
+    let mut command = docker_stat_prom::cli::command().version(env!("CARGO_PKG_VERSION"));
+    let mut page = Vec::new();
+    clap_mangen::Man::new(command.clone()).render(&mut page).unwrap();
+    check_file("man/docker-stat-prom.1", &page);
+    for (shell, file) in [
+        (Shell::Bash, "docker-stat-prom.bash"),
+        (Shell::Zsh, "_docker-stat-prom"),
+        (Shell::Fish, "docker-stat-prom.fish"),
+    ] {
+        let mut script = Vec::new();
+        generate(shell, &mut command, "docker-stat-prom", &mut script);
+        check_file(&format!("completions/{file}"), &script);
+    }
 }

@@ -1,0 +1,23 @@
+complete -c docker-stat-prom -s H -l host -d 'Docker API: unix://PATH, tcp://HOST:PORT, http://HOST:PORT or https://HOST:PORT' -r
+complete -c docker-stat-prom -s b -l bind -d 'Address to serve on' -r
+complete -c docker-stat-prom -l tls_key -d 'Private key for HTTPS, PEM (PKCS#8, PKCS#1 or SEC1)' -r -F
+complete -c docker-stat-prom -l tls_cert -d 'Certificate chain for HTTPS, PEM' -r -F
+complete -c docker-stat-prom -s i -l polling_interval -d 'Time between two polls for the rate gauges, milliseconds' -r
+complete -c docker-stat-prom -l cgroup_root -d 'Where the host\'s cgroup v2 is mounted' -r -F
+complete -c docker-stat-prom -l proc_root -d 'Where the host\'s procfs is mounted' -r -F
+complete -c docker-stat-prom -l sys_root -d 'Where the host\'s sysfs is mounted (names of block devices)' -r -F
+complete -c docker-stat-prom -l metrics -d 'What to serve: sets (core, cadvisor, v2, lifecycle), and groups with + or -' -r
+complete -c docker-stat-prom -l container_labels -d 'Container labels to show, as container_label_…: globs, separated by commas' -r
+complete -c docker-stat-prom -l container_env -d 'Environment variables to show, as container_env_…: exact names, separated by commas' -r
+complete -c docker-stat-prom -l include -d 'Read only containers that match one of these: name=GLOB, image=GLOB, label=KEY[=GLOB]' -r
+complete -c docker-stat-prom -l exclude -d 'Do not read containers that match one of these; wins over --include' -r
+complete -c docker-stat-prom -l fd_budget -d 'Descriptors to keep open on files of containers' -r
+complete -c docker-stat-prom -l log_format -d 'How to write the log, on standard error' -r -f -a "text\t'Lines for people'
+json\t'One JSON object per line'"
+complete -c docker-stat-prom -s s -l secure -d 'Serve HTTPS only'
+complete -c docker-stat-prom -l once -d 'Print the metrics once, from two samples one polling interval apart, and exit'
+complete -c docker-stat-prom -l demo -d 'Serve a recorded host whose numbers move: for a look without Docker'
+complete -c docker-stat-prom -l healthcheck -d 'Ask the exporter at --bind whether it is ready, and exit 0 or 1'
+complete -c docker-stat-prom -s v -l verbose -d 'Say more: -v debug, -vv trace'
+complete -c docker-stat-prom -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c docker-stat-prom -s V -l version -d 'Print version'
