@@ -3,6 +3,7 @@
 
 Prints a line per check, and `N passed, N failed, N skipped` at the end.
 """
+import functools
 import json
 import os
 import re
@@ -84,8 +85,9 @@ class Exporter:
         assert self.process.wait(timeout=PATIENCE) == 0
 
 
+@functools.lru_cache(None)
 def scope(name):
-    """A running container's cgroup directory."""
+    """A running container's cgroup directory; forgotten when a check begins."""
     cid = sh(f"docker inspect -f '{{{{.Id}}}}' {name}")
     return next(path for path, _, _ in os.walk("/sys/fs/cgroup") if path.endswith((f"docker-{cid}.scope", cid)))
 
@@ -98,9 +100,13 @@ def read(name, file, key=None):
     return next(int(line.split()[1]) for line in content.splitlines() if line.split()[0] == key)
 
 
+@functools.lru_cache(None)
+def main_pid(name):
+    return sh(f"docker inspect -f '{{{{.State.Pid}}}}' {name}")
+
+
 def net(name):
-    pid = sh(f"docker inspect -f '{{{{.State.Pid}}}}' {name}")
-    rows = open(f"/proc/{pid}/net/dev", encoding="ascii").read().splitlines()[2:]
+    rows = open(f"/proc/{main_pid(name)}/net/dev", encoding="ascii").read().splitlines()[2:]
     rows = [row.replace(":", " ").split() for row in rows if not row.strip().startswith("lo:")]
     return sum(int(row[1]) for row in rows), sum(int(row[9]) for row in rows)
 
@@ -329,6 +335,149 @@ def a_stopped_exporter_says_goodbye_and_a_new_one_sees_the_same():
     assert same(before) == same(Page())
 
 
+NETWORK = "container_network_receive_bytes"
+
+
+def everything_is_there(page, reference):
+    """Every series that the exporter shows as root is shown here too."""
+    series = lambda page: {(name, tuple(sorted(have.items()))) for name, have, _ in page.samples
+                           if name.startswith("container_") and have.get("name") in RUNNING}
+    missing = series(reference) - series(page)
+    assert not missing, sorted(missing)[:5]
+
+
+def as_a_systemd_unit():
+    """Installed as a package, hardened: everything that root sees; upgraded; purged without a trace."""
+    global EXPORTER
+    package = os.path.join(HERE, "docker-stat-prom.deb")
+    if not os.path.exists(package):
+        print("    SKIPPED: no package was built (cargo deb)")
+        return "skipped"
+    reference = Page()
+    EXPORTER.stop()
+    print("    " + sh(f"dpkg -I {package} | grep -E '^ (Version|Installed-Size|Depends)' | paste -sd ' '") + f", {os.path.getsize(package)} bytes")
+    sh(f"dpkg -i {package}")
+    eventually("the unit is ready", lambda: get("/readyz") == "ready\n")
+    assert sh("systemctl is-active docker-stat-prom") == "active"
+    assert sh("systemctl show -P Type docker-stat-prom") == "notify"
+    user = sh("ps -o user= -p $(systemctl show -P MainPID docker-stat-prom)")
+    assert user != "root", user
+    page = eventually("all are named", lambda: (lambda page: page if set(RUNNING) <= page.names() else None)(Page()))
+    eventually("everything is there", lambda: everything_is_there(Page(), reference) is None)
+    assert page.value("docker_stat_prom_up") == 1
+    score = sh("systemd-analyze security --no-pager docker-stat-prom | tail -1")
+    print("    " + score.strip("\u2192 "))
+    assert float(re.search(r"level for \S+ (\d+\.\d+)|: (\d+\.\d+)", score).group(0).split()[-1].lstrip(":")) < 2.5
+    sh("systemd-analyze verify /lib/systemd/system/docker-stat-prom.service")
+    assert "docker-stat-prom" in sh("man -w docker-stat-prom", check=False) or os.path.exists("/usr/share/man/man1/docker-stat-prom.1.gz") \
+        or "path-exclude" in sh("cat /etc/dpkg/dpkg.cfg.d/* 2>/dev/null", check=False)
+    sh("echo DOCKER_STAT_PROM_METRICS=core >> /etc/default/docker-stat-prom; systemctl restart docker-stat-prom")
+    eventually("its settings are read", lambda: Page().has("container_memory_usage_bytes") and not Page().has("container_memory_rss"))
+    sh(f"dpkg -i --force-confold {package}")
+    assert "METRICS=core" in open("/etc/default/docker-stat-prom", encoding="ascii").read(), "kept over an upgrade"
+    eventually("it runs after the upgrade", lambda: get("/readyz") == "ready\n")
+    sh("dpkg --purge docker-stat-prom")
+    assert get("/healthz") == "" and not os.path.exists("/etc/default/docker-stat-prom")
+    EXPORTER = Exporter()
+    eventually("all are shown", lambda: set(RUNNING) <= Page().names())
+
+
+def in_a_container():
+    """Each row of the README's table of permissions."""
+    sh(f"mkdir -p /tmp/context && cp {BINARY} /tmp/context/")
+    with open("/tmp/context/Dockerfile", "w", encoding="ascii") as file:
+        # The last stage of the project's Dockerfile.
+        file.write("FROM scratch\nCOPY docker-stat-prom /docker-stat-prom\nUSER 65534:65534\n"
+                   'HEALTHCHECK --interval=2s CMD ["/docker-stat-prom", "--healthcheck"]\nENTRYPOINT ["/docker-stat-prom"]\n')
+    sh("docker build -q -t docker-stat-prom /tmp/context")
+    print("    image " + sh("docker image inspect -f '{{.Size}}' docker-stat-prom") + " bytes")
+    group = sh("stat -c %g /var/run/docker.sock")
+    cgroup = "-v /sys/fs/cgroup:/sys/fs/cgroup:ro"
+    socket = f"-v /var/run/docker.sock:/var/run/docker.sock:ro --group-add {group}"
+    locked = "--cap-drop ALL --security-opt no-new-privileges --read-only --user 65534"
+    rows = {  # flags: containers seen, named, with network
+        f"{locked} --pid host {cgroup} {socket}": (True, True, True),
+        f"{locked} --pid host --cgroupns host {socket}": (True, True, True),
+        f"--privileged --user 0 --pid host {cgroup} {socket}": (True, True, True),
+        f"{locked} {cgroup} {socket}": (True, True, False),
+        f"{locked} {cgroup} {socket} -v /proc:/host/proc:ro -e DOCKER_STAT_PROM_PROC_ROOT=/host/proc": (True, True, True),
+        f"{locked} --pid host {cgroup}": (True, False, True),
+        f"{locked} --pid host {socket}": (False, None, None),
+    }
+    for flags, (seen, named, network) in rows.items():
+        sh("docker rm -f exporter", check=False)
+        sh(f"docker run -d --name exporter -p 127.0.0.1:12097:12096 {flags} docker-stat-prom")
+        eventually("it is ready", lambda: get("/readyz", 12097) == "ready\n")
+        short = sh("docker inspect -f '{{.Id}}' writer")[:12]
+        look = lambda: Page(12097)
+        name = "writer" if named else short
+        if seen:
+            eventually("it sees the containers", lambda: look().has("container_memory_usage_bytes", name=name))
+            if network:
+                eventually("it sees the network", lambda: look().has(NETWORK, name=name))
+            else:
+                assert not look().has(NETWORK, name=name)
+                assert "--pid=host" in sh("docker logs exporter 2>&1")
+        else:
+            time.sleep(5)
+            assert not look().has("container_memory_usage_bytes", name="writer")
+            assert "--cgroupns=host" in sh("docker logs exporter 2>&1"), sh("docker logs exporter 2>&1")
+        if named and network:
+            everything_is_there(eventually("all are named", lambda: (
+                lambda page: page if set(RUNNING) <= page.names() else None)(look())), Page())
+        if seen and named:
+            eventually("Docker finds it healthy", lambda: sh("docker inspect -f '{{.State.Health.Status}}' exporter") == "healthy")
+        shown = lambda what: {True: "yes", False: "no", None: "-"}[what]
+        print(f"    seen {shown(seen):3} named {shown(named):3} network {shown(network):3} | {flags}")
+    sh("docker rm -f exporter")
+
+
+def with_the_cgroupfs_driver():
+    with open("/etc/docker/daemon.json", "w", encoding="ascii") as file:
+        json.dump({"exec-opts": ["native.cgroupdriver=cgroupfs"]}, file)
+    sh("systemctl restart docker")
+    assert sh("docker info -f '{{.CgroupDriver}}'") == "cgroupfs"
+    sh("docker run -d --name plain test/busybox:1; docker run -d --name custom --cgroup-parent /batch/jobs test/busybox:1")
+    page = eventually("both are shown", lambda: (lambda page: page if {"plain", "custom"} <= page.names() else None)(Page()))
+    where = lambda name: page.all("container_last_seen", name=name)[0][0]["id"]
+    assert re.fullmatch("/docker/[0-9a-f]{64}", where("plain")), where("plain")
+    assert re.fullmatch("/batch/jobs/[0-9a-f]{64}", where("custom")), where("custom")
+    assert page.value("container_memory_usage_bytes", name="plain") > 0 and page.has(NETWORK, name="plain")
+    sh("docker rm -f plain custom; rm /etc/docker/daemon.json; systemctl restart docker")
+    eventually("Docker is back", lambda: Page().value("docker_stat_prom_docker_up") == 1)
+
+
+def rootless():
+    """A user's own dockerd: its containers are found in the user's slice, and named when its socket is named."""
+    script = sh("command -v dockerd-rootless.sh || ls /usr/share/docker.io/contrib/dockerd-rootless.sh", check=False)
+    if not script or not sh("command -v rootlesskit", check=False):
+        print("    SKIPPED: this Debian has no rootlesskit or dockerd-rootless.sh")
+        return "skipped"
+    sh("id alice 2>/dev/null || useradd -m -s /bin/bash alice; grep -q alice /etc/subuid || usermod --add-subuids 200000-265535 --add-subgids 200000-265535 alice")
+    uid = sh("id -u alice")
+    sh("loginctl enable-linger alice")
+    eventually("the user's manager runs", lambda: os.path.exists(f"/run/user/{uid}/bus"))
+    sh("sysctl -q kernel.unprivileged_userns_clone=1 kernel.apparmor_restrict_unprivileged_userns=0 2>/dev/null", check=False)
+    sh("mkdir -p /etc/systemd/system/user@.service.d; printf '[Service]\\nDelegate=cpu cpuset io memory pids\\n' > /etc/systemd/system/user@.service.d/delegate.conf; "
+       f"systemctl daemon-reload; systemctl restart user@{uid}")
+    as_alice = f"runuser -u alice -- env XDG_RUNTIME_DIR=/run/user/{uid} DBUS_SESSION_BUS_ADDRESS=unix:path=/run/user/{uid}/bus PATH=/usr/bin:/usr/sbin:/bin:/sbin"
+    sh(f"{as_alice} systemd-run --user --unit dockerd -p Delegate=yes --setenv PATH=/usr/bin:/usr/sbin:/bin:/sbin {script} --iptables=false --storage-driver vfs")
+    docker = f"{as_alice} docker -H unix:///run/user/{uid}/docker.sock"
+    eventually("the user's dockerd answers", lambda: sh(f"{docker} info >/dev/null 2>&1 && echo up", check=False))
+    sh(f"docker save test/busybox:1 | {docker} load; {docker} run -d --name ours test/busybox:1")
+    global EXPORTER
+    EXPORTER.stop()
+    EXPORTER = Exporter("-H", f"unix:///run/user/{uid}/docker.sock")
+    page = eventually("it is shown", lambda: (lambda page: page if "ours" in page.names() else None)(Page()))
+    where = page.all("container_last_seen", name="ours")[0][0]["id"]
+    assert where.startswith(f"/user.slice/user-{uid}.slice/user@{uid}.service/"), where
+    assert page.value("container_memory_usage_bytes", name="ours") > 0 and page.has(NETWORK, name="ours")
+    print("    " + where)
+    EXPORTER.stop()
+    sh(f"{docker} rm -f ours; {as_alice} systemctl --user stop dockerd")
+    EXPORTER = Exporter()
+
+
 EXPORTER = None
 CHECKS = [
     values_agree_with_the_files,
@@ -341,6 +490,10 @@ CHECKS = [
     many_short_lives_leave_nothing,
     numbers_go_on_without_docker,
     a_stopped_exporter_says_goodbye_and_a_new_one_sees_the_same,
+    as_a_systemd_unit,
+    in_a_container,
+    with_the_cgroupfs_driver,
+    rootless,
 ]
 
 
@@ -353,6 +506,8 @@ def main():
         if wanted and check.__name__ not in wanted:
             continue
         begin = time.time()
+        scope.cache_clear()
+        main_pid.cache_clear()
         try:
             outcome = check() or "passed"
         except Exception:  # pylint: disable=broad-except
