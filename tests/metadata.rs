@@ -254,3 +254,21 @@ fn only_what_is_included_is_shown() {
     let page = exporter.metrics();
     assert!(page.contains("name=\"dead\"") && !page.contains("name=\"burner\""));
 }
+
+#[test]
+fn an_event_names_a_container_that_docker_is_too_busy_to_inspect() {
+    let mut setting = setting();
+    let dockerd = dockerd(setting.folder.path());
+    let list = std::fs::read_to_string(fixture(HOST).join("docker/containers.json")).unwrap();
+    let mut all: Vec<serde_json::Value> = serde_json::from_str(&list).unwrap();
+    all.retain(|one| one["Id"] != WEB);
+    dockerd.set("/containers/json", 200, serde_json::to_string(&all).unwrap());
+    dockerd.set(&format!("/containers/{WEB}/json"), 404, "{\"message\":\"not yet\"}");
+    let exporter = Exporter::ready(&mut setting.command);
+    shows(&exporter, "container_memory_usage_bytes", &["name=\"burner\""]);
+    let attributes = json!({"name": "web", "image": "lab/busybox:1.35", "com.docker.compose.service": "front"});
+    dockerd.event(WEB, "start", &attributes);
+    let label = "container_label_com_docker_compose_service=\"front\"";
+    shows(&exporter, "container_memory_usage_bytes", &["name=\"web\"", "image=\"lab/busybox:1.35\"", label]);
+    assert_eq!(value(&exporter.metrics(), "docker_stat_prom_docker_up", &[]), Some(1.0));
+}

@@ -11,7 +11,11 @@ use bollard::{
     },
     query_parameters::{EventsOptionsBuilder, InspectContainerOptions, ListContainersOptionsBuilder},
 };
-use futures_util::{Stream, StreamExt, stream};
+use futures_util::{
+    Stream, StreamExt,
+    future::BoxFuture,
+    stream::{self, FuturesUnordered},
+};
 use std::{
     collections::HashMap,
     fmt,
@@ -26,7 +30,9 @@ use tokio::{
 
 /// bollard's own default is two minutes. A daemon that takes longer than this for a list is as good as absent.
 const TIMEOUT_SECONDS: u64 = 5;
-/// Inspections under way at once: the daemon takes a lock per container, and a start-up is no hurry.
+/// A daemon that is too busy for an inspection is left alone for a moment.
+const AFTER_TIMEOUT: Duration = Duration::from_secs(2);
+/// Inspections of a list under way at once: the daemon takes a lock per container, and a start-up is no hurry.
 const INSPECTIONS: usize = 8;
 /// How often a silent daemon is asked for a sign of life: an event stream whose peer hangs says nothing.
 const PING: Duration = Duration::from_secs(30);
@@ -219,6 +225,22 @@ impl Docker {
         })
     }
 
+    /// What the `create` or `start` event of a container tells: enough for a name while inspect waits for the daemon, which
+    /// holds the container's lock until it runs.
+    fn metadata_of_event(&self, event: &EventMessage, driver: CgroupDriver) -> Option<Metadata> {
+        let actor = event.actor.as_ref()?;
+        let attributes = actor.attributes.as_ref()?;
+        let summary = ContainerSummary {
+            id: actor.id.clone(),
+            names: Some(vec![attributes.get("name")?.clone()]),
+            image: attributes.get("image").cloned(),
+            // The container's labels stand among the attributes.
+            labels: Some(attributes.clone()),
+            ..ContainerSummary::default()
+        };
+        self.metadata_of_summary(&summary, driver)
+    }
+
     /// What a list tells, for a container whose inspection could not be understood.
     fn metadata_of_summary(&self, summary: &ContainerSummary, driver: CgroupDriver) -> Option<Metadata> {
         let id = ContainerId::new(summary.id.as_deref()?)?;
@@ -292,7 +314,8 @@ impl Session<'_> {
         // The stream replays from before the list, by the daemon's own clock, so that nothing falls between.
         let since = info.system_time.as_deref().and_then(unix_seconds).unwrap_or_else(now);
         let mut events = pin!(events(&client, since));
-        if let Err(error) = self.list(&client).await {
+        let mut inspections = Inspections::new(&client);
+        if let Err(error) = self.list(&client, &mut inspections).await {
             return error;
         }
         (self.send)(MetadataEvent::Connected);
@@ -301,13 +324,23 @@ impl Session<'_> {
         loop {
             let result = tokio::select! {
                 event = events.next() => match event {
-                    Some(Ok(event)) => self.event(&client, event).await,
+                    Some(Ok(event)) => {
+                        inspections.ask(self.event(event));
+                        Ok(())
+                    }
                     // One event that bollard does not understand is not the end of the stream.
                     Some(Err(Error::JsonDataError { .. } | Error::JsonSerdeError { .. })) => Ok(()),
                     Some(Err(error)) => Err(error),
                     None => Err(Error::IOError { err: std::io::ErrorKind::ConnectionReset.into() }),
                 },
-                Some(id) = lookups.recv() => self.inspect(&client, &id).await,
+                Some(id) = lookups.recv() => {
+                    inspections.ask(Some(id));
+                    Ok(())
+                }
+                (id, answer) = inspections.next() => {
+                    self.inspected(&id, answer, &mut inspections);
+                    Ok(())
+                }
                 _ = ping.tick() => client.ping().await.map(|_| ()),
             };
             if let Err(error) = result {
@@ -316,23 +349,30 @@ impl Session<'_> {
         }
     }
 
-    async fn list(&mut self, client: &bollard::Docker) -> Result<(), Error> {
+    async fn list<'c>(
+        &mut self,
+        client: &'c bollard::Docker,
+        later: &mut Inspections<'c>,
+    ) -> Result<(), Error> {
         let summaries = list(client).await?;
         let ids: Vec<_> =
             summaries.iter().filter_map(|summary| ContainerId::new(summary.id.as_deref()?)).collect();
-        let inspections = stream::iter(summaries.into_iter().map(|summary| async move {
+        let answers = stream::iter(summaries.into_iter().map(|summary| async move {
             let id = summary.id.clone().unwrap_or_default();
-            let inspect = client.inspect_container(&id, None::<InspectContainerOptions>).await;
-            (summary, inspect)
+            let answer = client.inspect_container(&id, None::<InspectContainerOptions>).await;
+            (summary, answer)
         }));
-        let mut inspections = inspections.buffer_unordered(INSPECTIONS);
-        while let Some((summary, inspect)) = inspections.next().await {
-            let metadata = match inspect {
+        let mut answers = answers.buffer_unordered(INSPECTIONS);
+        while let Some((summary, answer)) = answers.next().await {
+            let metadata = match answer {
                 Ok(inspect) => self.docker.metadata(inspect, self.driver),
                 // Removed since the list.
                 Err(Error::DockerResponseServerError { status_code: 404, .. }) => None,
                 Err(error) => {
                     tracing::debug!("inspect of {:?}: {}", summary.names, Chain(&error));
+                    if !is_final(&error) {
+                        later.ask(summary.id.as_deref().and_then(ContainerId::new));
+                    }
                     self.docker.metadata_of_summary(&summary, self.driver)
                 }
             };
@@ -344,43 +384,106 @@ impl Session<'_> {
         Ok(())
     }
 
-    async fn inspect(&mut self, client: &bollard::Docker, id: &ContainerId) -> Result<(), Error> {
-        match client.inspect_container(id.as_str(), None::<InspectContainerOptions>).await {
+    fn inspected(&mut self, id: &ContainerId, answer: Answer, inspections: &mut Inspections<'_>) {
+        match answer {
             Ok(inspect) => {
-                if let Some(metadata) = self.docker.metadata(inspect, self.driver) {
+                if let Some(metadata) = self.docker.metadata(*inspect, self.driver) {
                     (self.send)(self.resolver.learn(metadata));
                 }
-                Ok(())
             }
-            // Not Docker's, gone again, or beyond bollard: it keeps the name it has.
-            Err(
-                error @ (Error::DockerResponseServerError { .. }
-                | Error::JsonDataError { .. }
-                | Error::JsonSerdeError { .. }),
-            ) => {
+            Err(error) => {
                 tracing::debug!("inspect of {id:?}: {}", Chain(&error));
-                Ok(())
+                if !is_final(&error) {
+                    inspections.ask_later(id.clone());
+                }
             }
-            Err(error) => Err(error),
         }
     }
 
-    async fn event(&mut self, client: &bollard::Docker, event: EventMessage) -> Result<(), Error> {
+    /// Takes in an event; the container is returned if only inspect knows the rest.
+    fn event(&mut self, event: EventMessage) -> Option<ContainerId> {
         let time = event.time_nano.unwrap_or(i64::MAX);
         if time <= *self.last_event {
-            return Ok(());
+            return None;
         }
         if event.time_nano.is_some() {
             *self.last_event = time;
         }
-        let Some((id, action)) = understood(event) else { return Ok(()) };
-        if action == Action::Inspect {
-            return self.inspect(client, &id).await;
+        let (id, action) = understood(&event)?;
+        if action != Action::Inspect {
+            if let Some(event) = self.resolver.apply(&id, action) {
+                (self.send)(event);
+            }
+            return None;
         }
-        if let Some(event) = self.resolver.apply(&id, action) {
-            (self.send)(event);
+        if !self.resolver.knows(&id)
+            && let Some(metadata) = self.docker.metadata_of_event(&event, self.driver)
+        {
+            (self.send)(self.resolver.learn(metadata));
         }
-        Ok(())
+        Some(id)
+    }
+}
+
+/// The answer to an inspection.
+type Answer = Result<Box<ContainerInspectResponse>, Error>;
+
+/// Whether asking again would bring the same: not Docker's, gone again, or beyond bollard.
+fn is_final(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::DockerResponseServerError { .. } | Error::JsonDataError { .. } | Error::JsonSerdeError { .. }
+    )
+}
+
+/// Inspections under way: one per container, so that no old answer overtakes a new one, and none that holds up the events.
+struct Inspections<'c> {
+    client: &'c bollard::Docker,
+    under_way: FuturesUnordered<BoxFuture<'c, (ContainerId, Answer)>>,
+    /// Containers under way, and whether something happened to them since they were asked for.
+    asked: HashMap<ContainerId, bool>,
+}
+
+impl<'c> Inspections<'c> {
+    fn new(client: &'c bollard::Docker) -> Self {
+        Self { client, under_way: FuturesUnordered::new(), asked: HashMap::new() }
+    }
+
+    fn ask(&mut self, id: Option<ContainerId>) {
+        if let Some(id) = id {
+            self.start(id, Duration::ZERO);
+        }
+    }
+
+    fn ask_later(&mut self, id: ContainerId) {
+        self.start(id, AFTER_TIMEOUT);
+    }
+
+    fn start(&mut self, id: ContainerId, wait: Duration) {
+        if let Some(again) = self.asked.get_mut(&id) {
+            *again = true;
+            return;
+        }
+        self.asked.insert(id.clone(), false);
+        let client = self.client;
+        self.under_way.push(Box::pin(async move {
+            sleep(wait).await;
+            let answer = client.inspect_container(id.as_str(), None::<InspectContainerOptions>).await;
+            (id, answer.map(Box::new))
+        }));
+    }
+
+    /// The next answer; waits for ever while nothing is asked.
+    async fn next(&mut self) -> (ContainerId, Answer) {
+        match self.under_way.next().await {
+            Some((id, answer)) => {
+                if self.asked.remove(&id) == Some(true) {
+                    self.ask(Some(id.clone()));
+                }
+                (id, answer)
+            }
+            None => std::future::pending().await,
+        }
     }
 }
 
@@ -390,17 +493,18 @@ fn events(client: &bollard::Docker, since: f64) -> impl Stream<Item = Result<Eve
     client.events(Some(options.build()))
 }
 
-fn understood(event: EventMessage) -> Option<(ContainerId, Action)> {
-    let actor = event.actor?;
+fn understood(event: &EventMessage) -> Option<(ContainerId, Action)> {
+    let actor = event.actor.as_ref()?;
     let id = ContainerId::new(actor.id.as_deref()?)?;
-    let action = event.action?;
-    let action = match action.as_str() {
+    let action = match event.action.as_deref()? {
         "create" | "start" | "die" | "update" => Action::Inspect,
         "destroy" => Action::Destroy,
         "pause" => Action::Pause,
         "unpause" => Action::Unpause,
         "oom" => Action::Oom,
-        "rename" => Action::Rename(plain_name(actor.attributes?.get("name").map(String::as_str), &id)),
+        "rename" => {
+            Action::Rename(plain_name(actor.attributes.as_ref()?.get("name").map(String::as_str), &id))
+        }
         other => match other.strip_prefix("health_status: ")? {
             "healthy" => Action::Health(Health::Healthy),
             _ => Action::Health(Health::NotHealthy),
@@ -581,7 +685,7 @@ mod tests {
             let json = format!(
                 r#"{{"Type":"container","Action":"{action}","Actor":{{"ID":"{id}","Attributes":{{"name":"new","oldName":"/old"}}}}}}"#
             );
-            understood(serde_json::from_str(&json).unwrap()).map(|(_, action)| action)
+            understood(&serde_json::from_str(&json).unwrap()).map(|(_, action)| action)
         };
         assert_eq!(event("start"), Some(Action::Inspect));
         assert_eq!(event("rename"), Some(Action::Rename("new".into())));

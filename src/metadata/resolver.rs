@@ -29,10 +29,16 @@ pub struct Resolver {
 impl Resolver {
     /// Takes in what list or inspect said, counting the starts between this and what was known.
     pub fn learn(&mut self, mut fresh: Metadata) -> MetadataEvent {
-        if let Some(before) = self.known.get(&fresh.id) {
+        // What an event or a list told has no times to compare with.
+        if let Some(before) = self.known.get(&fresh.id).filter(|before| before.created.is_some()) {
             fresh.restarts = before.restarts + starts_between(before, &fresh);
         }
         self.keep(fresh)
+    }
+
+    /// Whether anything is known of a container.
+    pub(super) fn knows(&self, id: &ContainerId) -> bool {
+        self.known.contains_key(id)
     }
 
     /// Takes in a whole list: what is not on it is gone.
@@ -95,7 +101,7 @@ mod tests {
             cpu_shares: None,
             state: Some(State::Running),
             exit_code: None,
-            created: None,
+            created: Some(0.5),
             started,
             finished: None,
             restart_count,
