@@ -57,9 +57,10 @@ fn a_docker_that_comes_late_gives_the_names_then() {
     shows(&exporter, "docker_stat_prom_containers", &["discovered"]);
     let dockerd = dockerd(setting.folder.path());
     shows(&exporter, "container_memory_usage_bytes", &["name=\"web\"", "image=\"lab/busybox:1.35\""]);
-    let page = exporter.metrics();
-    assert_eq!(value(&page, "docker_stat_prom_docker_up", &[]), Some(1.0));
-    assert!(exporter.log().contains("answers again"));
+    eventually("it is up", || {
+        (value(&exporter.metrics(), "docker_stat_prom_docker_up", &[])? == 1.0).then_some(())
+    });
+    eventually("it is said", || exporter.log().contains("answers again").then_some(()));
     drop(dockerd);
 }
 
@@ -266,7 +267,8 @@ fn an_event_names_a_container_that_docker_is_too_busy_to_inspect() {
     dockerd.set(&format!("/containers/{WEB}/json"), 404, "{\"message\":\"not yet\"}");
     let exporter = Exporter::ready(&mut setting.command);
     shows(&exporter, "container_memory_usage_bytes", &["name=\"burner\""]);
-    let attributes = json!({"name": "web", "image": "lab/busybox:1.35", "com.docker.compose.service": "front"});
+    let attributes =
+        json!({"name": "web", "image": "lab/busybox:1.35", "com.docker.compose.service": "front"});
     dockerd.event(WEB, "start", &attributes);
     let label = "container_label_com_docker_compose_service=\"front\"";
     shows(&exporter, "container_memory_usage_bytes", &["name=\"web\"", "image=\"lab/busybox:1.35\"", label]);
