@@ -113,6 +113,8 @@ impl Samples<'_> {
             self.head();
         }
         let out = &mut *self.out;
+        // Once for all that follows, in the usual case.
+        out.reserve(self.labels.len() + 256);
         out.extend_from_slice(self.chosen.family.name.as_bytes());
         if !(self.labels.is_empty() && labels.is_empty()) {
             out.push(b'{');

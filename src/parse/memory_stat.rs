@@ -18,7 +18,11 @@ macro_rules! keys {
             /// The key as the kernel spells it.
             #[must_use]
             pub const fn name(self) -> &'static str {
-                match self { $(Self::$variant => $key),* }
+                let name: &[u8] = match self { $(Self::$variant => $key),* };
+                match std::str::from_utf8(name) {
+                    Ok(name) => name,
+                    Err(_) => "",
+                }
             }
 
             /// Whether the value is an amount of memory in bytes, not a count of events or pages.
@@ -28,7 +32,7 @@ macro_rules! keys {
             }
 
             #[inline]
-            fn find(name: &str) -> Option<Self> {
+            fn find(name: &[u8]) -> Option<Self> {
                 match name { $($key => Some(Self::$variant),)* _ => None }
             }
         }
@@ -39,73 +43,73 @@ macro_rules! keys {
 
 keys! {
     /// Anonymous memory, bytes.
-    Anon = "anon" as bytes;
+    Anon = b"anon" as bytes;
     /// Page cache, tmpfs and shared memory included, bytes.
-    File = "file" as bytes;
+    File = b"file" as bytes;
     /// All kernel memory (Linux 5.18), bytes.
-    Kernel = "kernel" as bytes;
+    Kernel = b"kernel" as bytes;
     /// Kernel stacks, bytes.
-    KernelStack = "kernel_stack" as bytes;
+    KernelStack = b"kernel_stack" as bytes;
     /// Page tables, bytes.
-    Pagetables = "pagetables" as bytes;
+    Pagetables = b"pagetables" as bytes;
     /// Secondary page tables (KVM), bytes.
-    SecPagetables = "sec_pagetables" as bytes;
+    SecPagetables = b"sec_pagetables" as bytes;
     /// Per-CPU kernel data, bytes.
-    Percpu = "percpu" as bytes;
+    Percpu = b"percpu" as bytes;
     /// Network buffers, bytes.
-    Sock = "sock" as bytes;
+    Sock = b"sock" as bytes;
     /// vmalloc areas, bytes.
-    Vmalloc = "vmalloc" as bytes;
+    Vmalloc = b"vmalloc" as bytes;
     /// tmpfs, shared anonymous mappings and IPC, bytes.
-    Shmem = "shmem" as bytes;
+    Shmem = b"shmem" as bytes;
     /// The compressed pool of zswap, bytes.
-    Zswap = "zswap" as bytes;
+    Zswap = b"zswap" as bytes;
     /// What zswap holds, before compression, bytes.
-    Zswapped = "zswapped" as bytes;
+    Zswapped = b"zswapped" as bytes;
     /// Page cache mapped by processes, bytes.
-    FileMapped = "file_mapped" as bytes;
+    FileMapped = b"file_mapped" as bytes;
     /// Page cache waiting to be written, bytes.
-    FileDirty = "file_dirty" as bytes;
+    FileDirty = b"file_dirty" as bytes;
     /// Page cache being written, bytes.
-    FileWriteback = "file_writeback" as bytes;
+    FileWriteback = b"file_writeback" as bytes;
     /// Swap cached in memory, bytes.
-    Swapcached = "swapcached" as bytes;
+    Swapcached = b"swapcached" as bytes;
     /// Anonymous memory in huge pages, bytes.
-    AnonThp = "anon_thp" as bytes;
+    AnonThp = b"anon_thp" as bytes;
     /// Page cache in huge pages, bytes.
-    FileThp = "file_thp" as bytes;
+    FileThp = b"file_thp" as bytes;
     /// Shared memory in huge pages, bytes.
-    ShmemThp = "shmem_thp" as bytes;
+    ShmemThp = b"shmem_thp" as bytes;
     /// Anonymous memory on the inactive list, bytes.
-    InactiveAnon = "inactive_anon" as bytes;
+    InactiveAnon = b"inactive_anon" as bytes;
     /// Anonymous memory on the active list, bytes.
-    ActiveAnon = "active_anon" as bytes;
+    ActiveAnon = b"active_anon" as bytes;
     /// Page cache on the inactive list, bytes.
-    InactiveFile = "inactive_file" as bytes;
+    InactiveFile = b"inactive_file" as bytes;
     /// Page cache on the active list, bytes.
-    ActiveFile = "active_file" as bytes;
+    ActiveFile = b"active_file" as bytes;
     /// Memory that can't be reclaimed, bytes.
-    Unevictable = "unevictable" as bytes;
+    Unevictable = b"unevictable" as bytes;
     /// Reclaimable kernel objects, bytes.
-    SlabReclaimable = "slab_reclaimable" as bytes;
+    SlabReclaimable = b"slab_reclaimable" as bytes;
     /// Unreclaimable kernel objects, bytes.
-    SlabUnreclaimable = "slab_unreclaimable" as bytes;
+    SlabUnreclaimable = b"slab_unreclaimable" as bytes;
     /// Kernel objects, bytes.
-    Slab = "slab" as bytes;
+    Slab = b"slab" as bytes;
     /// Huge TLB pages, where they are accounted as memory (Linux 6.7), bytes.
-    Hugetlb = "hugetlb" as bytes;
+    Hugetlb = b"hugetlb" as bytes;
     /// Refaults of evicted anonymous pages, pages.
-    WorkingsetRefaultAnon = "workingset_refault_anon" as count;
+    WorkingsetRefaultAnon = b"workingset_refault_anon" as count;
     /// Refaults of evicted file pages, pages.
-    WorkingsetRefaultFile = "workingset_refault_file" as count;
+    WorkingsetRefaultFile = b"workingset_refault_file" as count;
     /// Pages scanned by reclaim, pages.
-    Pgscan = "pgscan" as count;
+    Pgscan = b"pgscan" as count;
     /// Pages reclaimed, pages.
-    Pgsteal = "pgsteal" as count;
+    Pgsteal = b"pgsteal" as count;
     /// Page faults, events.
-    Pgfault = "pgfault" as count;
+    Pgfault = b"pgfault" as count;
     /// Major page faults, events.
-    Pgmajfault = "pgmajfault" as count;
+    Pgmajfault = b"pgmajfault" as count;
 }
 
 /// The known keys of one `memory.stat`.
@@ -133,7 +137,7 @@ pub fn parse_memory_stat(file: &[u8]) -> Result<MemoryStat, ParseError> {
     for line in lines(file) {
         last = line.number;
         let Some((name, value)) = key_value(&line) else { continue };
-        let Some(key) = std::str::from_utf8(name).ok().and_then(Key::find) else { continue };
+        let Some(key) = Key::find(name) else { continue };
         let parsed = number(value).ok_or_else(|| ParseError::new(line.number, "a number", value))?;
         if let Some(slot) = stat.values.get_mut(key as usize) {
             *slot = Some(parsed);
@@ -171,7 +175,7 @@ mod tests {
     fn counts_of_pages_are_not_bytes() {
         assert!(Key::Anon.is_bytes() && !Key::Pgscan.is_bytes());
         for key in Key::ALL {
-            assert_eq!(Key::find(key.name()), Some(*key));
+            assert_eq!(Key::find(key.name().as_bytes()), Some(*key));
         }
     }
 }

@@ -2,8 +2,10 @@
 
 use super::{
     Name,
-    scan::{lines, number, words},
+    scan::{lines, next_number},
 };
+
+use memchr::{memchr, memrchr};
 
 /// Interfaces kept per namespace. A container with `NET_ADMIN` can make as many as it likes; the
 /// memory and the series they would cost are bounded here.
@@ -39,7 +41,7 @@ pub fn parse_net_dev(file: &[u8], rows: &mut Vec<InterfaceRow>) -> u64 {
     let mut skipped = 0;
     for line in lines(file) {
         // The two lines of headings are the only ones with bars.
-        if line.text.is_empty() || line.text.contains(&b'|') {
+        if line.text.is_empty() || memchr(b'|', line.text).is_some() {
             continue;
         }
         match parse_row(line.text) {
@@ -59,11 +61,11 @@ pub fn parse_net_dev(file: &[u8], rows: &mut Vec<InterfaceRow>) -> u64 {
 
 fn parse_row(line: &[u8]) -> Option<InterfaceRow> {
     // At the last colon: an alias (`eth0:1:`) has one in its name, and old kernels leave no blank after it.
-    let colon = line.iter().rposition(|&byte| byte == b':')?;
+    let colon = memrchr(b':', line)?;
     let (name, columns) = line.split_at_checked(colon)?;
-    let mut columns = words(columns.get(1..)?);
+    let mut columns = columns.get(1..)?;
     let mut direction = || {
-        let mut column = || columns.next().and_then(number);
+        let mut column = || next_number(&mut columns);
         let direction = Direction { bytes: column()?, packets: column()?, errs: column()?, drop: column()? };
         // fifo, frame (colls), compressed (carrier), multicast (compressed)
         for _ in 0..4 {
