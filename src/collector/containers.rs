@@ -450,7 +450,7 @@ impl Containers {
                 hint: "pressure stall information is off: boot with psi=1",
             });
         }
-        if self.entries.is_empty() && !roots.is_top() {
+        if live().next().is_none() && !roots.is_top() {
             complaints.push(Complaint {
                 cause: "no container can be seen, and the cgroup root is not the top of the hierarchy",
                 hint: "run with -v /sys/fs/cgroup:/sys/fs/cgroup:ro or --cgroupns=host",
