@@ -8,6 +8,9 @@
 //! cargo bench --bench cost -- passes K TREE   K full passes over a tree, for valgrind and strace (counts.py)
 //! ```
 //!
+//! On another machine, such as the virtual one of tests/host: copy the built bench, the binary and fixtures/tls there, and set
+//! `DSP_BINARY` and `DSP_FIXTURES`.
+//!
 //! Where no cgroup2 mount may be written to, a recorded tree is replicated on tmpfs instead, and the output says so.
 #![allow(
     missing_docs,
@@ -69,6 +72,17 @@ struct World {
     slice: PathBuf,
     processes: Vec<Child>,
     real: bool,
+}
+
+/// The exporter that is measured.
+fn binary() -> PathBuf {
+    std::env::var_os("DSP_BINARY")
+        .map_or_else(|| env!("CARGO_BIN_EXE_docker-stat-prom").into(), PathBuf::from)
+}
+
+fn fixtures() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+    std::env::var_os("DSP_FIXTURES").map_or(here, PathBuf::from)
 }
 
 /// One in ten containers has a network namespace of its own, and no more than this many: making one takes milliseconds.
@@ -163,7 +177,7 @@ fn enable_controllers(cgroup: &Path) {
 
 /// A recorded host with its containers many times over, each under an ID and a process of its own.
 fn replicate(containers: usize, to: &Path) {
-    let host = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/debian13-docker26.1-linux6.12");
+    let host = fixtures().join("debian13-docker26.1-linux6.12");
     copy(&host.join("sys/dev"), &to.join("sys/dev"));
     for file in ["proc/stat", "proc/meminfo", "sys/fs/cgroup/cgroup.controllers"] {
         fs::create_dir_all(to.join(file).parent().unwrap()).unwrap();
@@ -335,10 +349,10 @@ impl Served {
     fn start(roots: &Roots, tls: bool) -> Self {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let address = format!("127.0.0.1:{port}");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_docker-stat-prom"));
+        let mut command = Command::new(binary());
         command.arg("--cgroup_root").arg(&roots.cgroup).arg("--proc_root").arg(&roots.proc);
         command.args(["-b", &address, "-H", "unix:///nonexistent/docker.sock"]);
-        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/tls");
+        let fixtures = fixtures().join("tls");
         if tls {
             command.arg("-s").arg("--tls_cert").arg(fixtures.join("ec-chain.crt"));
             command.arg("--tls_key").arg(fixtures.join("ec-sec1.key"));
@@ -485,8 +499,8 @@ fn cost(numbers: &[usize]) {
     let model =
         cpu.lines().find_map(|line| line.strip_prefix("model name\t: ")).unwrap_or("unknown").to_owned();
     println!("cpu {model}, {} logical", std::thread::available_parallelism().unwrap());
-    let size = fs::metadata(env!("CARGO_BIN_EXE_docker-stat-prom")).unwrap().len();
-    println!("binary {size} bytes");
+    let size = fs::metadata(binary()).unwrap().len();
+    println!("binary {size} bytes (with line tables when built by cargo bench)");
     let mut table =
         vec!["| N | files | pass | user µs | system µs | CPU µs | wall µs | ÷ floor |".to_owned()];
     table.push("|---|---|---|---|---|---|---|---|".into());
