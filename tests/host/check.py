@@ -247,8 +247,8 @@ def containers_come_and_go_within_a_scrape():
     sh("docker run -d --name fresh test/busybox:1")
     eventually("it is shown", lambda: "fresh" in Page().names(), 15)
     sh("docker rm -f fresh")
-    page = Page()
-    assert "fresh" not in page.names() and not page.has("container_state", name="fresh"), "gone at once"
+    assert "fresh" not in Page().names(), "its numbers are gone at once"
+    eventually("its lifecycle is gone with Docker's word", lambda: not Page().has("container_state", name="fresh"), 15)
 
 
 def a_new_container_is_never_shown_without_its_name():
