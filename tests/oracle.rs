@@ -150,7 +150,8 @@ fn cpu_ratios_between_the_recordings_agree_with_the_files() {
             let begin = std::time::Instant::now();
             overlay(&host.join("later"), root);
             // Long enough that the time a tick itself takes is no matter.
-            std::thread::sleep(std::time::Duration::from_millis(500));
+            let long = std::time::Duration::from_millis(500);
+            support::eventually("half a second has passed", || (begin.elapsed() > long).then_some(()));
             handle.tick().await.unwrap();
             let seconds = begin.elapsed().as_secs_f64();
             let page = handle.scrape(Format::Text).await.unwrap();

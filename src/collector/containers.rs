@@ -297,18 +297,9 @@ impl Containers {
 
     /// The polling tick: the files of the rate gauges only.
     pub(super) fn tick(&mut self, start: Instant, pass: &mut Pass) {
-        let keep = self.reading.kept_files(self.entries.len());
-        self.settle(&mut pass.scratch);
-        let (files, mut gone) = (self.reading.rate_files, false);
-        for entry in &mut self.entries {
-            let Entry { container, scope: Some(live), .. } = &mut **entry else { continue };
-            if !live.reader.sample(files, keep, pass, &mut container.sample) {
-                entry.end();
-                gone = true;
-                continue;
-            }
+        self.read(self.reading.rate_files, pass, |container, live, reading, pass| {
             let at = start.elapsed();
-            live.read_network(container, &self.reading, pass);
+            live.read_network(container, reading, pass);
             let network_at = start.elapsed();
             let sample = &container.sample;
             container.rates = live.window.advance(RatePoint {
@@ -316,33 +307,40 @@ impl Containers {
                 network: sample.net.bytes().map(|bytes| (network_at, bytes)),
                 block: sample.io_bytes().map(|bytes| (at, bytes)),
             });
-        }
-        if gone {
-            self.unsettled = true;
-            self.forget_gone();
-        }
+        });
     }
 
     /// A full pass: every file of every container.
     pub(super) fn sample(&mut self, pass: &mut Pass) {
-        let keep = self.reading.kept_files(self.entries.len());
-        self.settle(&mut pass.scratch);
-        let (files, mut gone) = (self.reading.files, false);
-        for entry in &mut self.entries {
-            let Entry { container, scope: Some(live), .. } = &mut **entry else { continue };
-            if !live.reader.sample(files, keep, pass, &mut container.sample) {
-                entry.end();
-                gone = true;
-                continue;
-            }
-            if self.reading.hugetlb {
+        self.read(self.reading.files, pass, |container, live, reading, pass| {
+            if reading.hugetlb {
                 live.reader.sample_hugetlb(pass, &mut container.sample);
             }
-            live.read_network(container, &self.reading, pass);
-            if let Some(kills) =
-                container.sample.memory_events.as_ref().and_then(|events| events.get("oom_kill"))
-            {
+            live.read_network(container, reading, pass);
+            let events = container.sample.memory_events.as_ref();
+            if let Some(kills) = events.and_then(|events| events.get("oom_kill")) {
                 container.oom_kills.read(kills);
+            }
+        });
+    }
+
+    /// Reads some files of every container that has a cgroup, and `then` what belongs to them; drops those that are gone.
+    fn read(
+        &mut self,
+        files: FileSet,
+        pass: &mut Pass,
+        mut then: impl FnMut(&mut Container, &mut LiveScope, &Reading, &mut Pass),
+    ) {
+        let keep = self.reading.kept_files(self.entries.len());
+        self.settle(&mut pass.scratch);
+        let mut gone = false;
+        for entry in &mut self.entries {
+            let Entry { container, scope: Some(live), .. } = &mut **entry else { continue };
+            if live.reader.sample(files, keep, pass, &mut container.sample) {
+                then(container, live, &self.reading, pass);
+            } else {
+                entry.end();
+                gone = true;
             }
         }
         if gone {

@@ -112,21 +112,7 @@ impl Samples<'_> {
             self.started = true;
             self.head();
         }
-        let out = &mut *self.out;
-        // Once for all that follows, in the usual case.
-        out.reserve(self.labels.len() + 256);
-        out.extend_from_slice(self.chosen.family.name.as_bytes());
-        if !(self.labels.is_empty() && labels.is_empty()) {
-            out.push(b'{');
-            out.extend_from_slice(self.labels);
-            for (name, text) in labels {
-                push_label(out, name, text);
-            }
-            out.push(b'}');
-        }
-        out.push(b' ');
-        push_number(out, value);
-        out.push(b'\n');
+        push_sample(self.out, [self.chosen.family.name, ""], self.labels, labels, value);
     }
 
     fn head(&mut self) {
@@ -281,10 +267,19 @@ fn own_openmetrics(family: &MetricFamily, out: &mut Vec<u8>) {
 }
 
 fn own_sample(out: &mut Vec<u8>, name: &str, suffix: &str, labels: &[(&str, &str)], value: Number) {
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(suffix.as_bytes());
-    if !labels.is_empty() {
+    push_sample(out, [name, suffix], &[], labels, value);
+}
+
+/// One line: name and suffix, the escaped block of labels, labels of its own, value.
+fn push_sample(out: &mut Vec<u8>, name: [&str; 2], block: &[u8], labels: &[(&str, &str)], value: Number) {
+    // Once for all that follows, in the usual case.
+    out.reserve(block.len() + 256);
+    for part in name {
+        out.extend_from_slice(part.as_bytes());
+    }
+    if !(block.is_empty() && labels.is_empty()) {
         out.push(b'{');
+        out.extend_from_slice(block);
         for (name, text) in labels {
             push_label(out, name, text);
         }
