@@ -369,8 +369,7 @@ def as_a_systemd_unit():
     print("    " + score.strip("\u2192 "))
     assert float(re.search(r"level for \S+ (\d+\.\d+)|: (\d+\.\d+)", score).group(0).split()[-1].lstrip(":")) < 2.5
     sh("systemd-analyze verify --man=no /lib/systemd/system/docker-stat-prom.service")
-    assert "docker-stat-prom" in sh("man -w docker-stat-prom", check=False) or os.path.exists("/usr/share/man/man1/docker-stat-prom.1.gz") \
-        or "path-exclude" in sh("cat /etc/dpkg/dpkg.cfg.d/* 2>/dev/null", check=False)
+    assert os.path.exists("/usr/share/man/man1/docker-stat-prom.1.gz")
     sh("echo DOCKER_STAT_PROM_METRICS=core >> /etc/default/docker-stat-prom; systemctl restart docker-stat-prom")
     eventually("its settings are read", lambda: Page().has("container_memory_usage_bytes") and not Page().has("container_memory_rss"))
     sh(f"dpkg -i --force-confold {package}")
