@@ -6,9 +6,9 @@
 #
 # Without a registry: docker save docker-stat-prom | xz > image.tar.xz, and there xz -d < image.tar.xz | docker load
 ARG TOOLCHAIN=cts/rust-aarch64-linux-gnu:1.87
-ARG BUILDPLATFORM=linux/amd64
 FROM --platform=${BUILDPLATFORM} ${TOOLCHAIN} AS build
-ARG TARGETARCH=amd64
+# BuildKit says for what; a default here would win over what it says.
+ARG TARGETARCH
 ARG SOURCE_REVISION=
 WORKDIR /build
 COPY Cargo.toml Cargo.lock ./

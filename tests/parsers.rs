@@ -4,8 +4,8 @@
 mod support;
 
 use docker_stat_prom::parse::{
-    cgroup_procs, cpu_list, cpu_max, cpu_stat, events, io_stat, memory_stat, net_dev, pressure, scan,
-    scope_name, single_value,
+    cgroup_procs, cgroup_stat, cpu_list, cpu_max, cpu_stat, events, io_stat, memory_stat, net_dev, pressure,
+    scan, scope_name, single_value,
 };
 use std::{collections::HashSet, fs, path::Path};
 use support::hosts;
@@ -23,24 +23,39 @@ fn files(directory: &Path, found: &mut HashSet<Vec<u8>>) {
     }
 }
 
-/// Every parser on the same bytes: none of them may mind what it gets.
-fn parse_all(
-    bytes: &[u8],
-    rows: &mut Vec<io_stat::IoRow>,
-    interfaces: &mut Vec<net_dev::InterfaceRow>,
-) -> usize {
+/// What some parsers keep from file to file.
+#[derive(Default)]
+struct Kept {
+    rows: Vec<io_stat::IoRow>,
+    interfaces: Vec<net_dev::InterfaceRow>,
+    events: events::Events,
+    memory_stat: Option<memory_stat::MemoryStat>,
+}
+
+/// Every parser on the same bytes: none of them may mind what it gets, or what it got before.
+fn parse_all(bytes: &[u8], kept: &mut Kept) -> usize {
     let mut understood = 0;
     understood += usize::from(cpu_stat::parse_cpu_stat(bytes).is_ok());
     understood += usize::from(cpu_max::parse_cpu_max(bytes).is_ok());
     understood += usize::from(cpu_list::parse_cpu_list(bytes).is_ok());
-    understood += usize::from(events::parse_events(bytes).is_ok());
-    understood += usize::from(memory_stat::parse_memory_stat(bytes).is_ok());
+    let mut fresh = events::Events::default();
+    let parsed = fresh.parse(bytes);
+    assert_eq!(kept.events.parse(bytes), parsed);
+    if parsed.is_ok() {
+        assert_eq!(kept.events, fresh);
+        understood += 1;
+    }
+    if let Ok(stat) = memory_stat::parse_memory_stat(bytes, kept.memory_stat.as_ref()) {
+        kept.memory_stat = Some(stat);
+        understood += 1;
+    }
+    understood += usize::from(cgroup_stat::parse_cgroup_stat(bytes).is_ok());
     understood += usize::from(pressure::parse_pressure(bytes).is_ok());
     understood += usize::from(single_value::parse_limit(bytes).is_ok());
     understood += usize::from(single_value::parse_single_value(bytes).is_ok());
-    understood += usize::from(scan::flat_keyed_value(bytes, b"frozen").is_ok());
-    understood += usize::from(io_stat::parse_io_stat(bytes, rows) == 0);
-    understood += usize::from(net_dev::parse_net_dev(bytes, interfaces) == 0);
+    understood += usize::from(scan::flat_keyed_value(bytes, b"frozen ").is_ok());
+    understood += usize::from(io_stat::parse_io_stat(bytes, &mut kept.rows) == 0);
+    understood += usize::from(net_dev::parse_net_dev(bytes, &mut kept.interfaces) == 0);
     understood += cgroup_procs::pids(bytes).count();
     understood += usize::from(
         std::str::from_utf8(bytes).is_ok_and(|text| scope_name::ContainerId::from_directory(text).is_some()),
@@ -55,12 +70,12 @@ fn no_file_and_no_broken_file_makes_a_parser_panic() {
         files(&host.join("sys/fs/cgroup"), &mut contents);
         files(&host.join("proc"), &mut contents);
     }
-    let (mut rows, mut interfaces) = (Vec::new(), Vec::new());
+    let mut kept = Kept::default();
     let mut understood = 0;
     // The smaller ones byte by byte; of the larger ones each shape once is enough.
     let mut shapes = HashSet::new();
     for content in &contents {
-        understood += parse_all(content, &mut rows, &mut interfaces);
+        understood += parse_all(content, &mut kept);
         let mut shape: Vec<u8> =
             content.iter().map(|byte| if byte.is_ascii_digit() { b'0' } else { *byte }).collect();
         shape.dedup_by(|one, other| one == other && *one == b'0');
@@ -68,13 +83,13 @@ fn no_file_and_no_broken_file_makes_a_parser_panic() {
             continue;
         }
         for end in 0..content.len() {
-            understood += parse_all(content.get(..end).unwrap(), &mut rows, &mut interfaces);
+            understood += parse_all(content.get(..end).unwrap(), &mut kept);
         }
         let mut changed = content.clone();
         for at in 0..content.len() {
             for byte in [0, b'\n', b' ', b':', b'=', b'.', b'-', b'9', b'a', 0xff] {
                 changed.splice(at..=at, [byte]);
-                understood += parse_all(&changed, &mut rows, &mut interfaces);
+                understood += parse_all(&changed, &mut kept);
             }
             changed.splice(at..=at, [*content.get(at).unwrap()]);
         }

@@ -108,6 +108,7 @@ pub(super) struct Complaint {
 pub(super) struct Containers {
     reading: Reading,
     lookups: UnboundedSender<ContainerId>,
+    #[expect(clippy::vec_box, reason = "a new container moves pointers, not a kilobyte each")]
     entries: Vec<Box<Entry>>,
     /// Whether Docker is known to be away: then nobody waits for names.
     docker_down: bool,

@@ -2,10 +2,11 @@
 
 use super::{
     getters::*,
+    label_block::LabelValue,
     render::{Number, Row, Samples},
 };
 use crate::{
-    parse::{Limit, memory_stat::Key},
+    parse::{Limit, Name, memory_stat::Key},
     sample::{
         FileSet,
         KernelFile::{self, *},
@@ -355,7 +356,10 @@ pub static FAMILIES: &[Family] = &[
         &[CpuStat],
         |row, out| {
             if let Some(cpu) = &row.container.sample.cpu {
-                out.put_with(&[("cpu", "total")], Number::Scaled(cpu.usage_usec, 6))
+                out.put_with(
+                    &[(name!("cpu"), LabelValue::Name(name!("total")))],
+                    Number::Scaled(cpu.usage_usec, 6),
+                )
             }
         },
     )

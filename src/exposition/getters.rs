@@ -1,16 +1,27 @@
 //! The getters of families that are more than one field.
 
-use super::render::{Number, Row, Samples};
+use super::{
+    label_block::LabelValue,
+    render::{Number, Row, Samples},
+};
 use crate::{
     metadata::{Health, State},
     parse::{
-        CpuStat, Events, IoRow, Limit, Pressure,
+        CpuStat, Events, IoRow, Limit, Name, Pressure,
         memory_stat::Key,
         net_dev::{Direction, InterfaceRow},
         pressure::Stall,
     },
-    sample::samples::Hugetlb,
+    sample::{devices::Device, samples::Hugetlb},
 };
+
+/// A name, or a value, of a label, made when the program is built.
+macro_rules! name {
+    ($text:literal) => {
+        &const { Name::literal($text) }
+    };
+}
+pub(super) use name;
 
 pub(super) fn memory_limit(row: Row<'_>) -> Option<u64> {
     let machine = row.page.machine.memory_bytes;
@@ -48,9 +59,10 @@ pub(super) fn working_set(row: Row<'_>) -> Option<u64> {
 }
 
 pub(super) fn page_faults(row: Row<'_>, out: &mut Samples<'_>) {
-    for (name, key) in [("pgfault", Key::Pgfault), ("pgmajfault", Key::Pgmajfault)] {
+    for (failure_type, key) in [(name!("pgfault"), Key::Pgfault), (name!("pgmajfault"), Key::Pgmajfault)] {
         if let Some(faults) = memory_stat(row, key) {
-            let labels = [("failure_type", name), ("scope", "container")];
+            let scope = LabelValue::Name(name!("container"));
+            let labels = [(name!("failure_type"), LabelValue::Name(failure_type)), (name!("scope"), scope)];
             out.put_with(&labels, Number::Int(faults));
         }
     }
@@ -62,26 +74,33 @@ pub(super) fn stalled(pressure: Option<Pressure>, kind: fn(Pressure) -> Option<S
 
 pub(super) fn per_device(row: Row<'_>, out: &mut Samples<'_>, value: fn(&IoRow) -> Option<u64>) {
     for io in row.container.sample.io.iter().flatten() {
-        if let Some(value) = value(io) {
-            let device = row.page.devices.get(io.major, io.minor);
-            out.put_with(&[("device", device)], Number::Int(value));
+        if let Some(value) = value(io)
+            && let Some(device) = row.page.devices.get(io.major, io.minor)
+        {
+            out.put_with(&[(name!("device"), device_name(device))], Number::Int(value));
         }
     }
 }
 
 pub(super) fn device_usage(row: Row<'_>, out: &mut Samples<'_>) {
     for io in row.container.sample.io.iter().flatten() {
-        let (mut major, mut minor) = (itoa::Buffer::new(), itoa::Buffer::new());
-        let (major, minor) = (major.format(io.major), minor.format(io.minor));
-        let device = row.page.devices.get(io.major, io.minor);
-        for (operation, bytes) in [("Read", io.rbytes), ("Write", io.wbytes)] {
+        let Some(device) = row.page.devices.get(io.major, io.minor) else { continue };
+        for (operation, bytes) in [(name!("Read"), io.rbytes), (name!("Write"), io.wbytes)] {
             if let Some(bytes) = bytes {
-                let labels =
-                    [("device", device), ("major", major), ("minor", minor), ("operation", operation)];
+                let labels = [
+                    (name!("device"), device_name(device)),
+                    (name!("major"), LabelValue::Name(&device.major)),
+                    (name!("minor"), LabelValue::Name(&device.minor)),
+                    (name!("operation"), LabelValue::Name(operation)),
+                ];
                 out.put_with(&labels, Number::Int(bytes));
             }
         }
     }
+}
+
+fn device_name(device: &Device) -> LabelValue<'_> {
+    device.short_name.as_ref().map_or(LabelValue::Text(&device.name), LabelValue::Name)
 }
 
 pub(super) fn per_interface(
@@ -92,7 +111,7 @@ pub(super) fn per_interface(
 ) {
     let net = &row.container.sample.net;
     for interface in net.rows.iter().filter(|_| net.read) {
-        let labels = [("interface", interface.name.as_str())];
+        let labels = [(name!("interface"), LabelValue::Name(&interface.name))];
         out.put_with(&labels, Number::Int(value(direction(interface))));
     }
 }
@@ -107,17 +126,19 @@ pub(super) fn health(row: Row<'_>) -> Option<Number> {
 
 pub(super) fn per_event(out: &mut Samples<'_>, events: Option<&Events>) {
     for (event, count) in events.iter().flat_map(|events| events.iter()) {
-        out.put_with(&[("event", event)], Number::Int(count));
+        out.put_with(&[(name!("event"), LabelValue::Name(event))], Number::Int(count));
     }
 }
 
 pub(super) fn protection(row: Row<'_>, out: &mut Samples<'_>) {
     let sample = &row.container.sample;
-    for (kind, limit) in
-        [("min", sample.memory_min), ("low", sample.memory_low), ("high", sample.memory_high)]
-    {
+    for (kind, limit) in [
+        (name!("min"), sample.memory_min),
+        (name!("low"), sample.memory_low),
+        (name!("high"), sample.memory_high),
+    ] {
         if let Some(bytes) = limit.and_then(Limit::value) {
-            out.put_with(&[("kind", kind)], Number::Int(bytes));
+            out.put_with(&[(name!("kind"), LabelValue::Name(kind))], Number::Int(bytes));
         }
     }
 }
@@ -125,7 +146,7 @@ pub(super) fn protection(row: Row<'_>, out: &mut Samples<'_>) {
 pub(super) fn all_of_memory_stat(row: Row<'_>, out: &mut Samples<'_>) {
     for key in Key::ALL.iter().filter(|key| key.is_bytes()) {
         if let Some(bytes) = memory_stat(row, *key) {
-            out.put_with(&[("key", key.name())], Number::Int(bytes));
+            out.put_with(&[(name!("key"), LabelValue::Text(key.name()))], Number::Int(bytes));
         }
     }
 }
@@ -133,29 +154,33 @@ pub(super) fn all_of_memory_stat(row: Row<'_>, out: &mut Samples<'_>) {
 pub(super) fn pressure_averages(row: Row<'_>, out: &mut Samples<'_>) {
     let sample = &row.container.sample;
     for (resource, pressure) in [
-        ("cpu", sample.cpu_pressure),
-        ("memory", sample.memory_pressure),
-        ("io", sample.io_pressure),
-        ("irq", sample.irq_pressure),
+        (name!("cpu"), sample.cpu_pressure),
+        (name!("memory"), sample.memory_pressure),
+        (name!("io"), sample.io_pressure),
+        (name!("irq"), sample.irq_pressure),
     ] {
         let Some(pressure) = pressure else { continue };
-        for (kind, stall) in [("some", pressure.some), ("full", pressure.full)] {
-            for (window, average) in
-                ["10s", "60s", "300s"].iter().zip(stall.iter().flat_map(|stall| stall.averages))
-            {
-                let labels = [("resource", resource), ("kind", kind), ("window", *window)];
+        for (kind, stall) in [(name!("some"), pressure.some), (name!("full"), pressure.full)] {
+            let averages = stall.iter().flat_map(|stall| stall.averages);
+            for (window, average) in [name!("10s"), name!("60s"), name!("300s")].into_iter().zip(averages) {
+                let labels =
+                    [(name!("resource"), resource), (name!("kind"), kind), (name!("window"), window)];
                 // Hundredths of a percent.
-                out.put_with(&labels, Number::Scaled(average, 4));
+                out.put_with(
+                    &labels.map(|(name, value)| (name, LabelValue::Name(value))),
+                    Number::Scaled(average, 4),
+                );
             }
         }
     }
 }
 
 pub(super) fn descendants(row: Row<'_>, out: &mut Samples<'_>) {
-    let sample = &row.container.sample;
-    for (state, count) in [("live", sample.descendants), ("dying", sample.dying_descendants)] {
+    let Some(stat) = row.container.sample.cgroup_stat else { return };
+    for (state, count) in [(name!("live"), stat.nr_descendants), (name!("dying"), stat.nr_dying_descendants)]
+    {
         if let Some(count) = count {
-            out.put_with(&[("state", state)], Number::Int(count));
+            out.put_with(&[(name!("state"), LabelValue::Name(state))], Number::Int(count));
         }
     }
 }
@@ -163,7 +188,7 @@ pub(super) fn descendants(row: Row<'_>, out: &mut Samples<'_>) {
 pub(super) fn per_pagesize(row: Row<'_>, out: &mut Samples<'_>, value: fn(&Hugetlb) -> Option<u64>) {
     for pages in &row.container.sample.hugetlb {
         if let Some(value) = value(pages) {
-            out.put_with(&[("pagesize", pages.pagesize.as_str())], Number::Int(value));
+            out.put_with(&[(name!("pagesize"), LabelValue::Name(&pages.pagesize))], Number::Int(value));
         }
     }
 }
@@ -171,16 +196,16 @@ pub(super) fn per_pagesize(row: Row<'_>, out: &mut Samples<'_>, value: fn(&Huget
 pub(super) fn info(row: Row<'_>, out: &mut Samples<'_>) {
     let Some(metadata) = &row.container.metadata else { return };
     let all = [
-        ("container_id", Some(row.container.id.as_str())),
-        ("image_id", metadata.image_id.as_deref()),
-        ("network_mode", metadata.network_mode.as_deref()),
+        (name!("container_id"), Some(row.container.id.as_str())),
+        (name!("image_id"), metadata.image_id.as_deref()),
+        (name!("network_mode"), metadata.network_mode.as_deref()),
     ];
-    let mut labels = [("", ""); 3];
+    let mut labels = [(name!(""), LabelValue::Text("")); 3];
     let mut count = 0;
     for ((name, value), slot) in
         all.into_iter().filter_map(|(name, value)| Some((name, value?))).zip(&mut labels)
     {
-        *slot = (name, value);
+        *slot = (name, LabelValue::Text(value));
         count += 1;
     }
     out.put_with(labels.get(..count).unwrap_or_default(), Number::Int(1));
@@ -188,7 +213,7 @@ pub(super) fn info(row: Row<'_>, out: &mut Samples<'_>) {
 
 pub(super) fn state(row: Row<'_>, out: &mut Samples<'_>) {
     if let Some(state) = row.container.metadata.as_ref().and_then(|metadata| metadata.state) {
-        out.put_with(&[("state", state.as_str())], Number::Int(1));
+        out.put_with(&[(name!("state"), LabelValue::Text(state.as_str()))], Number::Int(1));
     }
 }
 

@@ -1,9 +1,9 @@
 //! The labels that every series of one container begins with, escaped once.
 
-use crate::model::Container;
+use crate::{model::Container, parse::Name};
 use memchr::memchr3;
 
-/// `id="…",name="…",image="…",container_label_…="…"`, ready to be copied into each sample.
+/// `{id="…",name="…",image="…",container_label_…="…"`, ready to be copied into each sample.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LabelBlock(Vec<u8>);
 
@@ -11,15 +11,21 @@ impl LabelBlock {
     /// The block of a container: `id` and `name` alone, or all of METRICS' base labels.
     #[must_use]
     pub fn new(container: &Container, core_only: bool) -> Self {
-        let mut block = Vec::new();
-        push_label(&mut block, "id", &container.cgroup);
-        push_label(&mut block, "name", container.name());
+        let mut block = vec![b'{'];
+        let mut label = |name: &str, value: &str| {
+            if block.len() > 1 {
+                block.push(b',');
+            }
+            push_label(&mut block, name, value);
+        };
+        label("id", &container.cgroup);
+        label("name", container.name());
         if let Some(metadata) = container.metadata.as_ref().filter(|_| !core_only) {
             if let Some(image) = &metadata.image {
-                push_label(&mut block, "image", image);
+                label("image", image);
             }
             for (name, value) in &metadata.labels {
-                push_label(&mut block, name, value);
+                label(name, value);
             }
         }
         Self(block)
@@ -30,11 +36,18 @@ impl LabelBlock {
     }
 }
 
-/// Appends `name="value"`, after a comma if something stands before it.
+/// The value of a label that not every series of the container has.
+#[derive(Debug, Clone, Copy)]
+pub enum LabelValue<'a> {
+    /// A short one, which knows whether it must be escaped.
+    Name(&'a Name),
+    /// Any text.
+    Text(&'a str),
+}
+
+/// Appends `name="value"`.
+#[inline]
 pub(super) fn push_label(block: &mut Vec<u8>, name: &str, value: &str) {
-    if !matches!(block.last(), None | Some(b'{')) {
-        block.push(b',');
-    }
     block.extend_from_slice(name.as_bytes());
     block.extend_from_slice(b"=\"");
     push_escaped(block, value, true);
@@ -42,11 +55,11 @@ pub(super) fn push_label(block: &mut Vec<u8>, name: &str, value: &str) {
 }
 
 /// Backslash and newline as both formats want them; the quote in label values, and in OpenMetrics' help.
+#[inline]
 pub(super) fn push_escaped(out: &mut Vec<u8>, text: &str, quotes: bool) {
     // Nearly nothing needs it: one look over the text is cheaper than a decision per byte.
     if memchr3(b'\\', b'\n', b'"', text.as_bytes()).is_none() {
-        out.extend_from_slice(text.as_bytes());
-        return;
+        return out.extend_from_slice(text.as_bytes());
     }
     for &byte in text.as_bytes() {
         match byte {
@@ -67,6 +80,6 @@ mod tests {
         let mut block = Vec::new();
         push_label(&mut block, "name", "a\"b\\c\nd é");
         push_label(&mut block, "x", "");
-        assert_eq!(String::from_utf8(block).unwrap(), r#"name="a\"b\\c\nd é",x="""#);
+        assert_eq!(String::from_utf8(block).unwrap(), r#"name="a\"b\\c\nd é"x="""#);
     }
 }

@@ -11,7 +11,7 @@ mod render;
 mod selection;
 pub mod self_metrics;
 
-pub use label_block::LabelBlock;
+pub use label_block::{LabelBlock, LabelValue};
 pub use render::{Format, Page, render, render_own};
 pub use selection::{Selection, UnknownMetrics};
 pub use self_metrics::SelfMetrics;

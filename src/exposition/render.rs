@@ -3,18 +3,18 @@
 use super::{
     LabelBlock,
     family::{Family, Kind, Source},
-    label_block::{push_escaped, push_label},
+    label_block::{LabelValue, push_escaped, push_label},
     selection::{Chosen, Selection},
 };
 use crate::{
     model::Container,
+    parse::Name,
     sample::{DeviceNames, Machine},
 };
 use prometheus::{
     Encoder, TextEncoder,
     proto::{MetricFamily, MetricType},
 };
-use std::io::Write;
 
 /// A text format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,15 +107,37 @@ impl Samples<'_> {
     }
 
     /// One sample with labels of its own.
-    pub fn put_with(&mut self, labels: &[(&str, &str)], value: Number) {
+    #[inline]
+    pub fn put_with(&mut self, labels: &[(&Name, LabelValue<'_>)], value: Number) {
         if !self.started {
-            self.started = true;
             self.head();
         }
-        push_sample(self.out, [self.chosen.family.name, ""], self.labels, labels, value);
+        // Once for all that follows, in the usual case.
+        self.out.reserve(self.labels.len() + 256);
+        let (name, len) = self.chosen.padded_name();
+        push_padded(self.out, name, len);
+        self.out.extend_from_slice(self.labels);
+        for (name, value) in labels {
+            self.out.push(b',');
+            let (name, len) = name.padded();
+            push_padded(self.out, name, len);
+            self.out.extend_from_slice(b"=\"");
+            match value {
+                LabelValue::Name(name) if name.is_plain() => {
+                    let (name, len) = name.padded();
+                    push_padded(self.out, name, len);
+                }
+                LabelValue::Name(name) => push_escaped(self.out, name.as_str(), true),
+                LabelValue::Text(text) => push_escaped(self.out, text, true),
+            }
+            self.out.push(b'"');
+        }
+        push_end(self.out, !self.labels.is_empty(), value);
     }
 
+    #[cold]
     fn head(&mut self) {
+        self.started = true;
         let Family { name, help, .. } = self.chosen.family;
         match self.format {
             Format::Text => {
@@ -156,37 +178,134 @@ fn head(out: &mut Vec<u8>, format: Format, name: &str, kind: &str, unit: Option<
     }
 }
 
-fn push_number(out: &mut Vec<u8>, value: Number) {
-    let mut buffer = itoa::Buffer::new();
+/// Text of which all but the first `len` bytes is padding: a copy of fixed length takes some moves and no call, a third
+/// of the instructions.
+#[inline]
+fn push_padded<const N: usize>(out: &mut Vec<u8>, text: &[u8; N], len: usize) {
+    let end = out.len() + len.min(N);
+    out.extend_from_slice(text);
+    out.truncate(end);
+}
+
+/// The end of a line: the brace that closes the labels, if there are any, the value and the newline.
+#[inline]
+fn push_end(out: &mut Vec<u8>, labels: bool, value: Number) {
     match value {
-        Number::Int(value) => out.extend_from_slice(buffer.format(value).as_bytes()),
-        Number::Signed(value) => out.extend_from_slice(buffer.format(value).as_bytes()),
-        Number::Scaled(value, digits) => {
-            let scale = 10_u64.pow(u32::from(digits));
-            out.extend_from_slice(buffer.format(value / scale).as_bytes());
-            let mut rest = value % scale;
-            if rest > 0 {
-                out.push(b'.');
-                // With a leading 1, so that the zeros behind the point are kept.
-                rest += scale;
-                while rest % 10 == 0 {
-                    rest /= 10;
-                }
-                let digits = buffer.format(rest).as_bytes();
-                out.extend_from_slice(digits.get(1..).unwrap_or_default());
+        // Half of all values are as short as this.
+        Number::Int(value @ 0..=9) | Number::Scaled(value @ 0, _) => {
+            #[expect(clippy::cast_possible_truncation, reason = "a digit")]
+            let digit = b'0' + value as u8;
+            if labels {
+                out.extend_from_slice(&[b'}', b' ', digit, b'\n']);
+            } else {
+                out.extend_from_slice(&[b' ', digit, b'\n']);
             }
         }
-        Number::Float(value) => push_float(out, value),
+        value => push_long_end(out, labels, value),
     }
 }
 
-/// As both formats spell it: `+Inf`, `-Inf`, `NaN`, else Rust's shortest form that reads back the same.
+#[inline(never)]
+fn push_long_end(out: &mut Vec<u8>, labels: bool, value: Number) {
+    let mut end = LineEnd::default();
+    match value {
+        Number::Int(value) => end.push_digits(value),
+        Number::Signed(value) => {
+            end.push_digits(value.unsigned_abs());
+            if value < 0 {
+                end.push(b'-');
+            }
+        }
+        Number::Scaled(value, places) => end.push_scaled(value, places),
+        Number::Float(value) => {
+            out.extend_from_slice(if labels { b"} " } else { b" " });
+            push_float(out, value);
+            return out.push(b'\n');
+        }
+    }
+    end.push(b' ');
+    if labels {
+        end.push(b'}');
+    }
+    end.append_to(out);
+}
+
+/// The end of a line, written from its newline to its beginning, as digits come.
+struct LineEnd {
+    text: [u8; 64],
+    start: u8,
+}
+
+impl Default for LineEnd {
+    fn default() -> Self {
+        Self { text: [b'\n'; 64], start: Self::ROOM }
+    }
+}
+
+#[expect(clippy::indexing_slicing, reason = "masked, or below 200")]
+impl LineEnd {
+    /// More than `} `, twenty digits and a point.
+    const ROOM: u8 = 31;
+    const PAIRS: &[u8; 200] = b"0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849\
+                               5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
+
+    #[inline]
+    fn push(&mut self, byte: u8) {
+        self.start = self.start.wrapping_sub(1);
+        self.text[usize::from(self.start % 64)] = byte;
+    }
+
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "below 100")]
+    fn push_digits(&mut self, mut value: u64) {
+        while value >= 10 {
+            let pair = 2 * (value % 100) as usize;
+            value /= 100;
+            self.push(Self::PAIRS[pair + 1]);
+            self.push(Self::PAIRS[pair]);
+            if value == 0 {
+                return;
+            }
+        }
+        self.push(b'0' + value as u8);
+    }
+
+    /// A decimal fraction with this many digits behind the point, those that are zero at its end left out.
+    #[inline]
+    fn push_scaled(&mut self, mut value: u64, mut places: u8) {
+        while places > 0 && value.is_multiple_of(10) {
+            value /= 10;
+            places -= 1;
+        }
+        for _ in 0..places {
+            self.push(b'0' + (value % 10) as u8);
+            value /= 10;
+        }
+        if places > 0 {
+            self.push(b'.');
+        }
+        self.push_digits(value);
+    }
+
+    #[inline]
+    fn append_to(&self, out: &mut Vec<u8>) {
+        let text = self.text.get(usize::from(self.start)..).and_then(|text| text.first_chunk::<32>());
+        if let Some(text) = text {
+            push_padded(out, text, usize::from(Self::ROOM - self.start) + 1);
+        }
+    }
+}
+
+/// As both formats spell it: `+Inf`, `-Inf`, `NaN`, else the shortest digits that read back the same.
 fn push_float(out: &mut Vec<u8>, value: f64) {
-    if value.is_infinite() {
-        out.extend_from_slice(if value > 0.0 { b"+Inf" } else { b"-Inf" });
+    if value.is_finite() {
+        // A sixth of the instructions of Rust's own formatting.
+        let mut buffer = zmij::Buffer::new();
+        let digits = buffer.format_finite(value);
+        out.extend_from_slice(digits.strip_suffix(".0").unwrap_or(digits).as_bytes());
     } else {
-        // Writing into a Vec can't fail.
-        let _infallible = write!(out, "{value}");
+        let word: &[u8] = if value.is_nan() { b"NaN" } else { b"+Inf" };
+        out.extend_from_slice(if value == f64::NEG_INFINITY { b"-Inf" } else { word });
     }
 }
 
@@ -267,27 +386,15 @@ fn own_openmetrics(family: &MetricFamily, out: &mut Vec<u8>) {
 }
 
 fn own_sample(out: &mut Vec<u8>, name: &str, suffix: &str, labels: &[(&str, &str)], value: Number) {
-    push_sample(out, [name, suffix], &[], labels, value);
-}
-
-/// One line: name and suffix, the escaped block of labels, labels of its own, value.
-fn push_sample(out: &mut Vec<u8>, name: [&str; 2], block: &[u8], labels: &[(&str, &str)], value: Number) {
-    // Once for all that follows, in the usual case.
-    out.reserve(block.len() + 256);
-    for part in name {
-        out.extend_from_slice(part.as_bytes());
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(suffix.as_bytes());
+    let mut separator = b'{';
+    for (name, value) in labels {
+        out.push(separator);
+        push_label(out, name, value);
+        separator = b',';
     }
-    if !(block.is_empty() && labels.is_empty()) {
-        out.push(b'{');
-        out.extend_from_slice(block);
-        for (name, text) in labels {
-            push_label(out, name, text);
-        }
-        out.push(b'}');
-    }
-    out.push(b' ');
-    push_number(out, value);
-    out.push(b'\n');
+    push_end(out, !labels.is_empty(), value);
 }
 
 /// The unit that a name ends with: OpenMetrics wants UNIT to be a suffix of the family's name.
@@ -305,17 +412,24 @@ mod tests {
     fn numbers_are_exact() {
         let shown = |value| {
             let mut out = Vec::new();
-            push_number(&mut out, value);
-            String::from_utf8(out).unwrap()
+            push_end(&mut out, false, value);
+            String::from_utf8(out).unwrap().trim().to_owned()
         };
         assert_eq!(shown(Number::Int(u64::MAX)), "18446744073709551615");
+        assert_eq!(shown(Number::Int(0)), "0");
         assert_eq!(shown(Number::Signed(-1)), "-1");
+        assert_eq!(shown(Number::Signed(i64::MIN)), "-9223372036854775808");
         assert_eq!(shown(Number::Scaled(1_253_067, 6)), "1.253067");
         assert_eq!(shown(Number::Scaled(2_000_000, 6)), "2");
         assert_eq!(shown(Number::Scaled(10_050, 6)), "0.01005");
         assert_eq!(shown(Number::Scaled(0, 6)), "0");
+        assert_eq!(shown(Number::Scaled(1, 6)), "0.000001");
         assert_eq!(shown(Number::Scaled(u64::MAX, 6)), "18446744073709.551615");
         assert_eq!(shown(Number::Float(0.25)), "0.25");
+        assert_eq!(shown(Number::Float(1_763_563_201.0)), "1763563201");
+        assert_eq!(shown(Number::Float(0.000_001_25)), "1.25e-6");
         assert_eq!(shown(Number::Float(f64::INFINITY)), "+Inf");
+        assert_eq!(shown(Number::Float(f64::NEG_INFINITY)), "-Inf");
+        assert_eq!(shown(Number::Float(f64::NAN)), "NaN");
     }
 }

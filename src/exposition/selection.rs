@@ -22,6 +22,8 @@ fn groups() -> String {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Chosen {
     pub(super) family: &'static Family,
+    /// The family's name with padding behind it; none is longer.
+    padded_name: [u8; 64],
     pub(super) openmetrics_name: &'static str,
     pub(super) openmetrics_kind: &'static str,
     pub(super) unit: Option<&'static str>,
@@ -148,7 +150,16 @@ impl Chosen {
             (Kind::Counter, _) => "counter",
         };
         let openmetrics_name = stem.unwrap_or(family.name);
-        Self { family, openmetrics_name, openmetrics_kind, unit: unit_of(openmetrics_name) }
+        let mut padded_name = [0; 64];
+        for (to, from) in padded_name.iter_mut().zip(family.name.bytes()) {
+            *to = from;
+        }
+        Self { family, padded_name, openmetrics_name, openmetrics_kind, unit: unit_of(openmetrics_name) }
+    }
+
+    /// The family's name for a copy of fixed length, and its true length.
+    pub(super) fn padded_name(&self) -> (&[u8; 64], usize) {
+        (&self.padded_name, self.family.name.len())
     }
 }
 

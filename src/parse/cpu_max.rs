@@ -2,7 +2,7 @@
 
 use super::{
     Limit, ParseError,
-    scan::{number, trim, words},
+    scan::{number, skip_blanks, split_once, trim},
 };
 
 /// `cpu.max`: `$MAX $PERIOD`, both in µs (cgroup-v2.rst, "CPU Interface Files").
@@ -20,13 +20,10 @@ pub struct CpuMax {
 /// Anything but `max` or a number followed by a number.
 pub fn parse_cpu_max(file: &[u8]) -> Result<CpuMax, ParseError> {
     let text = trim(file);
-    let mut words = words(text);
-    let quota = words.next().and_then(Limit::parse);
-    let period = words.next().and_then(number);
-    match (quota, period) {
-        (Some(quota_usec), Some(period_usec)) => Ok(CpuMax { quota_usec, period_usec }),
-        _ => Err(ParseError::new(1, "a quota and a period", text)),
-    }
+    split_once(text, b' ')
+        .and_then(|(quota, period)| Limit::parse(quota).zip(number(skip_blanks(period))))
+        .map(|(quota_usec, period_usec)| CpuMax { quota_usec, period_usec })
+        .ok_or_else(|| ParseError::new(1, "a quota and a period", text))
 }
 
 #[cfg(test)]

@@ -1,9 +1,6 @@
 //! `cpu.stat` and `cpu.stat.local`.
 
-use super::{
-    ParseError,
-    scan::{key_value, lines, value_of},
-};
+use super::{ParseError, scan::flat_keyed};
 
 /// `cpu.stat` (cgroup-v2.rst, "CPU Interface Files"). Times in µs.
 ///
@@ -31,33 +28,53 @@ pub struct CpuStat {
     pub burst_usec: Option<u64>,
 }
 
+const KEYS: [&[u8]; 9] = [
+    b"usage_usec ",
+    b"user_usec ",
+    b"system_usec ",
+    b"nice_usec ",
+    b"nr_periods ",
+    b"nr_throttled ",
+    b"throttled_usec ",
+    b"nr_bursts ",
+    b"burst_usec ",
+];
+
 /// Parses `cpu.stat`.
 ///
 /// # Errors
 /// A known key whose value is not a number, or no `usage_usec`, which every kernel prints.
 pub fn parse_cpu_stat(file: &[u8]) -> Result<CpuStat, ParseError> {
-    let mut stat = CpuStat::default();
-    let mut usage_usec = None;
-    let mut last = 0;
-    for line in lines(file) {
-        last = line.number;
-        let Some((key, value)) = key_value(&line) else { continue };
-        let slot = match key {
-            b"usage_usec" => &mut usage_usec,
-            b"user_usec" => &mut stat.user_usec,
-            b"system_usec" => &mut stat.system_usec,
-            b"nice_usec" => &mut stat.nice_usec,
-            b"nr_periods" => &mut stat.nr_periods,
-            b"nr_throttled" => &mut stat.nr_throttled,
-            b"throttled_usec" => &mut stat.throttled_usec,
-            b"nr_bursts" => &mut stat.nr_bursts,
-            b"burst_usec" => &mut stat.burst_usec,
-            _ => continue,
-        };
-        *slot = Some(value_of(&line, value)?);
-    }
-    stat.usage_usec = usage_usec.ok_or_else(|| ParseError::new(last + 1, "usage_usec", b"end of file"))?;
-    Ok(stat)
+    let mut values = [None; KEYS.len()];
+    let lines = flat_keyed(file, &KEYS, |index, value| {
+        if let Some(slot) = values.get_mut(index) {
+            *slot = Some(value);
+        }
+        true
+    })?;
+    let [
+        usage_usec,
+        user_usec,
+        system_usec,
+        nice_usec,
+        nr_periods,
+        nr_throttled,
+        throttled_usec,
+        nr_bursts,
+        burst_usec,
+    ] = values;
+    let usage_usec = usage_usec.ok_or_else(|| ParseError::new(lines + 1, "usage_usec", b"end of file"))?;
+    Ok(CpuStat {
+        usage_usec,
+        user_usec,
+        system_usec,
+        nice_usec,
+        nr_periods,
+        nr_throttled,
+        throttled_usec,
+        nr_bursts,
+        burst_usec,
+    })
 }
 
 #[cfg(test)]

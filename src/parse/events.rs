@@ -2,62 +2,96 @@
 
 use super::{
     Name, ParseError,
-    scan::{key_value, lines, value_of},
+    scan::{number, split_once, take_number},
 };
 
-/// The most events a file may have. `memory.events` of Linux 6.12 has six; twice as many and more
-/// leaves room for kernels to come without an allocation per container.
-const CAPACITY: usize = 14;
-
 /// Event counters of one file, in the kernel's order, under the kernel's own keys.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Events {
-    items: [Option<(Name, u64)>; CAPACITY],
+    items: Vec<(Name, u64)>,
 }
 
 impl Events {
     /// The counters in the kernel's order.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, u64)> {
-        self.items.iter().flatten().map(|(name, value)| (name.as_str(), *value))
+    pub fn iter(&self) -> impl Iterator<Item = (&Name, u64)> {
+        self.items.iter().map(|(name, value)| (name, *value))
     }
 
     /// One counter by its key.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<u64> {
-        self.iter().find(|(name, _)| *name == key).map(|(_, value)| value)
+        self.iter().find(|(name, _)| name.as_bytes() == key.as_bytes()).map(|(_, value)| value)
     }
-}
 
-/// Parses an events file.
-///
-/// # Errors
-/// A counter that is not a number: here every key is known, since every key is shown.
-pub fn parse_events(file: &[u8]) -> Result<Events, ParseError> {
-    let mut events = Events::default();
-    let mut slots = events.items.iter_mut();
-    for line in lines(file) {
-        let Some((key, value)) = key_value(&line) else { continue };
-        let value = value_of(&line, value)?;
-        if let Some(name) = Name::new(key)
-            && let Some(slot) = slots.next()
-        {
-            *slot = Some((name, value));
+    /// Parses an events file over what an earlier one came to: nearly always the same keys with other counts.
+    ///
+    /// # Errors
+    /// A counter that is not a number: here every key is known, since every key is shown.
+    pub fn parse(&mut self, file: &[u8]) -> Result<(), ParseError> {
+        let mut count = 0;
+        let mut line = 0;
+        let mut rest = file;
+        while !rest.is_empty() {
+            line += 1;
+            let known = self.items.get_mut(count);
+            if let Some((name, value)) = known
+                && let Some(text) =
+                    rest.strip_prefix(name.as_bytes()).and_then(|text| text.strip_prefix(b" "))
+                && let Some((number, [b'\n', after @ ..])) = take_number(text)
+            {
+                *value = number;
+                count += 1;
+                rest = after;
+                continue;
+            }
+            self.items.truncate(count);
+            let (text, after) = split_once(rest, b'\n').unwrap_or((rest, &[]));
+            rest = after;
+            let Some((key, value)) = split_once(text, b' ') else { continue };
+            let value = number(value).ok_or_else(|| ParseError::new(line, "a number", value))?;
+            if let Some(name) = Name::new(key) {
+                self.items.push((name, value));
+                count += 1;
+            }
         }
+        self.items.truncate(count);
+        Ok(())
     }
-    Ok(events)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn all(events: &Events) -> Vec<(&str, u64)> {
+        events.iter().map(|(name, value)| (name.as_str(), value)).collect()
+    }
+
     #[test]
     fn every_key_the_kernel_prints_is_kept() {
-        let events = parse_events(b"low 0\noom_kill 3\nsock_throttled 9\n").unwrap();
-        let all: Vec<_> = events.iter().collect();
-        assert_eq!(all, [("low", 0), ("oom_kill", 3), ("sock_throttled", 9)]);
+        let mut events = Events::default();
+        events.parse(b"low 0\noom_kill 3\nsock_throttled 9\n").unwrap();
+        assert_eq!(all(&events), [("low", 0), ("oom_kill", 3), ("sock_throttled", 9)]);
         assert_eq!(events.get("oom_kill"), Some(3));
         assert_eq!(events.get("oom"), None);
-        assert!(parse_events(b"low none\n").is_err());
+        assert_eq!(
+            events.parse(b"low none\n").unwrap_err().to_string(),
+            "1: expected a number, found \"none\""
+        );
+    }
+
+    #[test]
+    fn nothing_is_left_of_an_earlier_file() {
+        let mut events = Events::default();
+        let mut check = |file: &str, expected: &[(&str, u64)]| {
+            events.parse(file.as_bytes()).unwrap();
+            assert_eq!(all(&events), expected);
+        };
+        check("low 1\noom 2\noom_kill 3\n", &[("low", 1), ("oom", 2), ("oom_kill", 3)]);
+        check("low 4\noom 5\noom_kill 6\n", &[("low", 4), ("oom", 5), ("oom_kill", 6)]);
+        check("lower 1\noom_kill 7\n", &[("lower", 1), ("oom_kill", 7)]);
+        check("low 8\n\nmax 9", &[("low", 8), ("max", 9)]);
+        check("low\nmax 1\n", &[("max", 1)]);
+        check("", &[]);
     }
 }

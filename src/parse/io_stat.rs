@@ -1,9 +1,6 @@
 //! `io.stat`.
 
-use super::{
-    ParseError,
-    scan::{number, split_once, words},
-};
+use super::scan::{skip_blanks, split_once, take_number};
 
 /// What one block device did for a cgroup (cgroup-v2.rst, "IO Interface Files").
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -53,11 +50,16 @@ fn parse_row(line: &[u8]) -> Option<IoRow> {
     let mut device = None;
     let mut row = IoRow::default();
     let mut found = false;
-    for word in words(line) {
-        let Some((key, value)) = split_once(word, b'=') else {
-            device = Some(parse_device(word).ok()?);
+    let mut rest = skip_blanks(line);
+    while !rest.is_empty() {
+        // A device, `254:0`, or a key with its value.
+        if let Some((major, [b':', after @ ..])) = take_number(rest) {
+            let (minor, after) = take_number(after).filter(|(_, after)| ends_word(after))?;
+            device = Some((u32::try_from(major).ok()?, u32::try_from(minor).ok()?));
+            rest = skip_blanks(after);
             continue;
-        };
+        }
+        let (key, value) = split_once(rest, b'=').filter(|(key, _)| !key.contains(&b' '))?;
         let slot = match key {
             b"rbytes" => &mut row.rbytes,
             b"wbytes" => &mut row.wbytes,
@@ -66,24 +68,22 @@ fn parse_row(line: &[u8]) -> Option<IoRow> {
             b"dbytes" => &mut row.dbytes,
             b"dios" => &mut row.dios,
             // `cost.vrate=100.00` and whatever else io controllers add.
-            _ => continue,
+            _ => {
+                rest = split_once(value, b' ').map_or(&[][..], |(_, after)| skip_blanks(after));
+                continue;
+            }
         };
-        *slot = Some(number(value)?);
+        let (value, after) = take_number(value).filter(|(_, after)| ends_word(after))?;
+        *slot = Some(value);
         found = true;
+        rest = skip_blanks(after);
     }
     (row.major, row.minor) = device?;
     found.then_some(row)
 }
 
-/// `254:0` as major and minor.
-///
-/// # Errors
-/// Anything but two numbers.
-pub fn parse_device(word: &[u8]) -> Result<(u32, u32), ParseError> {
-    split_once(word, b':')
-        .and_then(|(major, minor)| number(major).zip(number(minor)))
-        .and_then(|(major, minor)| Some((u32::try_from(major).ok()?, u32::try_from(minor).ok()?)))
-        .ok_or_else(|| ParseError::new(1, "major:minor", word))
+fn ends_word(rest: &[u8]) -> bool {
+    matches!(rest, [] | [b' ', ..])
 }
 
 #[cfg(test)]

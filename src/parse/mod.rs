@@ -5,6 +5,7 @@
 //! with a bad value is an error that knows its line.
 
 pub mod cgroup_procs;
+pub mod cgroup_stat;
 pub mod cpu_list;
 pub mod cpu_max;
 pub mod cpu_stat;
@@ -17,6 +18,7 @@ pub mod scan;
 pub mod scope_name;
 pub mod single_value;
 
+pub use cgroup_stat::CgroupStat;
 pub use cpu_max::CpuMax;
 pub use cpu_stat::CpuStat;
 pub use events::Events;
@@ -49,7 +51,7 @@ impl ParseError {
     }
 }
 
-/// Room for the longest interface name (`IFNAMSIZ` is 16) and every event key a kernel prints today.
+/// Room for the longest interface name (`IFNAMSIZ` is 16), device name, and every event key a kernel prints today.
 const NAME_CAPACITY: usize = 31;
 
 /// A short name kept in place, so that a row of a table owns its key without an allocation.
@@ -57,6 +59,7 @@ const NAME_CAPACITY: usize = 31;
 pub struct Name {
     bytes: [u8; NAME_CAPACITY],
     len: u8,
+    plain: bool,
 }
 
 impl Name {
@@ -64,36 +67,63 @@ impl Name {
     /// a cut one could collide with another.
     #[must_use]
     pub fn new(text: &[u8]) -> Option<Self> {
-        if text.len() > NAME_CAPACITY || std::str::from_utf8(text).is_err() {
-            return None;
-        }
-        Some(Self::copy(text))
+        (text.len() <= NAME_CAPACITY && std::str::from_utf8(text).is_ok()).then(|| Self::copy(text))
+    }
+
+    /// A name known when the program is built; what is beyond 31 bytes is cut.
+    #[must_use]
+    pub const fn literal(text: &str) -> Self {
+        Self::copy(text.as_bytes())
     }
 
     /// As much of the text as fits, with anything but printable ASCII shown as `?`; for messages only.
     fn lossy(text: &[u8]) -> Self {
-        let mut name = Self::copy(text.get(..NAME_CAPACITY).unwrap_or(text));
-        for byte in &mut name.bytes {
-            if *byte != 0 && !(b' '..=b'~').contains(byte) {
+        let mut name = Self::copy(text);
+        for byte in name.bytes.iter_mut().take(usize::from(name.len)) {
+            if !(b' '..=b'~').contains(byte) {
                 *byte = b'?';
             }
         }
         name
     }
 
-    fn copy(text: &[u8]) -> Self {
-        let mut bytes = [0; NAME_CAPACITY];
-        for (to, from) in bytes.iter_mut().zip(text) {
-            *to = *from;
+    #[expect(clippy::indexing_slicing, reason = "below both lengths; no `get` in a const function")]
+    const fn copy(text: &[u8]) -> Self {
+        let mut name = Self { bytes: [0; NAME_CAPACITY], len: 0, plain: true };
+        while (name.len as usize) < NAME_CAPACITY && (name.len as usize) < text.len() {
+            let byte = text[name.len as usize];
+            name.bytes[name.len as usize] = byte;
+            name.plain &= !matches!(byte, b'\\' | b'"' | ..=b' ' | 0x7f..);
+            name.len += 1;
         }
-        Self { bytes, len: u8::try_from(text.len().min(NAME_CAPACITY)).unwrap_or(0) }
+        name
     }
 
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        let bytes = self.bytes.get(..usize::from(self.len)).unwrap_or_default();
-        std::str::from_utf8(bytes).unwrap_or_default()
+        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+
+    /// The name as the UTF-8 that it is.
+    #[inline]
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.len)).unwrap_or_default()
+    }
+
+    /// The name with zeros behind it up to a fixed length: what can be copied without a call.
+    #[inline]
+    #[must_use]
+    pub fn padded(&self) -> (&[u8; NAME_CAPACITY], usize) {
+        (&self.bytes, usize::from(self.len))
+    }
+
+    /// Whether it is printable ASCII without blanks, quotes and backslashes, and so stands anywhere as it is.
+    #[inline]
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.plain
     }
 }
 

@@ -2,10 +2,10 @@
 
 use super::{
     Name,
-    scan::{lines, next_number},
+    scan::{lines, skip_blanks, take_number},
 };
 
-use memchr::{memchr, memrchr};
+use memchr::memrchr;
 
 /// Interfaces kept per namespace. A container with `NET_ADMIN` can make as many as it likes; the
 /// memory and the series they would cost are bounded here.
@@ -40,12 +40,18 @@ pub fn parse_net_dev(file: &[u8], rows: &mut Vec<InterfaceRow>) -> u64 {
     rows.clear();
     let mut skipped = 0;
     for line in lines(file) {
-        // The two lines of headings are the only ones with bars.
-        if line.text.is_empty() || memchr(b'|', line.text).is_some() {
+        // At the last colon: an alias (`eth0:1:`) has one in its name, and old kernels leave no blank after it.
+        let Some((name, columns)) = memrchr(b':', line.text).and_then(|at| line.text.split_at_checked(at))
+        else {
+            // The two lines of headings have bars instead.
+            skipped += u64::from(!line.text.is_empty() && !line.text.contains(&b'|'));
+            continue;
+        };
+        let name = name.trim_ascii();
+        if name == b"lo" {
             continue;
         }
-        match parse_row(line.text) {
-            Some(row) if row.name.as_str() == "lo" => {}
+        match parse_row(name, columns.get(1..).unwrap_or_default()) {
             Some(row)
                 if line.ended
                     && rows.len() < MAX_INTERFACES
@@ -59,13 +65,13 @@ pub fn parse_net_dev(file: &[u8], rows: &mut Vec<InterfaceRow>) -> u64 {
     skipped
 }
 
-fn parse_row(line: &[u8]) -> Option<InterfaceRow> {
-    // At the last colon: an alias (`eth0:1:`) has one in its name, and old kernels leave no blank after it.
-    let colon = memrchr(b':', line)?;
-    let (name, columns) = line.split_at_checked(colon)?;
-    let mut columns = columns.get(1..)?;
+fn parse_row(name: &[u8], mut columns: &[u8]) -> Option<InterfaceRow> {
     let mut direction = || {
-        let mut column = || next_number(&mut columns);
+        let mut column = || {
+            let (value, rest) = take_number(skip_blanks(columns))?;
+            columns = rest;
+            matches!(rest, [] | [b' ', ..]).then_some(value)
+        };
         let direction = Direction { bytes: column()?, packets: column()?, errs: column()?, drop: column()? };
         // fifo, frame (colls), compressed (carrier), multicast (compressed)
         for _ in 0..4 {
@@ -75,7 +81,7 @@ fn parse_row(line: &[u8]) -> Option<InterfaceRow> {
     };
     let receive = direction()?;
     let transmit = direction()?;
-    Some(InterfaceRow { name: Name::new(name.trim_ascii())?, receive, transmit })
+    Some(InterfaceRow { name: Name::new(name)?, receive, transmit })
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::{
     ParseError,
-    scan::{Line, lines, number, split_once, words},
+    scan::{Line, lines, split_once, take_number},
 };
 
 /// One line of a pressure file (accounting/psi.rst).
@@ -45,36 +45,48 @@ pub fn parse_pressure(file: &[u8]) -> Result<Pressure, ParseError> {
     Ok(pressure)
 }
 
-fn parse_stall(line: &Line<'_>, rest: &[u8]) -> Result<Stall, ParseError> {
-    let mut stall = Stall::default();
-    let [avg10, avg60, avg300] = &mut stall.averages;
-    let mut total = None;
-    for word in words(rest) {
-        let Some((key, value)) = split_once(word, b'=') else { continue };
-        let bad = || ParseError::new(line.number, "a number", value);
-        let slot = match key {
-            b"total" => {
-                total = Some(number(value).ok_or_else(bad)?);
-                continue;
-            }
-            b"avg10" => &mut *avg10,
-            b"avg60" => &mut *avg60,
-            b"avg300" => &mut *avg300,
-            _ => continue,
-        };
-        *slot = hundredths(value).ok_or_else(bad)?;
+fn parse_stall(line: &Line<'_>, text: &[u8]) -> Result<Stall, ParseError> {
+    let mut rest = text;
+    let averages = [
+        take_value(line, text, &mut rest, b"avg10=", take_hundredths)?.unwrap_or(0),
+        take_value(line, text, &mut rest, b"avg60=", take_hundredths)?.unwrap_or(0),
+        take_value(line, text, &mut rest, b"avg300=", take_hundredths)?.unwrap_or(0),
+    ];
+    let total = take_value(line, text, &mut rest, b"total=", take_number)?;
+    let total_usec = total.ok_or_else(|| ParseError::new(line.number, "total=", text))?;
+    Ok(Stall { averages, total_usec })
+}
+
+/// The value of a key: here and now as the kernel prints them, which takes no search, else wherever it is in the line.
+#[inline]
+fn take_value<'a, const N: usize>(
+    line: &Line<'_>,
+    text: &'a [u8],
+    rest: &mut &'a [u8],
+    key: &[u8; N],
+    take: impl Fn(&'a [u8]) -> Option<(u64, &'a [u8])>,
+) -> Result<Option<u64>, ParseError> {
+    let elsewhere = || text.split(|&byte| byte == b' ').find_map(|word| word.strip_prefix(key));
+    let Some(value) = rest.strip_prefix(key).or_else(elsewhere) else { return Ok(None) };
+    match take(value) {
+        Some((number, after @ ([] | [b' ', ..]))) => {
+            *rest = after.get(1..).unwrap_or_default();
+            Ok(Some(number))
+        }
+        _ => Err(ParseError::new(line.number, "a number", value)),
     }
-    stall.total_usec = total.ok_or_else(|| ParseError::new(line.number, "total=", rest))?;
-    Ok(stall)
 }
 
 /// `12.34` as 1234: the kernel prints two digits behind the point.
-fn hundredths(text: &[u8]) -> Option<u64> {
-    let (whole, fraction) = split_once(text, b'.')?;
-    if fraction.len() != 2 {
-        return None;
+#[inline]
+fn take_hundredths(text: &[u8]) -> Option<(u64, &[u8])> {
+    match take_number(text)? {
+        (whole, [b'.', tenths @ b'0'..=b'9', hundredths @ b'0'..=b'9', rest @ ..]) => {
+            let fraction = u64::from(tenths & 0x0f) * 10 + u64::from(hundredths & 0x0f);
+            Some((whole.checked_mul(100)?.checked_add(fraction)?, rest))
+        }
+        _ => None,
     }
-    number(whole)?.checked_mul(100)?.checked_add(number(fraction)?)
 }
 
 #[cfg(test)]

@@ -52,48 +52,57 @@ impl<'a> Iterator for Lines<'a> {
 #[inline]
 #[must_use]
 pub fn number(text: &[u8]) -> Option<u64> {
-    if text.is_empty() {
-        return None;
-    }
-    let mut value: u64 = 0;
-    if text.len() < 20 {
-        // Nineteen digits always fit: nearly every number, at half the instructions.
-        for &byte in text {
-            let digit = byte.wrapping_sub(b'0');
-            if digit > 9 {
-                return None;
-            }
-            value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
-        }
-        return Some(value);
-    }
-    for &byte in text {
-        let digit = byte.wrapping_sub(b'0');
-        if digit > 9 {
-            return None;
-        }
-        value = value.checked_mul(10)?.checked_add(u64::from(digit))?;
-    }
-    Some(value)
+    take_number(text).and_then(|(value, rest)| rest.is_empty().then_some(value))
 }
 
-/// Takes the next number off a row of numbers with blanks before them; `None` at its end or at anything else.
+/// Takes a decimal number off the front: its value and what follows; `None` if no digit is there, or on overflow.
+#[expect(
+    clippy::inline_always,
+    reason = "the innermost loop of every parser; a call is as long as most numbers"
+)]
+#[inline(always)]
+pub fn take_number(text: &[u8]) -> Option<(u64, &[u8])> {
+    let mut value: u64 = 0;
+    let mut rest = text;
+    while let [byte, after @ ..] = rest {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            break;
+        }
+        value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
+        rest = after;
+    }
+    match text.len() - rest.len() {
+        0 => None,
+        // Nineteen digits always fit: nearly every number, without a check per digit.
+        1..20 => Some((value, rest)),
+        digits => Some((checked(text.get(..digits)?)?, rest)),
+    }
+}
+
+/// The value of many digits.
+#[cold]
+fn checked(digits: &[u8]) -> Option<u64> {
+    digits.iter().try_fold(0_u64, |value, byte| value.checked_mul(10)?.checked_add(u64::from(byte & 0x0f)))
+}
+
+/// Text without the blanks before it.
 #[inline]
-pub fn next_number(row: &mut &[u8]) -> Option<u64> {
-    let start = row.iter().position(|&byte| byte != b' ')?;
-    let rest = row.get(start..)?;
-    let end = memchr(b' ', rest).unwrap_or(rest.len());
-    let (word, after) = rest.split_at(end);
-    *row = after;
-    number(word)
+pub(super) fn skip_blanks(text: &[u8]) -> &[u8] {
+    let mut rest = text;
+    while let [b' ', after @ ..] = rest {
+        rest = after;
+    }
+    rest
 }
 
 /// Splits at the first `separator`; `None` where there is none.
 #[inline]
 #[must_use]
 pub fn split_once(text: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
-    let at = memchr(separator, text)?;
-    let (before, after) = text.split_at(at);
+    // Keys are short: a loop is done before memchr has begun.
+    let at = text.iter().position(|&byte| byte == separator)?;
+    let (before, after) = text.split_at_checked(at)?;
     Some((before, after.get(1..).unwrap_or_default()))
 }
 
@@ -108,32 +117,67 @@ pub fn trim(text: &[u8]) -> &[u8] {
     text.trim_ascii()
 }
 
-/// One line `key value` of a flat-keyed file (cgroup-v2.rst, "Interface Files").
+/// Reads a flat-keyed file, a line `key value` each (cgroup-v2.rst, "Interface Files"): `take` is given each of `keys` that
+/// is there, as its index, with its value. Ends early, without an error, where `take` says `false`.
+///
+/// `keys`, each with the blank behind it, are best in the order in which the kernel prints them, those nobody asks for
+/// included. Then each line is a comparison with the key that comes next, and no search for where key and line end: half
+/// the instructions of a pass were such searches. Any other order, and keys that are not in `keys`, only cost time.
+///
+/// # Errors
+/// A key of `keys` whose value is not a number. Else the number of lines read.
 #[inline]
-#[must_use]
-pub fn key_value<'a>(line: &Line<'a>) -> Option<(&'a [u8], &'a [u8])> {
-    split_once(line.text, b' ')
+pub(super) fn flat_keyed(
+    file: &[u8],
+    keys: &[&[u8]],
+    mut take: impl FnMut(usize, u64) -> bool,
+) -> Result<usize, ParseError> {
+    let mut rest = file;
+    let mut line = 0;
+    let mut next = 0;
+    while !rest.is_empty() {
+        line += 1;
+        let expected = keys.get(next).and_then(|key| rest.strip_prefix(*key));
+        let (index, value, after) = match expected.and_then(take_number) {
+            Some((value, [b'\n', after @ ..])) => (next, value, after),
+            _ => {
+                let end = memchr(b'\n', rest).unwrap_or(rest.len());
+                let (text, after) = rest.split_at(end);
+                rest = after.get(1..).unwrap_or_default();
+                let blank = text.iter().position(|&byte| byte == b' ').unwrap_or(text.len());
+                let Some((key, value)) = text.split_at_checked(blank + 1) else { continue };
+                let Some(index) = index_from(keys, next, key) else { continue };
+                let value = number(value).ok_or_else(|| ParseError::new(line, "a number", value))?;
+                (index, value, rest)
+            }
+        };
+        rest = after;
+        next = index + 1;
+        if !take(index, value) {
+            break;
+        }
+    }
+    Ok(line)
 }
 
-/// The value of a known key, or the error that names its line.
-#[inline]
-pub(crate) fn value_of(line: &Line<'_>, value: &[u8]) -> Result<u64, ParseError> {
-    number(value).ok_or_else(|| ParseError::new(line.number, "a number", value))
+/// Where a key is, looked for from `start` on: the kernel at hand may lack some, and the next one is not far.
+fn index_from(keys: &[&[u8]], start: usize, key: &[u8]) -> Option<usize> {
+    let (before, after) = keys.split_at_checked(start)?;
+    let found = after.iter().position(|known| *known == key).map(|at| start + at);
+    found.or_else(|| before.iter().position(|known| *known == key))
 }
 
-/// Looks one key up in a flat-keyed file, such as `frozen` in `cgroup.events`.
+/// One key, with the blank behind it, of a flat-keyed file: `frozen ` in `cgroup.events`.
 ///
 /// # Errors
 /// When the key is there with a value that is not a number.
 pub fn flat_keyed_value(file: &[u8], key: &[u8]) -> Result<Option<u64>, ParseError> {
-    for line in lines(file) {
-        if let Some((name, value)) = key_value(&line)
-            && name == key
-        {
-            return value_of(&line, value).map(Some);
-        }
-    }
-    Ok(None)
+    let mut found = None;
+    flat_keyed(file, &[key], |_, value| {
+        found = Some(value);
+        false
+    })?;
+    Ok(found)
 }
 
 #[cfg(test)]
@@ -152,6 +196,7 @@ mod tests {
             ("1.5", None),
             ("12 ", None),
             ("0x10", None),
+            ("00000000000000000000000000000001", Some(1)),
         ] {
             assert_eq!(number(text.as_bytes()), expected, "{text:?}");
         }
@@ -165,11 +210,31 @@ mod tests {
     }
 
     #[test]
+    fn keys_are_found_in_any_order_with_others_between_them() {
+        let keys: [&[u8]; 4] = [b"a ", b"ab ", b"c ", b"d "];
+        for (file, expected) in [
+            ("a 1\nab 2\nc 3\nd 4\n", &[(0, 1), (1, 2), (2, 3), (3, 4)][..]),
+            ("d 4\nnew x\na 1\nab 2", &[(3, 4), (0, 1), (1, 2)]),
+            ("ab 2\n\nabc 7\nd 4\n", &[(1, 2), (3, 4)]),
+            ("c\nc  3\n", &[]),
+        ] {
+            let mut seen = Vec::new();
+            let result = flat_keyed(file.as_bytes(), &keys, |index, value| {
+                seen.push((index, value));
+                true
+            });
+            let wrong = file.contains("  ");
+            assert_eq!((seen.as_slice(), result.is_err()), (expected, wrong), "{file:?}");
+        }
+    }
+
+    #[test]
     fn a_key_is_found_by_its_whole_name() {
         let file = b"populated 1\nfrozen 0\n";
-        assert_eq!(flat_keyed_value(file, b"frozen"), Ok(Some(0)));
-        assert_eq!(flat_keyed_value(file, b"froze"), Ok(None));
-        let error = flat_keyed_value(b"populated 1\nfrozen x\n", b"frozen").unwrap_err();
+        assert_eq!(flat_keyed_value(file, b"frozen "), Ok(Some(0)));
+        assert_eq!(flat_keyed_value(file, b"froze "), Ok(None));
+        assert_eq!(flat_keyed_value(b"frozen 1", b"frozen "), Ok(Some(1)));
+        let error = flat_keyed_value(b"populated 1\nfrozen x\n", b"frozen ").unwrap_err();
         assert_eq!(error.to_string(), "2: expected a number, found \"x\"");
     }
 }

@@ -2,7 +2,8 @@
 
 use super::KernelFile;
 use crate::parse::{
-    self, CpuMax, CpuStat, Events, InterfaceRow, IoRow, Limit, MemoryStat, Name, ParseError, Pressure,
+    self, CgroupStat, CpuMax, CpuStat, Events, InterfaceRow, IoRow, Limit, MemoryStat, Name, ParseError,
+    Pressure,
 };
 
 /// Everything read from one container's cgroup and network namespace.
@@ -67,10 +68,8 @@ pub struct ScopeSample {
     pub pids_events: Option<Events>,
     /// `cgroup.events`, `frozen`
     pub frozen: Option<u64>,
-    /// `cgroup.stat`, `nr_descendants`
-    pub descendants: Option<u64>,
-    /// `cgroup.stat`, `nr_dying_descendants`
-    pub dying_descendants: Option<u64>,
+    /// `cgroup.stat`
+    pub cgroup_stat: Option<CgroupStat>,
     /// Processes in `cgroup.procs` of the scope and its children
     pub processes: Option<u64>,
     /// `hugetlb.<size>.current` and `.events`, by page size
@@ -126,10 +125,10 @@ impl ScopeSample {
     /// counted elsewhere, since they may be spread over child cgroups.
     pub(crate) fn take(&mut self, file: KernelFile, content: Option<&[u8]>) -> Result<u64, ParseError> {
         use parse::{
+            cgroup_stat::parse_cgroup_stat,
             cpu_list::parse_cpu_list,
             cpu_max::parse_cpu_max,
             cpu_stat::parse_cpu_stat,
-            events::parse_events,
             memory_stat::parse_memory_stat,
             pressure::parse_pressure,
             scan::flat_keyed_value,
@@ -140,7 +139,7 @@ impl ScopeSample {
             KernelFile::CpuMax => store(&mut self.cpu_max, content, parse_cpu_max),
             KernelFile::CpuWeight => store(&mut self.cpu_weight, content, parse_single_value),
             KernelFile::CpuStatLocal => {
-                let throttled = |file: &[u8]| flat_keyed_value(file, b"throttled_usec");
+                let throttled = |file: &[u8]| flat_keyed_value(file, b"throttled_usec ");
                 store_key(&mut self.throttled_local_usec, content, throttled)
             }
             KernelFile::CpusetCpusEffective => store(&mut self.cpus_effective, content, parse_cpu_list),
@@ -150,12 +149,15 @@ impl ScopeSample {
             KernelFile::MemoryMin => store(&mut self.memory_min, content, parse_limit),
             KernelFile::MemoryLow => store(&mut self.memory_low, content, parse_limit),
             KernelFile::MemoryHigh => store(&mut self.memory_high, content, parse_limit),
-            KernelFile::MemoryStat => store(&mut self.memory_stat, content, parse_memory_stat),
-            KernelFile::MemoryEvents => store(&mut self.memory_events, content, parse_events),
+            KernelFile::MemoryStat => {
+                let last = self.memory_stat;
+                store(&mut self.memory_stat, content, |file| parse_memory_stat(file, last.as_ref()))
+            }
+            KernelFile::MemoryEvents => store_events(&mut self.memory_events, content),
             KernelFile::MemorySwapCurrent => store(&mut self.swap_current, content, parse_single_value),
             KernelFile::MemorySwapPeak => store(&mut self.swap_peak, content, parse_single_value),
             KernelFile::MemorySwapMax => store(&mut self.swap_max, content, parse_limit),
-            KernelFile::MemorySwapEvents => store(&mut self.swap_events, content, parse_events),
+            KernelFile::MemorySwapEvents => store_events(&mut self.swap_events, content),
             KernelFile::MemoryZswapCurrent => store(&mut self.zswap_current, content, parse_single_value),
             KernelFile::CpuPressure => store(&mut self.cpu_pressure, content, parse_pressure),
             KernelFile::MemoryPressure => store(&mut self.memory_pressure, content, parse_pressure),
@@ -164,17 +166,11 @@ impl ScopeSample {
             KernelFile::PidsCurrent => store(&mut self.pids_current, content, parse_single_value),
             KernelFile::PidsPeak => store(&mut self.pids_peak, content, parse_single_value),
             KernelFile::PidsMax => store(&mut self.pids_max, content, parse_limit),
-            KernelFile::PidsEvents => store(&mut self.pids_events, content, parse_events),
+            KernelFile::PidsEvents => store_events(&mut self.pids_events, content),
             KernelFile::CgroupEvents => {
-                store_key(&mut self.frozen, content, |file| flat_keyed_value(file, b"frozen"))
+                store_key(&mut self.frozen, content, |file| flat_keyed_value(file, b"frozen "))
             }
-            KernelFile::CgroupStat => {
-                self.dying_descendants = None;
-                store_key(&mut self.descendants, content, |file| flat_keyed_value(file, b"nr_descendants"))?;
-                store_key(&mut self.dying_descendants, content, |file| {
-                    flat_keyed_value(file, b"nr_dying_descendants")
-                })
-            }
+            KernelFile::CgroupStat => store(&mut self.cgroup_stat, content, parse_cgroup_stat),
             KernelFile::IoStat => Ok(self.take_io(content)),
             KernelFile::CgroupProcs => {
                 self.processes = content.map(|file| parse::cgroup_procs::pids(file).count() as u64);
@@ -193,6 +189,15 @@ impl ScopeSample {
         self.io = Some(rows);
         skipped
     }
+}
+
+/// A file of events, counted into those that are there.
+fn store_events(slot: &mut Option<Events>, content: Option<&[u8]>) -> Result<u64, ParseError> {
+    let parsed = content.map_or(Ok(false), |file| slot.get_or_insert_default().parse(file).map(|()| true));
+    if parsed != Ok(true) {
+        *slot = None;
+    }
+    parsed.map(|_| 0)
 }
 
 /// A file whose value is the slot's.

@@ -1,7 +1,7 @@
 //! One container's cgroup directory and the descriptors kept on it.
 
 use super::{FileSet, KernelFile, Pass, Reason, ScopeSample, samples::Hugetlb, stat_file::Scratch};
-use crate::parse::{self, Name};
+use crate::parse::{self, Name, scan::flat_keyed_value};
 use nix::{
     errno::Errno,
     fcntl::{AT_FDCWD, OFlag, open, openat},
@@ -169,7 +169,8 @@ impl ScopeReader {
                 pass.devices.resolve(row.major, row.minor);
             }
         }
-        if wanted.contains(KernelFile::CgroupProcs) && sample.descendants.unwrap_or(0) > 0 {
+        let descendants = sample.cgroup_stat.and_then(|stat| stat.nr_descendants);
+        if wanted.contains(KernelFile::CgroupProcs) && descendants.unwrap_or(0) > 0 {
             let below = self.pids_below(&mut pass.scratch).len() as u64;
             sample.processes = Some(sample.processes.unwrap_or(0) + below);
         }
@@ -212,7 +213,7 @@ impl ScopeReader {
             let current =
                 read(&file.current).and_then(|text| parse::single_value::parse_single_value(&text).ok());
             let events_max =
-                read(&file.events).and_then(|text| parse::events::parse_events(&text).ok()?.get("max"));
+                read(&file.events).and_then(|text| flat_keyed_value(&text, b"max ").ok().flatten());
             sample.hugetlb.push(Hugetlb { pagesize: file.pagesize, current, events_max });
         }
     }
