@@ -27,7 +27,7 @@
 
 use docker_stat_prom::{
     collector::{Collector, Config, Handle, Message},
-    discovery::{ScopeEvent, scan},
+    discovery::{scan, watch},
     exposition::{Format, LabelBlock, Page, Selection, SelfMetrics, render},
     metadata::{Filter, MetadataEvent},
     model::Container,
@@ -327,7 +327,10 @@ impl Ours {
             let _nobody_looks_up = wanted;
             collector.run(&receiver);
         });
-        handle.send(Message::Scope(ScopeEvent::Resync(scan(&roots.cgroup))));
+        let (events, root) = (handle.clone(), roots.cgroup.clone());
+        std::thread::spawn(move || {
+            watch(&root, Duration::from_secs(3600), &mut |event| events.send(Message::Scope(event))).unwrap();
+        });
         handle.send(Message::Metadata(MetadataEvent::Disconnected));
         Self { handle, runtime: tokio::runtime::Builder::new_current_thread().build().unwrap() }
     }

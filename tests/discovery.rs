@@ -65,6 +65,30 @@ fn a_container_is_shown_from_its_first_scrape_to_its_last() {
     eventually("it is gone", || memory(&exporter.metrics()).is_none().then_some(()));
 }
 
+#[test]
+fn a_limit_is_read_again_when_somebody_wrote_it() {
+    let folder = tempfile::tempdir().unwrap();
+    support::copy(&fixture("quirks"), folder.path());
+    let directory = folder.path().join("sys/fs/cgroup/new.slice").join(scope("f"));
+    fs::create_dir_all(&directory).unwrap();
+    fs::write(directory.join("cpu.stat"), "usage_usec 1000000\n").unwrap();
+    let write = |limit: &str| fs::write(directory.join("pids.max"), limit).unwrap();
+    write("max\n");
+    let exporter = Exporter::ready(no_docker(&mut exporter::on_host(folder.path())));
+    let name = format!("name=\"{}\"", "f".repeat(12));
+    let limit = || value(&exporter.metrics(), "container_threads_max", &[&name]);
+    assert_eq!(eventually("it is shown", limit), 0.0);
+    for pids in [64.0, 128.0] {
+        write(&format!("{pids}\n"));
+        eventually("the new limit is shown", || (limit()? == pids).then_some(()));
+    }
+    // Without being read in between, it is still there.
+    assert_eq!((limit(), limit()), (Some(128.0), Some(128.0)));
+    fs::write(directory.join("new"), "7\n").unwrap();
+    fs::rename(directory.join("new"), directory.join("pids.max")).unwrap();
+    eventually("a replaced file is read", || (limit()? == 7.0).then_some(()));
+}
+
 /// The first cgroup2 mount in which this user may make directories.
 fn writable_cgroup2() -> Option<PathBuf> {
     let mounts = fs::read_to_string("/proc/self/mounts").ok()?;

@@ -91,6 +91,10 @@ struct LiveScope {
     network: NetReader,
     problem: Option<NetProblem>,
     claims: bool,
+    /// Whether a write to its files would be told of.
+    watched: bool,
+    /// Whether its limits are what they were when last read.
+    settings_known: bool,
     window: Window,
     first_seen: Instant,
     located: Option<Instant>,
@@ -144,6 +148,11 @@ impl Containers {
         match event {
             ScopeEvent::Appeared(scope) => self.appeared(&scope),
             ScopeEvent::Vanished(scope) => self.vanished(&scope),
+            ScopeEvent::Written(scope) => {
+                if let Some(live) = self.find(&scope.id).and_then(|entry| entry.scope.as_mut()) {
+                    live.settings_known = false;
+                }
+            }
             ScopeEvent::Resync(scopes) => {
                 let all: HashSet<&str> = scopes.iter().map(|scope| scope.cgroup.as_str()).collect();
                 for entry in &mut self.entries {
@@ -167,8 +176,10 @@ impl Containers {
                 return;
             }
             // Another directory of the same container, or the same path made anew, is a new run.
-            let known = entry.scope.as_ref().is_some_and(|live| live.reader.is_current());
-            if known {
+            if let Some(live) = entry.scope.as_mut().filter(|live| live.reader.is_current()) {
+                // Told of again after a rescan, the reason for which may be that events were lost.
+                live.watched = scope.watched;
+                live.settings_known = false;
                 return;
             }
         }
@@ -196,6 +207,8 @@ impl Containers {
             network,
             problem: None,
             claims: false,
+            watched: scope.watched,
+            settings_known: false,
             window: Window::default(),
             first_seen: Instant::now(),
             located: None,
@@ -266,7 +279,9 @@ impl Containers {
         } else {
             entry.end();
         }
-        let scope = Scope { cgroup: entry.container.cgroup.clone(), id: entry.container.id.clone() };
+        // It was left alone so far; the next rescan says whether it is watched.
+        let scope =
+            Scope { cgroup: entry.container.cgroup.clone(), id: entry.container.id.clone(), watched: false };
         self.unsettled = true;
         if is_included && !was_included {
             self.appeared(&scope);
@@ -298,7 +313,7 @@ impl Containers {
 
     /// The polling tick: the files of the rate gauges only.
     pub(super) fn tick(&mut self, start: Instant, pass: &mut Pass) {
-        self.read(self.reading.rate_files, pass, |container, live, reading, pass| {
+        self.read(Some(self.reading.rate_files), pass, |container, live, reading, pass| {
             let at = start.elapsed();
             live.read_network(container, reading, pass);
             let network_at = start.elapsed();
@@ -313,7 +328,8 @@ impl Containers {
 
     /// A full pass: every file of every container.
     pub(super) fn sample(&mut self, pass: &mut Pass) {
-        self.read(self.reading.files, pass, |container, live, reading, pass| {
+        self.read(None, pass, |container, live, reading, pass| {
+            live.settings_known = live.watched;
             if reading.hugetlb {
                 live.reader.sample_hugetlb(pass, &mut container.sample);
             }
@@ -325,10 +341,11 @@ impl Containers {
         });
     }
 
-    /// Reads some files of every container that has a cgroup, and `then` what belongs to them; drops those that are gone.
+    /// Reads some files of every container that has a cgroup, or all that may have changed, and `then` what belongs to
+    /// them; drops those that are gone.
     fn read(
         &mut self,
-        files: FileSet,
+        some: Option<FileSet>,
         pass: &mut Pass,
         mut then: impl FnMut(&mut Container, &mut LiveScope, &Reading, &mut Pass),
     ) {
@@ -337,6 +354,11 @@ impl Containers {
         let mut gone = false;
         for entry in &mut self.entries {
             let Entry { container, scope: Some(live), .. } = &mut **entry else { continue };
+            let all = || live.changeable(self.reading.files, pass.recheck_absent);
+            let files = some.unwrap_or_else(all);
+            // What is read only after a write is not worth a descriptor.
+            let keep =
+                if live.watched { keep.min(KernelFile::COUNT - FileSet::SETTINGS.len()) } else { keep };
             if live.reader.sample(files, keep, pass, &mut container.sample) {
                 then(container, live, &self.reading, pass);
             } else {
@@ -489,6 +511,11 @@ impl Entry {
 }
 
 impl LiveScope {
+    /// Those of some files that can hold something new.
+    fn changeable(&self, files: FileSet, recheck: bool) -> FileSet {
+        if self.settings_known && !recheck { files.without(FileSet::SETTINGS) } else { files }
+    }
+
     fn is_due(&self) -> bool {
         self.located.is_none_or(|at| {
             let settling = self.first_seen.elapsed() < SETTLING;

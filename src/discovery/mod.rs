@@ -11,6 +11,8 @@ pub use watcher::watch;
 pub enum ScopeEvent {
     /// A container's cgroup was made.
     Appeared(Scope),
+    /// Something was written to a file of a container's cgroup: its limits may be others.
+    Written(Scope),
     /// A container's cgroup was removed.
     Vanished(Scope),
     /// The whole tree was scanned: these are all there are, whatever was said before.

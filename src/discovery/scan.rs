@@ -13,6 +13,8 @@ pub struct Scope {
     pub cgroup: String,
     /// The container's ID.
     pub id: ContainerId,
+    /// Whether every write to its files is told of, as [`ScopeEvent::Written`](super::ScopeEvent::Written).
+    pub watched: bool,
 }
 
 impl Scope {
@@ -20,7 +22,7 @@ impl Scope {
     pub(super) fn at(root: &Path, directory: &Path) -> Option<Self> {
         let id = ContainerId::from_directory(directory.file_name()?.to_str()?)?;
         let below = directory.strip_prefix(root).ok()?.to_str()?;
-        Some(Self { cgroup: format!("/{below}"), id })
+        Some(Self { cgroup: format!("/{below}"), id, watched: false })
     }
 }
 

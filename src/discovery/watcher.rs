@@ -1,4 +1,8 @@
-//! inotify on the directories that can hold containers.
+//! inotify on the directories that can hold containers, and on those of containers.
+//!
+//! A write to a cgroup file is told of by a watch on its directory, through whichever mount it was made. So a container's
+//! limits need to be read only when somebody may have changed them: nine files in twenty-eight that a scrape leaves alone.
+//! What the kernel itself changes, such as `memory.events`, is not told of unless the file is held open.
 //!
 //! Watches are armed before the first scan. The kernel does not reliably report the removal of a watched cgroup
 //! directory itself, so a slow rescan runs in any case; when watches run out, the rescan runs at every polling tick.
@@ -44,13 +48,23 @@ struct Watcher<'a> {
     root: &'a Path,
     polling_interval: Duration,
     events: Option<EventStream<Vec<u8>>>,
-    directories: HashMap<WatchDescriptor, PathBuf>,
+    watched: HashMap<WatchDescriptor, Watched>,
     complained: bool,
+}
+
+/// Entries coming and going.
+const ENTRIES: WatchMask = WatchMask::CREATE.union(WatchMask::DELETE).union(WatchMask::MOVE);
+
+/// What a watch is on.
+enum Watched {
+    /// A directory that can hold containers.
+    Parent(PathBuf),
+    Scope(Scope),
 }
 
 impl<'a> Watcher<'a> {
     fn new(root: &'a Path, polling_interval: Duration) -> Self {
-        Self { root, polling_interval, events: None, directories: HashMap::new(), complained: false }
+        Self { root, polling_interval, events: None, watched: HashMap::new(), complained: false }
     }
 
     async fn run(mut self, send: &mut dyn FnMut(ScopeEvent) -> bool) {
@@ -95,13 +109,11 @@ impl<'a> Watcher<'a> {
     }
 
     fn resync(&mut self) -> ScopeEvent {
-        let before = std::mem::take(&mut self.directories);
+        let before = std::mem::take(&mut self.watched);
         let mut scopes = self.arm(self.root);
         // A directory that was removed keeps no watch, whether or not the kernel said so.
-        if let Some(events) = &self.events {
-            for wd in before.into_keys().filter(|wd| !self.directories.contains_key(wd)) {
-                let _gone_already = events.watches().remove(wd);
-            }
+        for wd in before.into_keys().filter(|wd| !self.watched.contains_key(wd)) {
+            self.unwatch(wd);
         }
         scopes.sort();
         ScopeEvent::Resync(scopes)
@@ -111,23 +123,41 @@ impl<'a> Watcher<'a> {
     fn arm(&mut self, from: &Path) -> Vec<Scope> {
         let mut scopes = Vec::new();
         let root = self.root;
-        walk(root, from, &mut |directory| self.add(directory), &mut scopes);
-        scopes
+        walk(root, from, &mut |directory| self.watch_parent(directory), &mut scopes);
+        scopes.into_iter().map(|scope| self.watch_scope(scope)).collect()
     }
 
-    fn add(&mut self, directory: &Path) {
-        let Some(events) = &self.events else { return };
-        if !is_worth_a_watch(directory) {
-            return;
+    fn watch_parent(&mut self, directory: &Path) {
+        if is_worth_a_watch(directory) {
+            self.add(directory, ENTRIES, Watched::Parent(directory.to_owned()));
         }
-        let mask = WatchMask::CREATE | WatchMask::DELETE | WatchMask::MOVE | WatchMask::ONLYDIR;
-        match events.watches().add(directory, mask) {
+    }
+
+    /// The scope, watched before anything of it is read, if it can be.
+    fn watch_scope(&mut self, mut scope: Scope) -> Scope {
+        let directory = self.root.join(scope.cgroup.trim_start_matches('/'));
+        scope.watched = true;
+        scope.watched = self.add(&directory, ENTRIES | WatchMask::MODIFY, Watched::Scope(scope.clone()));
+        scope
+    }
+
+    fn add(&mut self, directory: &Path, mask: WatchMask, what: Watched) -> bool {
+        let Some(events) = &self.events else { return false };
+        match events.watches().add(directory, mask | WatchMask::ONLYDIR) {
             Ok(wd) => {
-                self.directories.insert(wd, directory.to_owned());
+                self.watched.insert(wd, what);
+                return true;
             }
             // Removed between its listing and now: its parent's watch tells.
             Err(_) if !directory.exists() => {}
             Err(error) => self.complain(&error),
+        }
+        false
+    }
+
+    fn unwatch(&self, wd: WatchDescriptor) {
+        if let Some(events) = &self.events {
+            let _gone_already = events.watches().remove(wd);
         }
     }
 
@@ -142,19 +172,35 @@ impl<'a> Watcher<'a> {
     }
 
     fn changes(&mut self, wd: &WatchDescriptor, mask: EventMask, name: Option<&OsStr>) -> Vec<ScopeEvent> {
-        if !mask.contains(EventMask::ISDIR) {
-            return Vec::new();
-        }
-        let Some((directory, name)) = self.directories.get(wd).zip(name) else { return Vec::new() };
-        let path = directory.join(name);
+        // What has no name is about the watched directory itself: it went, and its parent's watch tells.
+        let Some((watched, name)) = self.watched.get(wd).zip(name) else { return Vec::new() };
+        let path = match watched {
+            Watched::Scope(scope) => return vec![ScopeEvent::Written(scope.clone())],
+            Watched::Parent(directory) if mask.contains(EventMask::ISDIR) => directory.join(name),
+            Watched::Parent(_) => return Vec::new(),
+        };
         let appeared = mask.intersects(EventMask::CREATE | EventMask::MOVED_TO);
         match Scope::at(self.root, &path) {
-            Some(scope) if appeared => vec![ScopeEvent::Appeared(scope)],
-            Some(scope) => vec![ScopeEvent::Vanished(scope)],
+            Some(scope) if appeared => vec![ScopeEvent::Appeared(self.watch_scope(scope))],
+            Some(scope) => {
+                self.forget(&scope);
+                vec![ScopeEvent::Vanished(scope)]
+            }
             None if appeared && can_hold_containers(&path) => {
                 self.arm(&path).into_iter().map(ScopeEvent::Appeared).collect()
             }
             None => Vec::new(),
+        }
+    }
+
+    /// Gives the watch on a removed scope back now rather than at the next rescan: many short lives would use them up.
+    fn forget(&mut self, gone: &Scope) {
+        let is_gone = |what: &Watched| matches!(what, Watched::Scope(scope) if scope.cgroup == gone.cgroup);
+        let wds: Vec<_> =
+            self.watched.iter().filter(|(_, what)| is_gone(what)).map(|(wd, _)| wd.clone()).collect();
+        for wd in wds {
+            self.watched.remove(&wd);
+            self.unwatch(wd);
         }
     }
 }
@@ -184,6 +230,7 @@ mod tests {
     fn cgroup(event: ScopeEvent) -> String {
         match event {
             ScopeEvent::Appeared(scope) => format!("+{}", scope.cgroup),
+            ScopeEvent::Written(scope) => format!("!{}", scope.cgroup),
             ScopeEvent::Vanished(scope) => format!("-{}", scope.cgroup),
             ScopeEvent::Resync(scopes) => format!("={}", scopes.len()),
         }
@@ -207,6 +254,32 @@ mod tests {
         let expected = format!("+/tenant.slice/tenant-a.slice/{}", name("3"));
         // Seen by the scan of the new slice, by its watch, or by both.
         assert_eq!(next(), expected);
+    }
+
+    #[test]
+    fn a_write_to_a_container_is_told_of() {
+        let root = tempfile::tempdir().unwrap();
+        let old = root.path().join(name("1"));
+        std::fs::create_dir(&old).unwrap();
+        let events = start(root.path(), NEVER);
+        let next = || events.recv_timeout(SOON).unwrap();
+        match next() {
+            ScopeEvent::Resync(scopes) => assert!(scopes[0].watched),
+            other => panic!("{other:?}"),
+        }
+        std::fs::write(old.join("memory.max"), "1").unwrap();
+        assert_eq!(cgroup(next()), format!("!/{}", name("1")));
+        let new = root.path().join(name("2"));
+        std::fs::create_dir(&new).unwrap();
+        loop {
+            match next() {
+                ScopeEvent::Appeared(scope) => break assert!(scope.watched),
+                // A write makes more than one event.
+                other => assert_eq!(cgroup(other), format!("!/{}", name("1"))),
+            }
+        }
+        std::fs::write(new.join("memory.max"), "1").unwrap();
+        assert_eq!(cgroup(next()), format!("!/{}", name("2")));
     }
 
     #[test]

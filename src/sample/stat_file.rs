@@ -6,7 +6,7 @@ use std::{ffi::CStr, fs::File, io, os::unix::fs::FileExt};
 macro_rules! kernel_files {
     ($($variant:ident = $name:literal, $c_name:literal;)*) => {
         /// A file of a container's cgroup directory. In the order in which a kept descriptor is worth
-        /// its kernel memory: the files of the polling tick first, then what is read at each scrape.
+        /// its kernel memory: the files of the polling tick first, then what is read at each scrape, then what is read rarely.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum KernelFile { $(#[doc = concat!("`", $name, "`")] $variant),* }
 
@@ -38,26 +38,26 @@ kernel_files! {
     MemoryPressure = "memory.pressure", c"memory.pressure";
     IoPressure = "io.pressure", c"io.pressure";
     PidsCurrent = "pids.current", c"pids.current";
-    MemoryMax = "memory.max", c"memory.max";
     CgroupProcs = "cgroup.procs", c"cgroup.procs";
     CgroupStat = "cgroup.stat", c"cgroup.stat";
     CgroupEvents = "cgroup.events", c"cgroup.events";
-    CpuMax = "cpu.max", c"cpu.max";
     MemoryPeak = "memory.peak", c"memory.peak";
-    MemorySwapMax = "memory.swap.max", c"memory.swap.max";
     MemorySwapPeak = "memory.swap.peak", c"memory.swap.peak";
     MemorySwapEvents = "memory.swap.events", c"memory.swap.events";
-    MemoryLow = "memory.low", c"memory.low";
-    MemoryMin = "memory.min", c"memory.min";
-    MemoryHigh = "memory.high", c"memory.high";
     MemoryZswapCurrent = "memory.zswap.current", c"memory.zswap.current";
-    PidsMax = "pids.max", c"pids.max";
     PidsPeak = "pids.peak", c"pids.peak";
     PidsEvents = "pids.events", c"pids.events";
-    CpuWeight = "cpu.weight", c"cpu.weight";
     CpuStatLocal = "cpu.stat.local", c"cpu.stat.local";
     CpusetCpusEffective = "cpuset.cpus.effective", c"cpuset.cpus.effective";
     IrqPressure = "irq.pressure", c"irq.pressure";
+    MemoryMax = "memory.max", c"memory.max";
+    CpuMax = "cpu.max", c"cpu.max";
+    MemorySwapMax = "memory.swap.max", c"memory.swap.max";
+    MemoryLow = "memory.low", c"memory.low";
+    MemoryMin = "memory.min", c"memory.min";
+    MemoryHigh = "memory.high", c"memory.high";
+    PidsMax = "pids.max", c"pids.max";
+    CpuWeight = "cpu.weight", c"cpu.weight";
 }
 
 impl KernelFile {
@@ -77,6 +77,19 @@ pub struct FileSet(u64);
 impl FileSet {
     /// The files of the polling tick, besides `net/dev`: the sources of the rate gauges.
     pub const RATES: Self = Self::of(&[KernelFile::CpuStat, KernelFile::IoStat]);
+
+    /// The files that only somebody's write changes. (`cpuset.cpus.effective` is not one: it follows its parents and the
+    /// processors that are online.) Last in [`KernelFile`]'s order, since a watch on their directory saves reading them.
+    pub const SETTINGS: Self = Self::of(&[
+        KernelFile::MemoryMax,
+        KernelFile::CpuMax,
+        KernelFile::MemorySwapMax,
+        KernelFile::MemoryLow,
+        KernelFile::MemoryMin,
+        KernelFile::MemoryHigh,
+        KernelFile::PidsMax,
+        KernelFile::CpuWeight,
+    ]);
 
     /// The set of some files.
     #[must_use]
@@ -100,6 +113,12 @@ impl FileSet {
     #[must_use]
     pub const fn intersection(self, other: Self) -> Self {
         Self(self.0 & other.0)
+    }
+
+    /// The files of this set that are not in the other.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
     }
 
     /// Whether a file is in the set.
@@ -215,5 +234,10 @@ mod tests {
         assert!(FileSet::RATES.contains(KernelFile::IoStat));
         assert!(!FileSet::RATES.contains(KernelFile::IrqPressure));
         assert_eq!(FileSet::of(KernelFile::ALL).len(), KernelFile::COUNT);
+        let others = FileSet::of(KernelFile::ALL).without(FileSet::SETTINGS);
+        assert_eq!(others.len(), KernelFile::COUNT - FileSet::SETTINGS.len());
+        let (first, last) = KernelFile::ALL.split_at(others.len());
+        assert!(first.iter().all(|file| others.contains(*file)));
+        assert!(last.iter().all(|file| FileSet::SETTINGS.contains(*file)));
     }
 }

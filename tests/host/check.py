@@ -287,25 +287,26 @@ def many_short_lives_leave_nothing():
     count = int(os.environ.get("DSP_SHORT_LIVES", "200"))
     # The emulated processor is for the new ones alone.
     sh("docker pause limited writer pinger; docker stop -t 0 oomer health")
-    before = eventually("all is quiet", lambda: (lambda page: page if page.value("container_state", name="health", state="exited") else None)(Page()))
-    runs = subprocess.Popen(f"seq {count} | xargs -P 2 -I n docker run --rm --network none test/busybox:1 true || echo failed",
-                            shell=True, stdout=subprocess.PIPE, text=True)
-    scrapes = 0
-    while runs.poll() is None:
-        page = Page()
-        for metric in ("container_cpu_usage_ratios",):
-            for have, value in page.all(metric):
+    try:
+        before = eventually("all is quiet", lambda: (
+            lambda page: page if page.has("container_state", name="health", state="exited") else None)(Page()))
+        runs = subprocess.Popen(f"seq {count} | xargs -P 2 -I {{}} docker run --rm --network none test/busybox:1 true || echo failed",
+                                shell=True, stdout=subprocess.PIPE, text=True)
+        scrapes = 0
+        while runs.poll() is None:
+            for have, value in Page().all("container_cpu_usage_ratios"):
                 assert 0 <= value < 4, (have, value)
-        scrapes += 1
-        time.sleep(1)
-    assert runs.stdout.read() == ""
-    eventually("only the old ones are left", lambda: Page().names() == before.names())
-    after = eventually("descriptors are given back", lambda: (
-        lambda page: page if page.value("process_open_fds") <= before.value("process_open_fds") + 5 else None)(Page()))
-    assert not after.has("docker_stat_prom_read_failures_total"), after.all("docker_stat_prom_read_failures_total")
-    print(f"    {count} containers, {scrapes} scrapes; resident {before.value('process_resident_memory_bytes'):.0f} -> "
-          f"{after.value('process_resident_memory_bytes'):.0f} bytes, descriptors {after.value('process_open_fds'):.0f}")
-    sh("docker unpause limited writer pinger; docker start oomer health")
+            scrapes += 1
+            time.sleep(1)
+        assert runs.stdout.read() == ""
+        eventually("only the old ones are left", lambda: Page().names() == before.names())
+        after = eventually("descriptors are given back", lambda: (
+            lambda page: page if page.value("process_open_fds") <= before.value("process_open_fds") + 5 else None)(Page()))
+        assert not after.has("docker_stat_prom_read_failures_total"), after.all("docker_stat_prom_read_failures_total")
+        print(f"    {count} containers, {scrapes} scrapes; resident {before.value('process_resident_memory_bytes'):.0f} -> "
+              f"{after.value('process_resident_memory_bytes'):.0f} bytes, descriptors {after.value('process_open_fds'):.0f}")
+    finally:
+        sh("docker unpause limited writer pinger; docker start oomer health", check=False)
 
 
 def numbers_go_on_without_docker():
