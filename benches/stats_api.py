@@ -2,8 +2,9 @@
 """stats_api.py BINARY [N …]: what eleven gauges every 2 s cost the host, read by us and through the Docker stats API.
 
 Run as root on a Docker host with the image test/busybox:1 (tests/host makes one). For each N it starts N sleeping containers and
-measures, one after the other over the same time, CPU of dockerd, containerd and the reader: asking /containers/<id>/stats?one-shot of
-each container every 2 s, and the exporter with `--metrics core -i 2000`, scraped every 2 s.
+measures, one after the other over the same time, CPU of dockerd, containerd and the reader: nobody asking, asking
+/containers/<id>/stats?one-shot of each container every 2 s, and the exporter with `--metrics core -i 2000`, scraped every 2 s. The first
+is what the daemons do anyway, and taken off the other two.
 """
 import json
 import os
@@ -59,26 +60,30 @@ def scrape():
 
 def main():
     binary, *numbers = sys.argv[1:]
-    print("| containers | stats API: rounds, CPU s | ours: rounds, CPU s (of that the scraper) | CPU of one core | ratio |\n|---|---|---|---|---|")
+    print(f"CPU seconds in {SECONDS} s\n\n| containers | daemons alone | stats API: rounds, in all, added | ours: rounds, in all, added (exporter, scraper, daemons) | added, ratio |\n|---|---|---|---|---|")
     for number in map(int, numbers or ["10", "50"]):
         ids = [subprocess.run(["docker", "run", "-d", "--network", "none", "test/busybox:1"], check=True, capture_output=True,
                               text=True).stdout.strip() for _ in range(number)]
         time.sleep(5)
         try:
+            before = daemons()
+            time.sleep(SECONDS)
+            idle = daemons() - before
             before, own = daemons(), time.process_time()
             api_rounds = every_two_seconds(lambda: [ask(f"/containers/{cid}/stats?stream=false&one-shot=true") for cid in ids])
             api = daemons() - before + time.process_time() - own
             exporter = subprocess.Popen([binary, "-b", "127.0.0.1:12098", "--metrics", "core", "-i", "2000"], stderr=subprocess.DEVNULL)
-            time.sleep(5)
+            time.sleep(15)
             before, own, start = daemons(), time.process_time(), of_process(exporter.pid)
             rounds = every_two_seconds(scrape)
-            reader = time.process_time() - own
-            ours = daemons() - before + reader + of_process(exporter.pid) - start
+            reader, itself = time.process_time() - own, of_process(exporter.pid) - start
+            asked = daemons() - before
+            ours = asked + reader + itself
             exporter.terminate()
             exporter.wait()
-            # The daemons' own idling is in both.
-            print(f"| {number} | {api_rounds}, {api:.2f} | {rounds}, {ours:.2f} ({reader:.2f}) | {100 * api / SECONDS:.1f} % and {100 * ours / SECONDS:.2f} % "
-                  f"| {api / api_rounds / (ours / rounds):.0f} |", flush=True)
+            added_by_api, added_by_us = api - idle, reader + itself + max(0.0, asked - idle)
+            print(f"| {number} | {idle:.2f} | {api_rounds}, {api:.2f}, {added_by_api:.2f} | {rounds}, {ours:.2f}, {added_by_us:.2f} ({itself:.2f}, {reader:.2f}, {asked - idle:+.2f}) "
+                  f"| {added_by_api / api_rounds / (added_by_us / rounds):.0f} |", flush=True)
         finally:
             subprocess.run(["docker", "rm", "-f", *ids], check=True, capture_output=True)
 
