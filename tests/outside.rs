@@ -154,10 +154,36 @@ fn the_alert_rules_do_what_they_say() {
     command.args(["test", "rules", "alerts_test.yml"]).current_dir(deploy("prometheus"));
     let Some((code, output)) = tool("promtool test rules", &mut command, "") else { return };
     assert_eq!(code, 0, "{output}");
-    let mut command = Command::new("promtool");
-    command.args(["check", "config", "prometheus.yml"]).current_dir(deploy("prometheus"));
-    let (code, output) = tool("promtool check config", &mut command, "").unwrap();
-    assert_eq!(code, 0, "{output}");
+    for config in ["prometheus.yml", "swarm.yml"] {
+        let mut command = Command::new("promtool");
+        command.args(["check", "config", config]).current_dir(deploy("prometheus"));
+        let (code, output) = tool("promtool check config", &mut command, "").unwrap();
+        assert_eq!(code, 0, "{output}");
+    }
+}
+
+const KUBERNETES: &str = r#"
+import sys, yaml, kubernetes_validate
+version = kubernetes_validate.latest_version()
+documents = list(yaml.safe_load_all(sys.stdin))
+for document in documents:
+    kubernetes_validate.validate(document, version, strict=True)
+print(len(documents), "valid")
+"#;
+
+/// Compose and swarm files are run by tests/host; for Kubernetes there is its schema.
+#[test]
+fn the_daemon_set_is_what_kubernetes_takes() {
+    let text = fs::read_to_string(deploy("kubernetes.yaml")).unwrap();
+    let check =
+        |text: &str| tool("Kubernetes schema", Command::new("python3").args(["-c", KUBERNETES]), text);
+    let Some((code, output)) = check(&text) else { return };
+    if output.contains("No module named") {
+        return skip("Kubernetes schema", "Python has no kubernetes-validate or yaml");
+    }
+    assert_eq!((code, output.trim()), (0, "1 valid"));
+    let (code, output) = check(&text.replace("hostPID:", "hostPIDs:")).unwrap();
+    assert!(code != 0 && output.contains("hostPIDs"), "it looks: {output}");
 }
 
 /// Expressions of widely used cAdvisor dashboards, as they are out there.
