@@ -53,7 +53,7 @@ fn parse_all(bytes: &[u8], kept: &mut Kept) -> usize {
     understood += usize::from(pressure::parse_pressure(bytes).is_ok());
     understood += usize::from(single_value::parse_limit(bytes).is_ok());
     understood += usize::from(single_value::parse_single_value(bytes).is_ok());
-    understood += usize::from(scan::flat_keyed_value(bytes, b"frozen ").is_ok());
+    understood += usize::from(scan::flat_keyed_value(bytes, scan::FlatKey::new("frozen ")).is_ok());
     understood += usize::from(io_stat::parse_io_stat(bytes, &mut kept.rows) == 0);
     understood += usize::from(net_dev::parse_net_dev(bytes, &mut kept.interfaces) == 0);
     understood += cgroup_procs::pids(bytes).count();

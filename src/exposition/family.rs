@@ -357,7 +357,7 @@ pub static FAMILIES: &[Family] = &[
         |row, out| {
             if let Some(cpu) = &row.container.sample.cpu {
                 out.put_with(
-                    &[(name!("cpu"), LabelValue::Name(name!("total")))],
+                    &[(label!("cpu"), LabelValue::Name(name!("total")))],
                     Number::Scaled(cpu.usage_usec, 6),
                 )
             }

@@ -15,13 +15,20 @@ use crate::{
     sample::{devices::Device, samples::Hugetlb},
 };
 
-/// A name, or a value, of a label, made when the program is built.
+/// A value of a label, made when the program is built.
 macro_rules! name {
     ($text:literal) => {
         &const { Name::literal($text) }
     };
 }
-pub(super) use name;
+
+/// A label as it stands in a line before its value, made when the program is built.
+macro_rules! label {
+    ($name:literal) => {
+        &const { Name::literal(concat!(",", $name, "=\"")) }
+    };
+}
+pub(super) use {label, name};
 
 pub(super) fn memory_limit(row: Row<'_>) -> Option<u64> {
     let machine = row.page.machine.memory_bytes;
@@ -62,7 +69,7 @@ pub(super) fn page_faults(row: Row<'_>, out: &mut Samples<'_>) {
     for (failure_type, key) in [(name!("pgfault"), Key::Pgfault), (name!("pgmajfault"), Key::Pgmajfault)] {
         if let Some(faults) = memory_stat(row, key) {
             let scope = LabelValue::Name(name!("container"));
-            let labels = [(name!("failure_type"), LabelValue::Name(failure_type)), (name!("scope"), scope)];
+            let labels = [(label!("failure_type"), LabelValue::Name(failure_type)), (label!("scope"), scope)];
             out.put_with(&labels, Number::Int(faults));
         }
     }
@@ -77,7 +84,7 @@ pub(super) fn per_device(row: Row<'_>, out: &mut Samples<'_>, value: fn(&IoRow) 
         if let Some(value) = value(io)
             && let Some(device) = row.page.devices.get(io.major, io.minor)
         {
-            out.put_with(&[(name!("device"), device_name(device))], Number::Int(value));
+            out.put_with(&[(label!("device"), device_name(device))], Number::Int(value));
         }
     }
 }
@@ -88,10 +95,10 @@ pub(super) fn device_usage(row: Row<'_>, out: &mut Samples<'_>) {
         for (operation, bytes) in [(name!("Read"), io.rbytes), (name!("Write"), io.wbytes)] {
             if let Some(bytes) = bytes {
                 let labels = [
-                    (name!("device"), device_name(device)),
-                    (name!("major"), LabelValue::Name(&device.major)),
-                    (name!("minor"), LabelValue::Name(&device.minor)),
-                    (name!("operation"), LabelValue::Name(operation)),
+                    (label!("device"), device_name(device)),
+                    (label!("major"), LabelValue::Name(&device.major)),
+                    (label!("minor"), LabelValue::Name(&device.minor)),
+                    (label!("operation"), LabelValue::Name(operation)),
                 ];
                 out.put_with(&labels, Number::Int(bytes));
             }
@@ -111,7 +118,7 @@ pub(super) fn per_interface(
 ) {
     let net = &row.container.sample.net;
     for interface in net.rows.iter().filter(|_| net.read) {
-        let labels = [(name!("interface"), LabelValue::Name(&interface.name))];
+        let labels = [(label!("interface"), LabelValue::Name(&interface.name))];
         out.put_with(&labels, Number::Int(value(direction(interface))));
     }
 }
@@ -126,7 +133,7 @@ pub(super) fn health(row: Row<'_>) -> Option<Number> {
 
 pub(super) fn per_event(out: &mut Samples<'_>, events: Option<&Events>) {
     for (event, count) in events.iter().flat_map(|events| events.iter()) {
-        out.put_with(&[(name!("event"), LabelValue::Name(event))], Number::Int(count));
+        out.put_with(&[(label!("event"), LabelValue::Name(event))], Number::Int(count));
     }
 }
 
@@ -138,7 +145,7 @@ pub(super) fn protection(row: Row<'_>, out: &mut Samples<'_>) {
         (name!("high"), sample.memory_high),
     ] {
         if let Some(bytes) = limit.and_then(Limit::value) {
-            out.put_with(&[(name!("kind"), LabelValue::Name(kind))], Number::Int(bytes));
+            out.put_with(&[(label!("kind"), LabelValue::Name(kind))], Number::Int(bytes));
         }
     }
 }
@@ -146,7 +153,7 @@ pub(super) fn protection(row: Row<'_>, out: &mut Samples<'_>) {
 pub(super) fn all_of_memory_stat(row: Row<'_>, out: &mut Samples<'_>) {
     for key in Key::ALL.iter().filter(|key| key.is_bytes()) {
         if let Some(bytes) = memory_stat(row, *key) {
-            out.put_with(&[(name!("key"), LabelValue::Text(key.name()))], Number::Int(bytes));
+            out.put_with(&[(label!("key"), LabelValue::Text(key.name()))], Number::Int(bytes));
         }
     }
 }
@@ -164,7 +171,7 @@ pub(super) fn pressure_averages(row: Row<'_>, out: &mut Samples<'_>) {
             let averages = stall.iter().flat_map(|stall| stall.averages);
             for (window, average) in [name!("10s"), name!("60s"), name!("300s")].into_iter().zip(averages) {
                 let labels =
-                    [(name!("resource"), resource), (name!("kind"), kind), (name!("window"), window)];
+                    [(label!("resource"), resource), (label!("kind"), kind), (label!("window"), window)];
                 // Hundredths of a percent.
                 out.put_with(
                     &labels.map(|(name, value)| (name, LabelValue::Name(value))),
@@ -180,7 +187,7 @@ pub(super) fn descendants(row: Row<'_>, out: &mut Samples<'_>) {
     for (state, count) in [(name!("live"), stat.nr_descendants), (name!("dying"), stat.nr_dying_descendants)]
     {
         if let Some(count) = count {
-            out.put_with(&[(name!("state"), LabelValue::Name(state))], Number::Int(count));
+            out.put_with(&[(label!("state"), LabelValue::Name(state))], Number::Int(count));
         }
     }
 }
@@ -188,7 +195,7 @@ pub(super) fn descendants(row: Row<'_>, out: &mut Samples<'_>) {
 pub(super) fn per_pagesize(row: Row<'_>, out: &mut Samples<'_>, value: fn(&Hugetlb) -> Option<u64>) {
     for pages in &row.container.sample.hugetlb {
         if let Some(value) = value(pages) {
-            out.put_with(&[(name!("pagesize"), LabelValue::Name(&pages.pagesize))], Number::Int(value));
+            out.put_with(&[(label!("pagesize"), LabelValue::Name(&pages.pagesize))], Number::Int(value));
         }
     }
 }
@@ -196,11 +203,11 @@ pub(super) fn per_pagesize(row: Row<'_>, out: &mut Samples<'_>, value: fn(&Huget
 pub(super) fn info(row: Row<'_>, out: &mut Samples<'_>) {
     let Some(metadata) = &row.container.metadata else { return };
     let all = [
-        (name!("container_id"), Some(row.container.id.as_str())),
-        (name!("image_id"), metadata.image_id.as_deref()),
-        (name!("network_mode"), metadata.network_mode.as_deref()),
+        (label!("container_id"), Some(row.container.id.as_str())),
+        (label!("image_id"), metadata.image_id.as_deref()),
+        (label!("network_mode"), metadata.network_mode.as_deref()),
     ];
-    let mut labels = [(name!(""), LabelValue::Text("")); 3];
+    let mut labels = [(label!(""), LabelValue::Text("")); 3];
     let mut count = 0;
     for ((name, value), slot) in
         all.into_iter().filter_map(|(name, value)| Some((name, value?))).zip(&mut labels)
@@ -213,7 +220,7 @@ pub(super) fn info(row: Row<'_>, out: &mut Samples<'_>) {
 
 pub(super) fn state(row: Row<'_>, out: &mut Samples<'_>) {
     if let Some(state) = row.container.metadata.as_ref().and_then(|metadata| metadata.state) {
-        out.put_with(&[(name!("state"), LabelValue::Text(state.as_str()))], Number::Int(1));
+        out.put_with(&[(label!("state"), LabelValue::Text(state.as_str()))], Number::Int(1));
     }
 }
 

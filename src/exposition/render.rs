@@ -106,22 +106,18 @@ impl Samples<'_> {
         self.put(value.map(Number::Float));
     }
 
-    /// One sample with labels of its own.
+    /// One sample with labels of its own, each as `label!` writes it.
     #[inline]
     pub fn put_with(&mut self, labels: &[(&Name, LabelValue<'_>)], value: Number) {
         if !self.started {
             self.head();
         }
-        // Once for all that follows, in the usual case.
-        self.out.reserve(self.labels.len() + 256);
         let (name, len) = self.chosen.padded_name();
         push_padded(self.out, name, len);
         self.out.extend_from_slice(self.labels);
-        for (name, value) in labels {
-            self.out.push(b',');
-            let (name, len) = name.padded();
-            push_padded(self.out, name, len);
-            self.out.extend_from_slice(b"=\"");
+        for (label, value) in labels {
+            let (label, len) = label.padded();
+            push_padded(self.out, label, len);
             match value {
                 LabelValue::Name(name) if name.is_plain() => {
                     let (name, len) = name.padded();
@@ -255,19 +251,28 @@ impl LineEnd {
         self.text[usize::from(self.start % 64)] = byte;
     }
 
+    /// The last two digits.
     #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "below 100")]
+    fn push_pair(&mut self, value: u64) {
+        let pair = 2 * (value % 100) as usize;
+        self.start = self.start.wrapping_sub(2);
+        let start = usize::from(self.start % 32);
+        self.text[start] = Self::PAIRS[pair];
+        self.text[start + 1] = Self::PAIRS[pair + 1];
+    }
+
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "a digit")]
     fn push_digits(&mut self, mut value: u64) {
-        while value >= 10 {
-            let pair = 2 * (value % 100) as usize;
+        while value >= 100 {
+            self.push_pair(value);
             value /= 100;
-            self.push(Self::PAIRS[pair + 1]);
-            self.push(Self::PAIRS[pair]);
-            if value == 0 {
-                return;
-            }
         }
-        self.push(b'0' + value as u8);
+        if value >= 10 {
+            self.push_pair(value);
+        } else {
+            self.push(b'0' + value as u8);
+        }
     }
 
     /// A decimal fraction with this many digits behind the point, those that are zero at its end left out.
@@ -277,11 +282,15 @@ impl LineEnd {
             value /= 10;
             places -= 1;
         }
-        for _ in 0..places {
-            self.push(b'0' + (value % 10) as u8);
-            value /= 10;
-        }
         if places > 0 {
+            if places % 2 == 1 {
+                self.push(b'0' + (value % 10) as u8);
+                value /= 10;
+            }
+            for _ in 0..places / 2 {
+                self.push_pair(value);
+                value /= 100;
+            }
             self.push(b'.');
         }
         self.push_digits(value);

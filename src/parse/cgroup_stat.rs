@@ -1,6 +1,9 @@
 //! `cgroup.stat`.
 
-use super::{ParseError, scan::flat_keyed};
+use super::{
+    ParseError,
+    scan::{FlatKey, flat_keyed},
+};
 
 /// `cgroup.stat` (cgroup-v2.rst, "Core Interface Files").
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -12,22 +15,21 @@ pub struct CgroupStat {
 }
 
 /// Linux 6.12 counts each controller's groups too.
-const KEYS: [&[u8]; 13] = [
-    b"nr_descendants ",
-    b"nr_subsys_cpuset ",
-    b"nr_subsys_cpu ",
-    b"nr_subsys_io ",
-    b"nr_subsys_memory ",
-    b"nr_subsys_perf_event ",
-    b"nr_subsys_hugetlb ",
-    b"nr_subsys_pids ",
-    b"nr_subsys_rdma ",
-    b"nr_subsys_misc ",
-    b"nr_subsys_dmem ",
-    b"nr_subsys_freezer ",
-    DYING,
-];
-const DYING: &[u8] = b"nr_dying_descendants ";
+const KEYS: [FlatKey; 13] = FlatKey::all([
+    "nr_descendants ",
+    "nr_subsys_cpuset ",
+    "nr_subsys_cpu ",
+    "nr_subsys_io ",
+    "nr_subsys_memory ",
+    "nr_subsys_perf_event ",
+    "nr_subsys_hugetlb ",
+    "nr_subsys_pids ",
+    "nr_subsys_rdma ",
+    "nr_subsys_misc ",
+    "nr_subsys_dmem ",
+    "nr_subsys_freezer ",
+    "nr_dying_descendants ",
+]);
 
 /// Parses `cgroup.stat`.
 ///

@@ -1,6 +1,9 @@
 //! `cpu.stat` and `cpu.stat.local`.
 
-use super::{ParseError, scan::flat_keyed};
+use super::{
+    ParseError,
+    scan::{FlatKey, flat_keyed},
+};
 
 /// `cpu.stat` (cgroup-v2.rst, "CPU Interface Files"). Times in µs.
 ///
@@ -28,17 +31,17 @@ pub struct CpuStat {
     pub burst_usec: Option<u64>,
 }
 
-const KEYS: [&[u8]; 9] = [
-    b"usage_usec ",
-    b"user_usec ",
-    b"system_usec ",
-    b"nice_usec ",
-    b"nr_periods ",
-    b"nr_throttled ",
-    b"throttled_usec ",
-    b"nr_bursts ",
-    b"burst_usec ",
-];
+const KEYS: [FlatKey; 9] = FlatKey::all([
+    "usage_usec ",
+    "user_usec ",
+    "system_usec ",
+    "nice_usec ",
+    "nr_periods ",
+    "nr_throttled ",
+    "throttled_usec ",
+    "nr_bursts ",
+    "burst_usec ",
+]);
 
 /// Parses `cpu.stat`.
 ///

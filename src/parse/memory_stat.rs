@@ -1,6 +1,9 @@
 //! `memory.stat`.
 
-use super::{ParseError, scan::flat_keyed};
+use super::{
+    ParseError,
+    scan::{FlatKey, flat_keyed},
+};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -20,8 +23,7 @@ macro_rules! keys {
             /// Every known key, in the kernel's order.
             pub const ALL: &[Self] = &[$(Self::$variant),*];
 
-            /// Their names with the blank behind them.
-            const LINES: &[&[u8]] = &[$(concat!($key, " ").as_bytes()),*];
+            const LINES: &[FlatKey] = &[$(FlatKey::new(concat!($key, " "))),*];
 
             /// The key as the kernel spells it.
             #[must_use]

@@ -2,7 +2,7 @@
 
 use super::{
     ParseError,
-    scan::{Line, lines, split_once, take_number},
+    scan::{Line, lines, take_number},
 };
 
 /// One line of a pressure file (accounting/psi.rst).
@@ -32,11 +32,10 @@ pub fn parse_pressure(file: &[u8]) -> Result<Pressure, ParseError> {
     let mut last = 0;
     for line in lines(file) {
         last = line.number;
-        let Some((kind, rest)) = split_once(line.text, b' ') else { continue };
-        match kind {
-            b"some" => pressure.some = Some(parse_stall(&line, rest)?),
-            b"full" => pressure.full = Some(parse_stall(&line, rest)?),
-            _ => {}
+        if let Some(stall) = line.text.strip_prefix(b"some ") {
+            pressure.some = Some(parse_stall(&line, stall)?);
+        } else if let Some(stall) = line.text.strip_prefix(b"full ") {
+            pressure.full = Some(parse_stall(&line, stall)?);
         }
     }
     if pressure == Pressure::default() {

@@ -120,7 +120,7 @@ pub fn trim(text: &[u8]) -> &[u8] {
 /// Reads a flat-keyed file, a line `key value` each (cgroup-v2.rst, "Interface Files"): `take` is given each of `keys` that
 /// is there, as its index, with its value. Ends early, without an error, where `take` says `false`.
 ///
-/// `keys`, each with the blank behind it, are best in the order in which the kernel prints them, those nobody asks for
+/// `keys` are best in the order in which the kernel prints them, those nobody asks for
 /// included. Then each line is a comparison with the key that comes next, and no search for where key and line end: half
 /// the instructions of a pass were such searches. Any other order, and keys that are not in `keys`, only cost time.
 ///
@@ -129,7 +129,7 @@ pub fn trim(text: &[u8]) -> &[u8] {
 #[inline]
 pub(super) fn flat_keyed(
     file: &[u8],
-    keys: &[&[u8]],
+    keys: &[FlatKey],
     mut take: impl FnMut(usize, u64) -> bool,
 ) -> Result<usize, ParseError> {
     let mut rest = file;
@@ -137,9 +137,11 @@ pub(super) fn flat_keyed(
     let mut next = 0;
     while !rest.is_empty() {
         line += 1;
-        let expected = keys.get(next).and_then(|key| rest.strip_prefix(*key));
-        let (index, value, after) = match expected.and_then(take_number) {
-            Some((value, [b'\n', after @ ..])) => (next, value, after),
+        let expected = keys.get(next).and_then(|key| key.strip_from(rest));
+        let expected = expected.map(|value| (next, value)).or_else(|| strip_ahead(keys, next + 1, rest));
+        let expected = expected.and_then(|(index, value)| Some((index, take_number(value)?)));
+        let (index, value, after) = match expected {
+            Some((index, (value, [b'\n', after @ ..]))) => (index, value, after),
             _ => {
                 let end = memchr(b'\n', rest).unwrap_or(rest.len());
                 let (text, after) = rest.split_at(end);
@@ -160,18 +162,75 @@ pub(super) fn flat_keyed(
     Ok(line)
 }
 
-/// Where a key is, looked for from `start` on: the kernel at hand may lack some, and the next one is not far.
-fn index_from(keys: &[&[u8]], start: usize, key: &[u8]) -> Option<usize> {
-    let (before, after) = keys.split_at_checked(start)?;
-    let found = after.iter().position(|known| *known == key).map(|at| start + at);
-    found.or_else(|| before.iter().position(|known| *known == key))
+/// The kernel at hand may lack some keys: the one that it does print is not far.
+#[inline(never)]
+fn strip_ahead<'a>(keys: &[FlatKey], start: usize, text: &'a [u8]) -> Option<(usize, &'a [u8])> {
+    let ahead = keys.get(start..)?.iter().take(6);
+    ahead.zip(start..).find_map(|(key, index)| Some((index, key.strip_from(text)?)))
 }
 
-/// One key, with the blank behind it, of a flat-keyed file: `frozen ` in `cgroup.events`.
+/// Where a key is, looked for from `start` on.
+fn index_from(keys: &[FlatKey], start: usize, key: &[u8]) -> Option<usize> {
+    let (before, after) = keys.split_at_checked(start)?;
+    let found = after.iter().position(|known| known.name == key).map(|at| start + at);
+    found.or_else(|| before.iter().position(|known| known.name == key))
+}
+
+/// A key of a flat-keyed file with the blank behind it, laid out so that the beginning of a line is compared with it in
+/// a few instructions; a call that compares two short texts has three times as many.
+#[derive(Debug, Clone, Copy)]
+pub struct FlatKey {
+    name: &'static [u8],
+    words: [u128; 2],
+    masks: [u128; 2],
+}
+
+impl FlatKey {
+    /// The key, with the blank behind it; more than 32 bytes do not compile.
+    #[must_use]
+    #[expect(clippy::indexing_slicing, reason = "in a constant: the compiler looks")]
+    pub const fn new(name: &'static str) -> Self {
+        let name = name.as_bytes();
+        let (mut words, mut masks) = ([[0; 16]; 2], [[0; 16]; 2]);
+        let mut at = 0;
+        while at < name.len() {
+            words[at / 16][at % 16] = name[at];
+            masks[at / 16][at % 16] = 0xff;
+            at += 1;
+        }
+        let word = u128::from_ne_bytes;
+        Self { name, words: [word(words[0]), word(words[1])], masks: [word(masks[0]), word(masks[1])] }
+    }
+
+    /// Keys in the kernel's order.
+    #[expect(clippy::indexing_slicing, reason = "in a constant: the compiler looks")]
+    pub(super) const fn all<const N: usize>(names: [&'static str; N]) -> [Self; N] {
+        let mut keys = [Self::new(""); N];
+        let mut at = 0;
+        while at < N {
+            keys[at] = Self::new(names[at]);
+            at += 1;
+        }
+        keys
+    }
+
+    /// What follows the key, if the text begins with it.
+    #[inline]
+    fn strip_from<'a>(&self, text: &'a [u8]) -> Option<&'a [u8]> {
+        let Some((first, rest)) = text.split_first_chunk() else { return text.strip_prefix(self.name) };
+        let Some(second) = rest.first_chunk() else { return text.strip_prefix(self.name) };
+        let [first, second] = [first, second].map(|chunk| u128::from_ne_bytes(*chunk));
+        let ([first_word, second_word], [first_mask, second_mask]) = (self.words, self.masks);
+        let differs = (first ^ first_word) & first_mask | (second ^ second_word) & second_mask;
+        if differs == 0 { text.get(self.name.len()..) } else { None }
+    }
+}
+
+/// One key of a flat-keyed file: `frozen` in `cgroup.events`.
 ///
 /// # Errors
 /// When the key is there with a value that is not a number.
-pub fn flat_keyed_value(file: &[u8], key: &[u8]) -> Result<Option<u64>, ParseError> {
+pub fn flat_keyed_value(file: &[u8], key: FlatKey) -> Result<Option<u64>, ParseError> {
     let mut found = None;
     flat_keyed(file, &[key], |_, value| {
         found = Some(value);
@@ -211,7 +270,7 @@ mod tests {
 
     #[test]
     fn keys_are_found_in_any_order_with_others_between_them() {
-        let keys: [&[u8]; 4] = [b"a ", b"ab ", b"c ", b"d "];
+        let keys = FlatKey::all(["a ", "ab ", "c ", "d "]);
         for (file, expected) in [
             ("a 1\nab 2\nc 3\nd 4\n", &[(0, 1), (1, 2), (2, 3), (3, 4)][..]),
             ("d 4\nnew x\na 1\nab 2", &[(3, 4), (0, 1), (1, 2)]),
@@ -231,10 +290,15 @@ mod tests {
     #[test]
     fn a_key_is_found_by_its_whole_name() {
         let file = b"populated 1\nfrozen 0\n";
-        assert_eq!(flat_keyed_value(file, b"frozen "), Ok(Some(0)));
-        assert_eq!(flat_keyed_value(file, b"froze "), Ok(None));
-        assert_eq!(flat_keyed_value(b"frozen 1", b"frozen "), Ok(Some(1)));
-        let error = flat_keyed_value(b"populated 1\nfrozen x\n", b"frozen ").unwrap_err();
+        let (frozen, froze) = (FlatKey::new("frozen "), FlatKey::new("froze "));
+        assert_eq!(flat_keyed_value(file, frozen), Ok(Some(0)));
+        assert_eq!(flat_keyed_value(file, froze), Ok(None));
+        assert_eq!(flat_keyed_value(b"frozen 1", frozen), Ok(Some(1)));
+        // Longer than what is compared at once.
+        let long = b"frozen 1\npopulated 1\nand another key which is long 7\n";
+        assert_eq!(flat_keyed_value(long, frozen), Ok(Some(1)));
+        assert_eq!(flat_keyed_value(long, froze), Ok(None));
+        let error = flat_keyed_value(b"populated 1\nfrozen x\n", frozen).unwrap_err();
         assert_eq!(error.to_string(), "2: expected a number, found \"x\"");
     }
 }

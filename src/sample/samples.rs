@@ -131,7 +131,7 @@ impl ScopeSample {
             cpu_stat::parse_cpu_stat,
             memory_stat::parse_memory_stat,
             pressure::parse_pressure,
-            scan::flat_keyed_value,
+            scan::{FlatKey, flat_keyed_value},
             single_value::{parse_limit, parse_single_value},
         };
         match file {
@@ -139,7 +139,8 @@ impl ScopeSample {
             KernelFile::CpuMax => store(&mut self.cpu_max, content, parse_cpu_max),
             KernelFile::CpuWeight => store(&mut self.cpu_weight, content, parse_single_value),
             KernelFile::CpuStatLocal => {
-                let throttled = |file: &[u8]| flat_keyed_value(file, b"throttled_usec ");
+                let throttled =
+                    |file: &[u8]| flat_keyed_value(file, const { FlatKey::new("throttled_usec ") });
                 store_key(&mut self.throttled_local_usec, content, throttled)
             }
             KernelFile::CpusetCpusEffective => store(&mut self.cpus_effective, content, parse_cpu_list),
@@ -167,9 +168,9 @@ impl ScopeSample {
             KernelFile::PidsPeak => store(&mut self.pids_peak, content, parse_single_value),
             KernelFile::PidsMax => store(&mut self.pids_max, content, parse_limit),
             KernelFile::PidsEvents => store_events(&mut self.pids_events, content),
-            KernelFile::CgroupEvents => {
-                store_key(&mut self.frozen, content, |file| flat_keyed_value(file, b"frozen "))
-            }
+            KernelFile::CgroupEvents => store_key(&mut self.frozen, content, |file| {
+                flat_keyed_value(file, const { FlatKey::new("frozen ") })
+            }),
             KernelFile::CgroupStat => store(&mut self.cgroup_stat, content, parse_cgroup_stat),
             KernelFile::IoStat => Ok(self.take_io(content)),
             KernelFile::CgroupProcs => {

@@ -1,7 +1,10 @@
 //! One container's cgroup directory and the descriptors kept on it.
 
 use super::{FileSet, KernelFile, Pass, Reason, ScopeSample, samples::Hugetlb, stat_file::Scratch};
-use crate::parse::{self, Name, scan::flat_keyed_value};
+use crate::parse::{
+    self, Name,
+    scan::{FlatKey, flat_keyed_value},
+};
 use nix::{
     errno::Errno,
     fcntl::{AT_FDCWD, OFlag, open, openat},
@@ -212,8 +215,8 @@ impl ScopeReader {
             };
             let current =
                 read(&file.current).and_then(|text| parse::single_value::parse_single_value(&text).ok());
-            let events_max =
-                read(&file.events).and_then(|text| flat_keyed_value(&text, b"max ").ok().flatten());
+            let events_max = read(&file.events)
+                .and_then(|text| flat_keyed_value(&text, const { FlatKey::new("max ") }).ok().flatten());
             sample.hugetlb.push(Hugetlb { pagesize: file.pagesize, current, events_max });
         }
     }
