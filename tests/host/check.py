@@ -311,10 +311,7 @@ def many_short_lives_leave_nothing():
 
 def numbers_go_on_without_docker():
     """The daemon hangs, is stopped and comes back; with live restore its containers run on."""
-    with open("/etc/docker/daemon.json", "w", encoding="ascii") as file:
-        json.dump({"live-restore": True}, file)
-    sh("systemctl reload docker")
-    eventually("live restore is on", lambda: sh("docker info -f '{{.LiveRestoreEnabled}}'") == "true")
+    live_restore(True)
     usage = lambda: Page().value("container_cpu_usage_seconds_total", name="limited")
     up = lambda: Page().value("docker_stat_prom_docker_up")
     pid = sh("systemctl show -P MainPID docker")
@@ -331,8 +328,16 @@ def numbers_go_on_without_docker():
     eventually("it is back", lambda: up() == 1)
     assert Page().value("docker_stat_prom_docker_reconnects_total") >= 1
     eventually("all are shown", lambda: set(RUNNING) <= Page().names())
-    # A swarm can not be with live restore.
-    sh("rm /etc/docker/daemon.json; systemctl reload docker")
+    live_restore(False)
+
+
+def live_restore(wanted):
+    """A swarm can not be with it; and a daemon that reads its settings again keeps those that are no longer there."""
+    with open("/etc/docker/daemon.json", "w", encoding="ascii") as file:
+        json.dump({"live-restore": wanted}, file)
+    sh("systemctl reload docker")
+    eventually("the daemon has read it", lambda: sh("docker info -f '{{.LiveRestoreEnabled}}'") == str(wanted).lower())
+    os.remove("/etc/docker/daemon.json")
 
 
 def a_stopped_exporter_says_goodbye_and_a_new_one_sees_the_same():
@@ -465,7 +470,7 @@ def as_a_swarm_service():
     sh("docker swarm init --advertise-addr 127.0.0.1")
     sh(f"docker stack deploy --resolve-image never -c {HERE}/deploy/swarm.yaml monitoring")
     everything_is_shown_and_named()
-    sh("docker stack rm monitoring; docker swarm leave --force")
+    sh("docker stack rm monitoring && docker swarm leave --force")
     eventually("the port is free", lambda: get("/healthz") == "")
     EXPORTER = Exporter()
 
@@ -559,6 +564,9 @@ def main():
         except Exception:  # pylint: disable=broad-except
             outcome = "failed"
             traceback.print_exc(limit=-3, file=sys.stdout)
+            # One that stopped the exporter takes only itself down.
+            if EXPORTER.process.poll() is not None:
+                EXPORTER = Exporter()
         results[outcome] += 1
         print(f"{outcome} {check.__name__} ({time.time() - begin:.0f} s)", flush=True)
     EXPORTER.stop()
