@@ -328,16 +328,17 @@ def numbers_go_on_without_docker():
     eventually("it is back", lambda: up() == 1)
     assert Page().value("docker_stat_prom_docker_reconnects_total") >= 1
     eventually("all are shown", lambda: set(RUNNING) <= Page().names())
+    # A swarm can not be with live restore.
     live_restore(False)
+    os.remove("/etc/docker/daemon.json")
 
 
 def live_restore(wanted):
-    """A swarm can not be with it; and a daemon that reads its settings again keeps those that are no longer there."""
+    """Said, not left out: a daemon that reads its settings again keeps those that are no longer there."""
     with open("/etc/docker/daemon.json", "w", encoding="ascii") as file:
         json.dump({"live-restore": wanted}, file)
     sh("systemctl reload docker")
     eventually("the daemon has read it", lambda: sh("docker info -f '{{.LiveRestoreEnabled}}'") == str(wanted).lower())
-    os.remove("/etc/docker/daemon.json")
 
 
 def a_stopped_exporter_says_goodbye_and_a_new_one_sees_the_same():
