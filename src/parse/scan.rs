@@ -112,6 +112,7 @@ pub fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// Text without blanks and newlines around it.
+#[inline]
 #[must_use]
 pub fn trim(text: &[u8]) -> &[u8] {
     text.trim_ascii()

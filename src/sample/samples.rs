@@ -202,6 +202,7 @@ fn store_events(slot: &mut Option<Events>, content: Option<&[u8]>) -> Result<u64
 }
 
 /// A file whose value is the slot's.
+#[inline]
 fn store<T>(
     slot: &mut Option<T>,
     content: Option<&[u8]>,
@@ -211,6 +212,7 @@ fn store<T>(
 }
 
 /// A file that may lack the slot's key.
+#[inline]
 fn store_key<T>(
     slot: &mut Option<T>,
     content: Option<&[u8]>,
