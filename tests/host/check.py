@@ -438,8 +438,7 @@ def in_a_container():
             assert not look().has("container_memory_usage_bytes", name="writer")
             assert "--cgroupns=host" in sh("docker logs exporter 2>&1"), sh("docker logs exporter 2>&1")
         if named and network:
-            everything_is_there(eventually("all are named", lambda: (
-                lambda page: page if set(RUNNING) <= page.names() else None)(look())), Page())
+            eventually("everything is there", lambda: everything_is_there(look(), Page()) is None)
         if seen and named:
             eventually("Docker finds it healthy", lambda: sh("docker inspect -f '{{.State.Health.Status}}' exporter") == "healthy")
         shown = lambda what: {True: "yes", False: "no", None: "-"}[what]
