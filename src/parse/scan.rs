@@ -178,7 +178,7 @@ fn index_from(keys: &[FlatKey], start: usize, key: &[u8]) -> Option<usize> {
 }
 
 /// A key of a flat-keyed file with the blank behind it, laid out so that the beginning of a line is compared with it in
-/// a few instructions; a call that compares two short texts has three times as many.
+/// a few instructions, without a call.
 #[derive(Debug, Clone, Copy)]
 pub struct FlatKey {
     name: &'static [u8],
