@@ -356,9 +356,6 @@ impl Containers {
             let Entry { container, scope: Some(live), .. } = &mut **entry else { continue };
             let all = || live.changeable(self.reading.files, pass.recheck_absent);
             let files = some.unwrap_or_else(all);
-            // What is read only after a write is not worth a descriptor.
-            let keep =
-                if live.watched { keep.min(KernelFile::COUNT - FileSet::SETTINGS.len()) } else { keep };
             if live.reader.sample(files, keep, pass, &mut container.sample) {
                 then(container, live, &self.reading, pass);
             } else {

@@ -132,7 +132,8 @@ impl ScopeReader {
         metadata.created().or_else(|_| metadata.modified()).ok()
     }
 
-    /// Reads the wanted files into `sample`; `keep` of them, by rank, stay open. `false` if the container is gone.
+    /// Reads the wanted files into `sample`; the first `keep` of those that are there stay open, but no settings, which are
+    /// rarely read. `false` if the container is gone.
     pub fn sample(
         &mut self,
         wanted: FileSet,
@@ -140,13 +141,16 @@ impl ScopeReader {
         pass: &mut Pass,
         sample: &mut ScopeSample,
     ) -> bool {
-        for (rank, (file, slot)) in KernelFile::ALL.iter().zip(&mut self.slots).enumerate() {
+        let mut kept = 0;
+        for (file, slot) in KernelFile::ALL.iter().zip(&mut self.slots) {
             if !wanted.contains(*file) {
                 continue;
             }
             let directory = self.directory.as_fd();
             let recheck = pass.recheck_absent;
-            let outcome = slot.read(directory, *file, rank < keep, recheck, &mut pass.scratch);
+            let keep = kept < keep && !FileSet::SETTINGS.contains(*file);
+            let outcome = slot.read(directory, *file, keep, recheck, &mut pass.scratch);
+            kept += usize::from(keep && matches!(outcome, Outcome::Content(_)));
             let content = match outcome {
                 Outcome::Content(content) => Some(content),
                 Outcome::Absent => None,
@@ -301,4 +305,26 @@ fn hugetlb_files(directory: &Path) -> Vec<HugetlbFiles> {
         .collect();
     files.sort_by_key(|file| file.pagesize);
     files
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn descriptors_are_kept_on_files_that_are_there_and_read_often() {
+        let scope = tempfile::tempdir().unwrap();
+        for file in ["cpu.stat", "cgroup.procs", "cgroup.stat", "memory.max"] {
+            std::fs::write(scope.path().join(file), "").unwrap();
+        }
+        let open_files = |keep| {
+            let mut reader = ScopeReader::open(scope.path()).unwrap();
+            let all = FileSet::of(KernelFile::ALL);
+            assert!(reader.sample(all, keep, &mut Pass::default(), &mut ScopeSample::default()));
+            reader.open_files() - 1
+        };
+        assert_eq!(open_files(0), 0);
+        assert_eq!(open_files(2), 2);
+        assert_eq!(open_files(KernelFile::COUNT), 3);
+    }
 }
