@@ -2,7 +2,7 @@
 
 use super::{
     Name, ParseError,
-    scan::{number, split_once, take_number},
+    scan::{number, push_tight, split_once, take_number},
 };
 
 /// Event counters of one file, in the kernel's order, under the kernel's own keys.
@@ -50,7 +50,7 @@ impl Events {
             let Some((key, value)) = split_once(text, b' ') else { continue };
             let value = number(value).ok_or_else(|| ParseError::new(line, "a number", value))?;
             if let Some(name) = Name::new(key) {
-                self.items.push((name, value));
+                push_tight(&mut self.items, (name, value));
                 count += 1;
             }
         }

@@ -1,6 +1,6 @@
 //! `io.stat`.
 
-use super::scan::{skip_blanks, split_once, take_number};
+use super::scan::{push_tight, skip_blanks, split_once, take_number};
 
 /// What one block device did for a cgroup (cgroup-v2.rst, "IO Interface Files").
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub fn parse_io_stat(file: &[u8], rows: &mut Vec<IoRow>) -> u64 {
     for line in super::scan::lines(file) {
         match parse_row(line.text) {
             // The kernel cut older versions of this file at one page: half a number is still a number.
-            Some(row) if line.ended && !has_device(rows, &row) => rows.push(row),
+            Some(row) if line.ended && !has_device(rows, &row) => push_tight(rows, row),
             _ if line.text.is_empty() => {}
             _ => skipped += 1,
         }

@@ -2,7 +2,7 @@
 
 use super::{
     Name,
-    scan::{lines, skip_blanks, take_number},
+    scan::{lines, push_tight, skip_blanks, take_number},
 };
 
 use memchr::memrchr;
@@ -57,7 +57,7 @@ pub fn parse_net_dev(file: &[u8], rows: &mut Vec<InterfaceRow>) -> u64 {
                     && rows.len() < MAX_INTERFACES
                     && !rows.iter().any(|other| other.name == row.name) =>
             {
-                rows.push(row);
+                push_tight(rows, row);
             }
             _ => skipped += 1,
         }

@@ -240,6 +240,15 @@ pub fn flat_keyed_value(file: &[u8], key: FlatKey) -> Result<Option<u64>, ParseE
     Ok(found)
 }
 
+/// Appends a row, growing by half: most containers have one device, one interface and one to eight events, for which a `Vec` left
+/// to itself takes room for four or eight (0.8 KB of 4.5 per container).
+pub(super) fn push_tight<T>(rows: &mut Vec<T>, row: T) {
+    if rows.len() == rows.capacity() {
+        rows.reserve_exact((rows.len() / 2).max(1));
+    }
+    rows.push(row);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
