@@ -551,6 +551,9 @@ CHECKS = [
 def main():
     global EXPORTER
     wanted = sys.argv[1:]
+    unknown = set(wanted) - {check.__name__ for check in CHECKS}
+    if unknown:
+        sys.exit(f"no such check: {', '.join(sorted(unknown))}")
     results = {"passed": 0, "failed": 0, "skipped": 0}
     EXPORTER = Exporter()
     for check in CHECKS:
