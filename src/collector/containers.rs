@@ -83,6 +83,8 @@ struct Entry {
     container: Container,
     labels: LabelBlock,
     scope: Option<LiveScope>,
+    /// Whether it is on the page: found once per pass, and not again for each family.
+    shown: bool,
 }
 
 #[derive(Debug)]
@@ -137,7 +139,7 @@ impl Containers {
             Err(at) => {
                 let container = Container::new(id.clone(), cgroup.to_owned());
                 let labels = LabelBlock::new(&container, self.reading.core_only);
-                self.entries.insert(at, Box::new(Entry { container, labels, scope: None }));
+                self.entries.insert(at, Box::new(Entry { container, labels, scope: None, shown: false }));
                 at
             }
         };
@@ -339,6 +341,9 @@ impl Containers {
                 container.oom_kills.read(kills);
             }
         });
+        for entry in &mut self.entries {
+            entry.shown = entry.is_to_be_shown(&self.reading, self.docker_down);
+        }
     }
 
     /// Reads some files of every container that has a cgroup, or all that may have changed, and `then` what belongs to
@@ -401,22 +406,9 @@ impl Containers {
         }
     }
 
-    /// The containers that are shown, with their labels.
+    /// The containers that are shown, as the last full pass left them, with their labels.
     pub(super) fn shown(&self) -> impl Iterator<Item = (&Container, &LabelBlock)> + Clone {
-        self.entries
-            .iter()
-            .filter(|entry| self.is_shown(entry))
-            .map(|entry| (&entry.container, &entry.labels))
-    }
-
-    fn is_shown(&self, entry: &Entry) -> bool {
-        if let Some(metadata) = &entry.container.metadata {
-            return metadata.included && (entry.container.live || self.reading.serves_stopped);
-        }
-        let waited = || entry.scope.as_ref().is_some_and(|live| live.first_seen.elapsed() >= WAIT_FOR_NAME);
-        entry.container.live
-            && (self.docker_down || waited())
-            && self.reading.filter.lets_through(entry.container.id.short(), "", &|_| None)
+        self.entries.iter().filter(|entry| entry.shown).map(|entry| (&entry.container, &entry.labels))
     }
 
     /// Containers with a cgroup, and how many of those Docker named.
@@ -485,6 +477,16 @@ impl Entry {
         self.container.live = false;
         self.container.rates = Rates::default();
         self.container.scope_created = None;
+    }
+
+    fn is_to_be_shown(&self, reading: &Reading, docker_down: bool) -> bool {
+        if let Some(metadata) = &self.container.metadata {
+            return metadata.included && (self.container.live || reading.serves_stopped);
+        }
+        let waited = || self.scope.as_ref().is_some_and(|live| live.first_seen.elapsed() >= WAIT_FOR_NAME);
+        self.container.live
+            && (docker_down || waited())
+            && reading.filter.lets_through(self.container.id.short(), "", &|_| None)
     }
 
     fn report(&self, files: FileSet) -> ContainerReport {
