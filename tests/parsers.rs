@@ -29,7 +29,7 @@ struct Kept {
     rows: Vec<io_stat::IoRow>,
     interfaces: Vec<net_dev::InterfaceRow>,
     events: events::Events,
-    memory_stat: Option<memory_stat::MemoryStat>,
+    memory_stat: memory_stat::MemoryStat,
 }
 
 /// Every parser on the same bytes: none of them may mind what it gets, or what it got before.
@@ -45,10 +45,7 @@ fn parse_all(bytes: &[u8], kept: &mut Kept) -> usize {
         assert_eq!(kept.events, fresh);
         understood += 1;
     }
-    if let Ok(stat) = memory_stat::parse_memory_stat(bytes, kept.memory_stat.as_ref()) {
-        kept.memory_stat = Some(stat);
-        understood += 1;
-    }
+    understood += usize::from(kept.memory_stat.parse(bytes).is_ok());
     understood += usize::from(cgroup_stat::parse_cgroup_stat(bytes).is_ok());
     understood += usize::from(pressure::parse_pressure(bytes).is_ok());
     understood += usize::from(single_value::parse_limit(bytes).is_ok());

@@ -44,7 +44,13 @@ pub fn parse_pressure(file: &[u8]) -> Result<Pressure, ParseError> {
     Ok(pressure)
 }
 
+/// A line of a cgroup in which nobody waited for minutes: one comparison instead of three searches and numbers.
+const CALM: &[u8] = b"avg10=0.00 avg60=0.00 avg300=0.00 total=";
+
 fn parse_stall(line: &Line<'_>, text: &[u8]) -> Result<Stall, ParseError> {
+    if let Some((total_usec, [])) = text.strip_prefix(CALM).and_then(take_number) {
+        return Ok(Stall { averages: [0; 3], total_usec });
+    }
     let mut rest = text;
     let averages = [
         take_value(line, text, &mut rest, b"avg10=", take_hundredths)?.unwrap_or(0),
@@ -98,6 +104,16 @@ mod tests {
         let pressure = parse_pressure(file).unwrap();
         assert_eq!(pressure.some, Some(Stall { averages: [150, 1, 10_000], total_usec: 520_534 }));
         assert_eq!(pressure.full.map(|stall| stall.total_usec), Some(429_011));
+    }
+
+    #[test]
+    fn a_calm_line_has_a_total_all_the_same() {
+        let some = Some(Stall { averages: [0; 3], total_usec: 7 });
+        for end in ["7", "7 new=1"] {
+            let line = format!("some avg10=0.00 avg60=0.00 avg300=0.00 total={end}\n");
+            assert_eq!(parse_pressure(line.as_bytes()).unwrap().some, some);
+        }
+        assert!(parse_pressure(b"some avg10=0.00 avg60=0.00 avg300=0.00 total=7x\n").is_err());
     }
 
     #[test]

@@ -215,6 +215,13 @@ impl FlatKey {
         keys
     }
 
+    /// What follows the key, if a line at this place of the text begins with it.
+    #[inline]
+    pub(super) fn strip_line<'a>(&self, text: &'a [u8], at: usize) -> Option<&'a [u8]> {
+        let begins = at == 0 || text.get(at - 1) == Some(&b'\n');
+        if begins { self.strip_from(text.get(at..)?) } else { None }
+    }
+
     /// What follows the key, if the text begins with it.
     #[inline]
     fn strip_from<'a>(&self, text: &'a [u8]) -> Option<&'a [u8]> {

@@ -129,7 +129,6 @@ impl ScopeSample {
             cpu_list::parse_cpu_list,
             cpu_max::parse_cpu_max,
             cpu_stat::parse_cpu_stat,
-            memory_stat::parse_memory_stat,
             pressure::parse_pressure,
             scan::{FlatKey, flat_keyed_value},
             single_value::{parse_limit, parse_single_value},
@@ -150,15 +149,12 @@ impl ScopeSample {
             KernelFile::MemoryMin => store(&mut self.memory_min, content, parse_limit),
             KernelFile::MemoryLow => store(&mut self.memory_low, content, parse_limit),
             KernelFile::MemoryHigh => store(&mut self.memory_high, content, parse_limit),
-            KernelFile::MemoryStat => {
-                let last = self.memory_stat;
-                store(&mut self.memory_stat, content, |file| parse_memory_stat(file, last.as_ref()))
-            }
-            KernelFile::MemoryEvents => store_events(&mut self.memory_events, content),
+            KernelFile::MemoryStat => store_over(&mut self.memory_stat, content, MemoryStat::parse),
+            KernelFile::MemoryEvents => store_over(&mut self.memory_events, content, Events::parse),
             KernelFile::MemorySwapCurrent => store(&mut self.swap_current, content, parse_single_value),
             KernelFile::MemorySwapPeak => store(&mut self.swap_peak, content, parse_single_value),
             KernelFile::MemorySwapMax => store(&mut self.swap_max, content, parse_limit),
-            KernelFile::MemorySwapEvents => store_events(&mut self.swap_events, content),
+            KernelFile::MemorySwapEvents => store_over(&mut self.swap_events, content, Events::parse),
             KernelFile::MemoryZswapCurrent => store(&mut self.zswap_current, content, parse_single_value),
             KernelFile::CpuPressure => store(&mut self.cpu_pressure, content, parse_pressure),
             KernelFile::MemoryPressure => store(&mut self.memory_pressure, content, parse_pressure),
@@ -167,7 +163,7 @@ impl ScopeSample {
             KernelFile::PidsCurrent => store(&mut self.pids_current, content, parse_single_value),
             KernelFile::PidsPeak => store(&mut self.pids_peak, content, parse_single_value),
             KernelFile::PidsMax => store(&mut self.pids_max, content, parse_limit),
-            KernelFile::PidsEvents => store_events(&mut self.pids_events, content),
+            KernelFile::PidsEvents => store_over(&mut self.pids_events, content, Events::parse),
             KernelFile::CgroupEvents => store_key(&mut self.frozen, content, |file| {
                 flat_keyed_value(file, const { FlatKey::new("frozen ") })
             }),
@@ -192,9 +188,13 @@ impl ScopeSample {
     }
 }
 
-/// A file of events, counted into those that are there.
-fn store_events(slot: &mut Option<Events>, content: Option<&[u8]>) -> Result<u64, ParseError> {
-    let parsed = content.map_or(Ok(false), |file| slot.get_or_insert_default().parse(file).map(|()| true));
+/// A file that is parsed over what the last one came to.
+fn store_over<T: Default>(
+    slot: &mut Option<T>,
+    content: Option<&[u8]>,
+    parse: impl FnOnce(&mut T, &[u8]) -> Result<(), ParseError>,
+) -> Result<u64, ParseError> {
+    let parsed = content.map_or(Ok(false), |file| parse(slot.get_or_insert_default(), file).map(|()| true));
     if parsed != Ok(true) {
         *slot = None;
     }
