@@ -219,7 +219,7 @@ impl Containers {
         let unnamed = entry.container.metadata.is_none();
         self.unsettled = true;
         if unnamed {
-            let _without_docker = self.lookups.send(scope.id.clone());
+            self.look_up(&scope.id);
         }
     }
 
@@ -308,8 +308,15 @@ impl Containers {
     pub(super) fn look_up_unnamed(&self) {
         for entry in &self.entries {
             if entry.container.live && entry.container.metadata.is_none() {
-                let _without_docker = self.lookups.send(entry.container.id.clone());
+                self.look_up(&entry.container.id);
             }
+        }
+    }
+
+    /// While Docker is away nobody takes what is asked for, and it would pile up; its list tells all when it is back.
+    fn look_up(&self, id: &ContainerId) {
+        if !self.docker_down {
+            let _without_docker = self.lookups.send(id.clone());
         }
     }
 
@@ -566,4 +573,35 @@ impl LiveScope {
 
 fn directory_of(root: &Path, cgroup: &str) -> PathBuf {
     root.join(cgroup.trim_start_matches('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::sync::mpsc::unbounded_channel;
+
+    #[test]
+    fn nothing_piles_up_while_docker_is_away() {
+        let cgroups = tempfile::tempdir().unwrap();
+        let id = ContainerId::new(&"1".repeat(64)).unwrap();
+        let cgroup = format!("/docker-{id}.scope");
+        std::fs::create_dir(cgroups.path().join(&cgroup[1..])).unwrap();
+        let config = Config {
+            roots: Roots { cgroup: cgroups.path().into(), proc: "/proc".into(), sys: "/sys".into() },
+            selection: Selection::default(),
+            filter: Filter::default(),
+            polling_interval: None,
+            fd_budget: 100,
+        };
+        let (lookups, mut wanted) = unbounded_channel();
+        let mut containers = Containers::new(Reading::new(&config, 1024), lookups);
+        containers.take_scope(ScopeEvent::Appeared(Scope { cgroup, id: id.clone(), watched: true }));
+        assert_eq!(wanted.try_recv(), Ok(id.clone()));
+        containers.take_metadata(MetadataEvent::Disconnected);
+        containers.look_up_unnamed();
+        assert!(wanted.is_empty());
+        containers.take_metadata(MetadataEvent::Connected);
+        containers.look_up_unnamed();
+        assert_eq!(wanted.try_recv(), Ok(id));
+    }
 }
