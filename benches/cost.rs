@@ -28,7 +28,7 @@
 use docker_stat_prom::{
     collector::{Collector, Config, Handle, Message},
     discovery::{scan, watch},
-    exposition::{Format, LabelBlock, Page, Selection, SelfMetrics, render},
+    exposition::{Format, LabelBlock, Page, Selection, SelfMetrics, Text, render},
     metadata::{Filter, MetadataEvent},
     model::Container,
     sample::{
@@ -743,7 +743,7 @@ fn passes(count: usize, tree: &Path) {
     let selection = Selection::default();
     let machine = Machine::read(&roots.proc);
     let mut pass = Pass { devices: DeviceNames::new(&roots.sys), ..Pass::default() };
-    let mut text = Vec::new();
+    let mut text = Text::default();
     // Settings are read again only after somebody wrote to one, and nobody does here.
     let mut files = selection.files();
     for _ in 0..count {
@@ -752,11 +752,15 @@ fn passes(count: usize, tree: &Path) {
             network.read(&mut pass, &mut container.sample.net);
         }
         files = files.without(FileSet::SETTINGS);
-        text.clear();
+        text = text.cleared();
         let page = Page { devices: &pass.devices, machine: &machine, now: 0.0 };
         render(&selection, Format::Text, scopes.iter().map(|scope| (&scope.2, &scope.3)), &page, &mut text);
     }
-    let series = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty() && line[0] != b'#').count();
+    let series = text
+        .as_bytes()
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty() && line[0] != b'#')
+        .count();
     let files: usize = scopes.iter().map(|scope| scope.0.open_files() - 1).sum();
     println!(
         "{{\"containers\": {}, \"kept_files\": {files}, \"series\": {series}, \"bytes\": {}}}",

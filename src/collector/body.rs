@@ -1,11 +1,12 @@
 //! Rendered pages, shared by all who asked, and their memory, used again.
 
+use crate::exposition::Text;
 use std::sync::{Arc, OnceLock};
 
 /// One rendered page, and its compressed forms once somebody wanted them.
 #[derive(Debug, Default)]
 pub struct Body {
-    text: Vec<u8>,
+    text: Text,
     /// Compressed forms, made by the server: once, however many scrapers share the page.
     pub gzip: OnceLock<Vec<u8>>,
     /// See `gzip`.
@@ -16,7 +17,7 @@ impl Body {
     /// The page as it was rendered.
     #[must_use]
     pub fn text(&self) -> &[u8] {
-        &self.text
+        self.text.as_bytes()
     }
 }
 
@@ -29,19 +30,12 @@ pub(super) struct Bodies {
 
 impl Bodies {
     /// The buffer of the last page if nobody holds it any more, else a new one.
-    pub(super) fn take_buffer(&mut self) -> Vec<u8> {
+    pub(super) fn take_buffer(&mut self) -> Text {
         let last = self.last.take().and_then(|body| Arc::try_unwrap(body).ok());
-        let mut text = last.map(|body| body.text).unwrap_or_default();
-        // After most containers have gone, their memory goes too.
-        let used = text.len();
-        if text.capacity() > used.saturating_mul(4).max(64 * 1024) {
-            text = Vec::with_capacity(used);
-        }
-        text.clear();
-        text
+        last.map(|body| body.text.cleared()).unwrap_or_default()
     }
 
-    pub(super) fn keep(&mut self, text: Vec<u8>) -> Arc<Body> {
+    pub(super) fn keep(&mut self, text: Text) -> Arc<Body> {
         let body = Arc::new(Body { text, ..Body::default() });
         self.last = Some(Arc::clone(&body));
         body
@@ -56,14 +50,14 @@ mod tests {
     fn a_page_that_nobody_holds_gives_its_memory_to_the_next() {
         let mut bodies = Bodies::default();
         let mut text = bodies.take_buffer();
-        text.extend_from_slice(&[b'x'; 1000]);
-        let address = text.as_ptr();
+        text.push(&[b'x'; 1000]);
+        let address = text.as_bytes().as_ptr();
         let body = bodies.keep(text);
         let other = bodies.take_buffer();
-        assert_ne!(other.as_ptr(), address);
+        assert_ne!(other.as_bytes().as_ptr(), address);
         assert_eq!(body.text().len(), 1000);
         bodies.last = Some(body);
         let again = bodies.take_buffer();
-        assert_eq!((again.as_ptr(), again.len()), (address, 0));
+        assert_eq!((again.as_bytes().as_ptr(), again.len()), (address, 0));
     }
 }

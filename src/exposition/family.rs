@@ -3,7 +3,8 @@
 use super::{
     getters::*,
     label_block::LabelValue,
-    render::{Number, Row, Samples},
+    render::{Row, Samples},
+    text::Number,
 };
 use crate::{
     parse::{Limit, Name, memory_stat::Key},

@@ -2,7 +2,8 @@
 
 use super::{
     label_block::LabelValue,
-    render::{Number, Row, Samples},
+    render::{Row, Samples},
+    text::Number,
 };
 use crate::{
     metadata::{Health, State},

@@ -10,8 +10,10 @@ pub mod reference;
 mod render;
 mod selection;
 pub mod self_metrics;
+mod text;
 
 pub use label_block::{LabelBlock, LabelValue};
 pub use render::{Format, Page, render, render_own};
 pub use selection::{Selection, UnknownMetrics};
 pub use self_metrics::SelfMetrics;
+pub use text::Text;

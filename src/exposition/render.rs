@@ -2,9 +2,10 @@
 
 use super::{
     LabelBlock,
-    family::{Family, Kind, Source},
-    label_block::{LabelValue, push_escaped, push_label},
+    family::Source,
+    label_block::{LabelValue, escaped},
     selection::{Chosen, Selection},
+    text::{Number, Text},
 };
 use crate::{
     model::Container,
@@ -56,26 +57,11 @@ pub struct Row<'a> {
     pub page: &'a Page<'a>,
 }
 
-/// A value with the unit it was counted in, so that it is printed exactly.
-#[derive(Debug, Clone, Copy)]
-pub enum Number {
-    /// An integer.
-    Int(u64),
-    /// An integer that may be negative.
-    Signed(i64),
-    /// A decimal fraction: this many of the digits stand behind the point.
-    Scaled(u64, u8),
-    /// A float.
-    Float(f64),
-}
-
 /// Where a family writes its samples of one container.
 #[derive(Debug)]
 pub struct Samples<'a> {
-    out: &'a mut Vec<u8>,
+    out: &'a mut Text,
     chosen: &'a Chosen,
-    format: Format,
-    started: bool,
     labels: &'a [u8],
 }
 
@@ -107,57 +93,58 @@ impl Samples<'_> {
     }
 
     /// One sample with labels of its own, each as `label!` writes it.
-    #[inline]
+    #[inline(never)]
     pub fn put_with(&mut self, labels: &[(&Name, LabelValue<'_>)], value: Number) {
-        if !self.started {
-            self.head();
-        }
-        let (name, len) = self.chosen.padded_name();
-        push_padded(self.out, name, len);
-        self.out.extend_from_slice(self.labels);
-        for (label, value) in labels {
-            let (label, len) = label.padded();
-            push_padded(self.out, label, len);
-            match value {
-                LabelValue::Name(name) if name.is_plain() => {
-                    let (name, len) = name.padded();
-                    push_padded(self.out, name, len);
+        let (chosen, own) = (self.chosen, self.labels);
+        let written = self.out.push_short(|line| {
+            let (name, len) = chosen.padded_name();
+            line.push_padded(name, len);
+            line.push(own);
+            for (label, value) in labels {
+                let LabelValue::Name(value) = value else { return false };
+                if !value.is_plain() {
+                    return false;
                 }
-                LabelValue::Name(name) => push_escaped(self.out, name.as_str(), true),
-                LabelValue::Text(text) => push_escaped(self.out, text, true),
+                let (label, len) = label.padded();
+                line.push_padded(label, len);
+                let (value, len) = value.padded();
+                line.push_padded(value, len);
+                line.push_padded(b"\"", 1);
             }
-            self.out.push(b'"');
+            line.push_end(!own.is_empty(), value);
+            true
+        });
+        if !written {
+            self.put_long(labels, value);
         }
-        push_end(self.out, !self.labels.is_empty(), value);
     }
 
-    #[cold]
-    fn head(&mut self) {
-        self.started = true;
-        let Family { name, help, .. } = self.chosen.family;
-        match self.format {
-            Format::Text => {
-                let kind = match self.chosen.family.kind {
-                    Kind::Gauge => "gauge",
-                    Kind::Counter => "counter",
-                };
-                head(self.out, Format::Text, name, kind, None, help);
-            }
-            Format::OpenMetrics => {
-                let Chosen { openmetrics_name, openmetrics_kind, unit, .. } = *self.chosen;
-                head(self.out, Format::OpenMetrics, openmetrics_name, openmetrics_kind, unit, help);
-            }
+    /// The same for labels that are long, or may have to be escaped.
+    #[inline(never)]
+    fn put_long(&mut self, labels: &[(&Name, LabelValue<'_>)], value: Number) {
+        self.out.push(self.chosen.family.name.as_bytes());
+        self.out.push(self.labels);
+        for (label, value) in labels {
+            self.out.push(label.as_bytes());
+            let value = match value {
+                LabelValue::Name(name) => name.as_str(),
+                LabelValue::Text(text) => text,
+            };
+            escaped(value, true, |piece| self.out.push(piece));
+            self.out.push(b"\"");
         }
+        self.out.push_end(!self.labels.is_empty(), value);
     }
 }
 
-fn head(out: &mut Vec<u8>, format: Format, name: &str, kind: &str, unit: Option<&str>, help: &str) {
+/// The lines before the samples of a family.
+pub(super) fn head(out: &mut Text, format: Format, name: &str, kind: &str, unit: Option<&str>, help: &str) {
     let mut line = |word: &str, text: &str, quotes: bool| {
         for part in ["# ", word, " ", name, " "] {
-            out.extend_from_slice(part.as_bytes());
+            out.push(part.as_bytes());
         }
-        push_escaped(out, text, quotes);
-        out.push(b'\n');
+        escaped(text, quotes, |piece| out.push(piece));
+        out.push(b"\n");
     };
     match format {
         Format::Text => {
@@ -174,160 +161,19 @@ fn head(out: &mut Vec<u8>, format: Format, name: &str, kind: &str, unit: Option<
     }
 }
 
-/// Text of which all but the first `len` bytes is padding: a copy of fixed length takes some moves and no call, a third
-/// of the instructions.
-#[inline]
-fn push_padded<const N: usize>(out: &mut Vec<u8>, text: &[u8; N], len: usize) {
-    let end = out.len() + len.min(N);
-    out.extend_from_slice(text);
-    out.truncate(end);
-}
-
-/// The end of a line: the brace that closes the labels, if there are any, the value and the newline.
-#[inline]
-fn push_end(out: &mut Vec<u8>, labels: bool, value: Number) {
-    match value {
-        // Half of all values are as short as this.
-        Number::Int(value @ 0..=9) | Number::Scaled(value @ 0, _) => {
-            #[expect(clippy::cast_possible_truncation, reason = "a digit")]
-            let digit = b'0' + value as u8;
-            if labels {
-                out.extend_from_slice(&[b'}', b' ', digit, b'\n']);
-            } else {
-                out.extend_from_slice(&[b' ', digit, b'\n']);
-            }
-        }
-        value => push_long_end(out, labels, value),
-    }
-}
-
-#[inline(never)]
-fn push_long_end(out: &mut Vec<u8>, labels: bool, value: Number) {
-    let mut end = LineEnd::default();
-    match value {
-        Number::Int(value) => end.push_digits(value),
-        Number::Signed(value) => {
-            end.push_digits(value.unsigned_abs());
-            if value < 0 {
-                end.push(b'-');
-            }
-        }
-        Number::Scaled(value, places) => end.push_scaled(value, places),
-        Number::Float(value) => {
-            out.extend_from_slice(if labels { b"} " } else { b" " });
-            push_float(out, value);
-            return out.push(b'\n');
-        }
-    }
-    end.push(b' ');
-    if labels {
-        end.push(b'}');
-    }
-    end.append_to(out);
-}
-
-/// The end of a line, written from its newline to its beginning, as digits come.
-struct LineEnd {
-    text: [u8; 64],
-    start: u8,
-}
-
-impl Default for LineEnd {
-    fn default() -> Self {
-        Self { text: [b'\n'; 64], start: Self::ROOM }
-    }
-}
-
-#[expect(clippy::indexing_slicing, reason = "masked, or below 200")]
-impl LineEnd {
-    /// More than `} `, twenty digits and a point.
-    const ROOM: u8 = 31;
-    const PAIRS: &[u8; 200] = b"0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849\
-                               5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
-
-    #[inline]
-    fn push(&mut self, byte: u8) {
-        self.start = self.start.wrapping_sub(1);
-        self.text[usize::from(self.start % 64)] = byte;
-    }
-
-    /// The last two digits.
-    #[inline]
-    fn push_pair(&mut self, value: u64) {
-        let pair = 2 * (value % 100) as usize;
-        self.start = self.start.wrapping_sub(2);
-        let start = usize::from(self.start % 32);
-        self.text[start] = Self::PAIRS[pair];
-        self.text[start + 1] = Self::PAIRS[pair + 1];
-    }
-
-    #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "a digit")]
-    fn push_digits(&mut self, mut value: u64) {
-        while value >= 100 {
-            self.push_pair(value);
-            value /= 100;
-        }
-        if value >= 10 {
-            self.push_pair(value);
-        } else {
-            self.push(b'0' + value as u8);
-        }
-    }
-
-    /// A decimal fraction with this many digits behind the point, those that are zero at its end left out.
-    #[inline]
-    fn push_scaled(&mut self, mut value: u64, mut places: u8) {
-        while places > 0 && value.is_multiple_of(10) {
-            value /= 10;
-            places -= 1;
-        }
-        if places > 0 {
-            if places % 2 == 1 {
-                self.push(b'0' + (value % 10) as u8);
-                value /= 10;
-            }
-            for _ in 0..places / 2 {
-                self.push_pair(value);
-                value /= 100;
-            }
-            self.push(b'.');
-        }
-        self.push_digits(value);
-    }
-
-    #[inline]
-    fn append_to(&self, out: &mut Vec<u8>) {
-        let text = self.text.get(usize::from(self.start)..).and_then(|text| text.first_chunk::<32>());
-        if let Some(text) = text {
-            push_padded(out, text, usize::from(Self::ROOM - self.start) + 1);
-        }
-    }
-}
-
-/// As both formats spell it: `+Inf`, `-Inf`, `NaN`, else the shortest digits that read back the same.
-fn push_float(out: &mut Vec<u8>, value: f64) {
-    if value.is_finite() {
-        // A sixth of the instructions of Rust's own formatting.
-        let mut buffer = zmij::Buffer::new();
-        let digits = buffer.format_finite(value);
-        out.extend_from_slice(digits.strip_suffix(".0").unwrap_or(digits).as_bytes());
-    } else {
-        let word: &[u8] = if value.is_nan() { b"NaN" } else { b"+Inf" };
-        out.extend_from_slice(if value == f64::NEG_INFINITY { b"-Inf" } else { word });
-    }
-}
-
 /// Renders the chosen families of some containers, without the end of the page.
 pub fn render<'a>(
     selection: &Selection,
     format: Format,
     containers: impl Iterator<Item = (&'a Container, &'a LabelBlock)> + Clone,
     page: &Page<'_>,
-    out: &mut Vec<u8>,
+    out: &mut Text,
 ) {
     for chosen in selection.chosen() {
-        let mut samples = Samples { out, chosen, format, started: false, labels: &[] };
+        let before = out.len();
+        out.push(chosen.head(format));
+        let after_head = out.len();
+        let mut samples = Samples { out, chosen, labels: &[] };
         match chosen.family.source {
             Source::Machine(value) => samples.int(value(page.machine)),
             Source::Container(put) => {
@@ -339,11 +185,15 @@ pub fn render<'a>(
                 }
             }
         }
+        // A family without samples is not there.
+        if out.len() == after_head {
+            out.truncate(before);
+        }
     }
 }
 
 /// Renders the exporter's own families and the end of the page.
-pub fn render_own(families: &[MetricFamily], format: Format, out: &mut Vec<u8>) {
+pub fn render_own(families: &[MetricFamily], format: Format, out: &mut Text) {
     match format {
         Format::Text => {
             // Fails only on families without samples, which a registry does not give.
@@ -353,12 +203,12 @@ pub fn render_own(families: &[MetricFamily], format: Format, out: &mut Vec<u8>) 
             for family in families {
                 own_openmetrics(family, out);
             }
-            out.extend_from_slice(b"# EOF\n");
+            out.push(b"# EOF\n");
         }
     }
 }
 
-fn own_openmetrics(family: &MetricFamily, out: &mut Vec<u8>) {
+fn own_openmetrics(family: &MetricFamily, out: &mut Text) {
     let (kind, name) = match family.get_field_type() {
         MetricType::COUNTER => ("counter", family.name().trim_end_matches("_total")),
         MetricType::HISTOGRAM => ("histogram", family.name()),
@@ -372,9 +222,9 @@ fn own_openmetrics(family: &MetricFamily, out: &mut Vec<u8>) {
                 let histogram = metric.get_histogram();
                 let count = Number::Int(histogram.get_sample_count());
                 for bucket in histogram.get_bucket() {
-                    let mut bound = Vec::new();
-                    push_float(&mut bound, bucket.upper_bound());
-                    let bound = String::from_utf8_lossy(&bound);
+                    let mut bound = Text::default();
+                    bound.push_end(false, Number::Float(bucket.upper_bound()));
+                    let bound = String::from_utf8_lossy(bound.as_bytes().trim_ascii());
                     let value = Number::Int(bucket.cumulative_count());
                     own_sample(out, name, "_bucket", &[&labels[..], &[("le", &bound)]].concat(), value);
                 }
@@ -394,16 +244,19 @@ fn own_openmetrics(family: &MetricFamily, out: &mut Vec<u8>) {
     }
 }
 
-fn own_sample(out: &mut Vec<u8>, name: &str, suffix: &str, labels: &[(&str, &str)], value: Number) {
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(suffix.as_bytes());
-    let mut separator = b'{';
+fn own_sample(out: &mut Text, name: &str, suffix: &str, labels: &[(&str, &str)], value: Number) {
+    out.push(name.as_bytes());
+    out.push(suffix.as_bytes());
+    let mut separator = b"{";
     for (name, value) in labels {
         out.push(separator);
-        push_label(out, name, value);
-        separator = b',';
+        out.push(name.as_bytes());
+        out.push(b"=\"");
+        escaped(value, true, |piece| out.push(piece));
+        out.push(b"\"");
+        separator = b",";
     }
-    push_end(out, !labels.is_empty(), value);
+    out.push_end(!labels.is_empty(), value);
 }
 
 /// The unit that a name ends with: OpenMetrics wants UNIT to be a suffix of the family's name.
@@ -418,27 +271,41 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_exact() {
-        let shown = |value| {
-            let mut out = Vec::new();
-            push_end(&mut out, false, value);
-            String::from_utf8(out).unwrap().trim().to_owned()
-        };
-        assert_eq!(shown(Number::Int(u64::MAX)), "18446744073709551615");
-        assert_eq!(shown(Number::Int(0)), "0");
-        assert_eq!(shown(Number::Signed(-1)), "-1");
-        assert_eq!(shown(Number::Signed(i64::MIN)), "-9223372036854775808");
-        assert_eq!(shown(Number::Scaled(1_253_067, 6)), "1.253067");
-        assert_eq!(shown(Number::Scaled(2_000_000, 6)), "2");
-        assert_eq!(shown(Number::Scaled(10_050, 6)), "0.01005");
-        assert_eq!(shown(Number::Scaled(0, 6)), "0");
-        assert_eq!(shown(Number::Scaled(1, 6)), "0.000001");
-        assert_eq!(shown(Number::Scaled(u64::MAX, 6)), "18446744073709.551615");
-        assert_eq!(shown(Number::Float(0.25)), "0.25");
-        assert_eq!(shown(Number::Float(1_763_563_201.0)), "1763563201");
-        assert_eq!(shown(Number::Float(0.000_001_25)), "1.25e-6");
-        assert_eq!(shown(Number::Float(f64::INFINITY)), "+Inf");
-        assert_eq!(shown(Number::Float(f64::NEG_INFINITY)), "-Inf");
-        assert_eq!(shown(Number::Float(f64::NAN)), "NaN");
+    fn a_line_is_the_same_short_or_long_way() {
+        let selection = Selection::default();
+        let chosen = selection.chosen().first().unwrap();
+        let label = &Name::literal(",device=\"");
+        let plain = (label, LabelValue::Name(&Name::literal("vda")));
+        let quoted = (label, LabelValue::Name(&Name::literal("a\"b")));
+        let text = (label, LabelValue::Text("x\\y"));
+        let block = |len: usize| format!("{{id=\"{}\"", "i".repeat(len));
+        for (base, own, shown) in [
+            (String::new(), vec![], String::new()),
+            (block(64), vec![], String::new()),
+            (block(64), vec![plain; 2], ",device=\"vda\"".repeat(2)),
+            (
+                block(64),
+                vec![plain, quoted, text],
+                ",device=\"vda\",device=\"a\\\"b\",device=\"x\\\\y\"".into(),
+            ),
+            (block(64), vec![plain; 200], ",device=\"vda\"".repeat(200)),
+            (block(900), vec![plain; 20], ",device=\"vda\"".repeat(20)),
+            (block(1023), vec![plain], ",device=\"vda\"".into()),
+            (block(5000), vec![plain], ",device=\"vda\"".into()),
+        ] {
+            let brace = if base.is_empty() { "" } else { "}" };
+            for (value, number) in [(7, "7"), (u64::MAX, "18446744073709551615")] {
+                let expected = format!("{}{base}{shown}{brace} {number}\n", chosen.family.name);
+                let mut out = Text::default();
+                // The first time there is no room for a line yet.
+                for _ in 0..3 {
+                    out = out.cleared();
+                    let mut samples = Samples { out: &mut out, chosen, labels: base.as_bytes() };
+                    samples.put_with(&own, Number::Int(value));
+                    samples.put_with(&own, Number::Int(value));
+                    assert_eq!(String::from_utf8_lossy(out.as_bytes()), expected.repeat(2));
+                }
+            }
+        }
     }
 }

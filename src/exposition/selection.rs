@@ -2,7 +2,8 @@
 
 use super::{
     family::{FAMILIES, Family, Group, Kind, Set},
-    render::unit_of,
+    render::{Format, head, unit_of},
+    text::Text,
 };
 use crate::sample::FileSet;
 
@@ -18,15 +19,15 @@ fn groups() -> String {
     names.join(", ")
 }
 
-/// A family that is served, with its looks in OpenMetrics.
-#[derive(Debug, Clone, Copy)]
+/// A family that is served, with what is the same on every page.
+#[derive(Debug, Clone)]
 pub(super) struct Chosen {
     pub(super) family: &'static Family,
     /// The family's name with padding behind it; none is longer.
     padded_name: [u8; 64],
-    pub(super) openmetrics_name: &'static str,
-    pub(super) openmetrics_kind: &'static str,
-    pub(super) unit: Option<&'static str>,
+    name_len: usize,
+    text_head: Box<[u8]>,
+    openmetrics_head: Box<[u8]>,
 }
 
 /// The families that are served.
@@ -134,32 +135,53 @@ impl Selection {
 }
 
 impl Chosen {
-    /// In OpenMetrics a counter's family has no `_total`. Where that would be another family's name, or the counter
-    /// has no `_total` to drop, it is of type `unknown` under its own name.
     fn new(family: &'static Family) -> Self {
-        let stem = match family.kind {
-            Kind::Gauge => Some(family.name),
-            Kind::Counter => family
-                .name
-                .strip_suffix("_total")
-                .filter(|stem| FAMILIES.iter().all(|other| other.name != *stem)),
-        };
-        let openmetrics_kind = match (family.kind, stem) {
-            (_, None) => "unknown",
-            (Kind::Gauge, _) => "gauge",
-            (Kind::Counter, _) => "counter",
-        };
-        let openmetrics_name = stem.unwrap_or(family.name);
         let mut padded_name = [0; 64];
         for (to, from) in padded_name.iter_mut().zip(family.name.bytes()) {
             *to = from;
         }
-        Self { family, padded_name, openmetrics_name, openmetrics_kind, unit: unit_of(openmetrics_name) }
+        let lines = |format, name: &str, kind: &str, unit: Option<&str>| {
+            let mut out = Text::default();
+            head(&mut out, format, name, kind, unit, family.help);
+            out.as_bytes().into()
+        };
+        let text_kind = match family.kind {
+            Kind::Gauge => "gauge",
+            Kind::Counter => "counter",
+        };
+        let (name, kind) = in_openmetrics(family);
+        let name_len = family.name.len().min(padded_name.len());
+        Self {
+            family,
+            padded_name,
+            name_len,
+            text_head: lines(Format::Text, family.name, text_kind, None),
+            openmetrics_head: lines(Format::OpenMetrics, name, kind, unit_of(name)),
+        }
+    }
+
+    /// The lines before the family's samples.
+    pub(super) fn head(&self, format: Format) -> &[u8] {
+        match format {
+            Format::Text => &self.text_head,
+            Format::OpenMetrics => &self.openmetrics_head,
+        }
     }
 
     /// The family's name for a copy of fixed length, and its true length.
     pub(super) fn padded_name(&self) -> (&[u8; 64], usize) {
-        (&self.padded_name, self.family.name.len())
+        (&self.padded_name, self.name_len)
+    }
+}
+
+/// A family's name and type in OpenMetrics, where a counter's family has no `_total`. Where that would be another family's name, or
+/// the counter has no `_total` to drop, it is of type `unknown` under its own name.
+fn in_openmetrics(family: &Family) -> (&'static str, &'static str) {
+    let stem = family.name.strip_suffix("_total");
+    match (family.kind, stem.filter(|stem| FAMILIES.iter().all(|other| other.name != *stem))) {
+        (Kind::Gauge, _) => (family.name, "gauge"),
+        (Kind::Counter, Some(stem)) => (stem, "counter"),
+        (Kind::Counter, None) => (family.name, "unknown"),
     }
 }
 
@@ -204,11 +226,7 @@ mod tests {
 
     #[test]
     fn openmetrics_names_do_not_clash() {
-        let kind = |name: &str| {
-            let selection = Selection::default();
-            let chosen = selection.chosen.iter().find(|chosen| chosen.family.name == name).unwrap();
-            (chosen.openmetrics_name, chosen.openmetrics_kind)
-        };
+        let kind = |name: &str| in_openmetrics(FAMILIES.iter().find(|family| family.name == name).unwrap());
         assert_eq!(
             kind("container_network_receive_bytes_total"),
             ("container_network_receive_bytes_total", "unknown")

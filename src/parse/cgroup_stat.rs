@@ -2,7 +2,7 @@
 
 use super::{
     ParseError,
-    scan::{FlatKey, flat_keyed},
+    scan::{lines, number, strip},
 };
 
 /// `cgroup.stat` (cgroup-v2.rst, "Core Interface Files").
@@ -14,37 +14,25 @@ pub struct CgroupStat {
     pub nr_dying_descendants: Option<u64>,
 }
 
-/// Linux 6.12 counts each controller's groups too.
-const KEYS: [FlatKey; 13] = FlatKey::all([
-    "nr_descendants ",
-    "nr_subsys_cpuset ",
-    "nr_subsys_cpu ",
-    "nr_subsys_io ",
-    "nr_subsys_memory ",
-    "nr_subsys_perf_event ",
-    "nr_subsys_hugetlb ",
-    "nr_subsys_pids ",
-    "nr_subsys_rdma ",
-    "nr_subsys_misc ",
-    "nr_subsys_dmem ",
-    "nr_subsys_freezer ",
-    "nr_dying_descendants ",
-]);
-
 /// Parses `cgroup.stat`.
 ///
 /// # Errors
 /// A known key whose value is not a number.
 pub fn parse_cgroup_stat(file: &[u8]) -> Result<CgroupStat, ParseError> {
     let mut stat = CgroupStat::default();
-    flat_keyed(file, &KEYS, |index, value| {
-        match index {
-            0 => stat.nr_descendants = Some(value),
-            index if index + 1 == KEYS.len() => stat.nr_dying_descendants = Some(value),
-            _ => {}
+    // Linux 6.12 counts each controller's groups too: lines to be passed over.
+    for line in lines(file) {
+        let value =
+            |text| number(text).map(Some).ok_or_else(|| ParseError::new(line.number, "a number", text));
+        if let Some(text) = strip(line.text, b"nr_descendants ") {
+            stat.nr_descendants = value(text)?;
+        } else if let Some(text) = strip(line.text, b"nr_dying_descendants ") {
+            stat.nr_dying_descendants = value(text)?;
         }
-        stat.nr_descendants.is_none() || stat.nr_dying_descendants.is_none()
-    })?;
+        if stat.nr_descendants.is_some() && stat.nr_dying_descendants.is_some() {
+            break;
+        }
+    }
     Ok(stat)
 }
 

@@ -1,6 +1,6 @@
 //! `io.stat`.
 
-use super::scan::{push_tight, skip_blanks, split_once, take_number};
+use super::scan::{FlatKey, push_tight, skip_blanks, split_once, take_number};
 
 /// What one block device did for a cgroup (cgroup-v2.rst, "IO Interface Files").
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -46,40 +46,39 @@ fn has_device(rows: &[IoRow], row: &IoRow) -> bool {
     rows.iter().any(|other| (other.major, other.minor) == (row.major, row.minor))
 }
 
+/// In the kernel's order, in which each is looked for first.
+const KEYS: [FlatKey; 6] = FlatKey::all(["rbytes=", "wbytes=", "rios=", "wios=", "dbytes=", "dios="]);
+
 fn parse_row(line: &[u8]) -> Option<IoRow> {
     let mut device = None;
-    let mut row = IoRow::default();
-    let mut found = false;
+    let mut values = [None; KEYS.len()];
+    let mut next = 0;
     let mut rest = skip_blanks(line);
-    while !rest.is_empty() {
-        // A device, `254:0`, or a key with its value.
-        if let Some((major, [b':', after @ ..])) = take_number(rest) {
-            let (minor, after) = take_number(after).filter(|(_, after)| ends_word(after))?;
+    while let [first, ..] = rest {
+        if first.is_ascii_digit() {
+            let (major, after) = take_number(rest)?;
+            let (minor, after) =
+                take_number(after.strip_prefix(b":")?).filter(|(_, after)| ends_word(after))?;
             device = Some((u32::try_from(major).ok()?, u32::try_from(minor).ok()?));
             rest = skip_blanks(after);
             continue;
         }
-        let (key, value) = split_once(rest, b'=').filter(|(key, _)| !key.contains(&b' '))?;
-        let slot = match key {
-            b"rbytes" => &mut row.rbytes,
-            b"wbytes" => &mut row.wbytes,
-            b"rios" => &mut row.rios,
-            b"wios" => &mut row.wios,
-            b"dbytes" => &mut row.dbytes,
-            b"dios" => &mut row.dios,
+        let strip = |index: usize| Some((index, KEYS.get(index)?.strip_from(rest)?));
+        let Some((index, value)) = strip(next).or_else(|| (0..KEYS.len()).find_map(strip)) else {
             // `cost.vrate=100.00` and whatever else io controllers add.
-            _ => {
-                rest = split_once(value, b' ').map_or(&[][..], |(_, after)| skip_blanks(after));
-                continue;
-            }
+            let (_, value) = split_once(rest, b'=').filter(|(key, _)| !key.contains(&b' '))?;
+            rest = split_once(value, b' ').map_or(&[][..], |(_, after)| skip_blanks(after));
+            continue;
         };
         let (value, after) = take_number(value).filter(|(_, after)| ends_word(after))?;
-        *slot = Some(value);
-        found = true;
+        *values.get_mut(index)? = Some(value);
+        next = index + 1;
         rest = skip_blanks(after);
     }
-    (row.major, row.minor) = device?;
-    found.then_some(row)
+    let (major, minor) = device?;
+    let [rbytes, wbytes, rios, wios, dbytes, dios] = values;
+    let row = IoRow { major, minor, rbytes, wbytes, rios, wios, dbytes, dios };
+    values.iter().any(Option::is_some).then_some(row)
 }
 
 fn ends_word(rest: &[u8]) -> bool {

@@ -2,7 +2,7 @@
 
 use super::{
     ParseError,
-    scan::{Line, lines, take_number},
+    scan::{split_once, strip, take_number, words},
 };
 
 /// One line of a pressure file (accounting/psi.rst).
@@ -29,57 +29,71 @@ pub struct Pressure {
 /// A `some` or `full` line without its four values, or neither of the two.
 pub fn parse_pressure(file: &[u8]) -> Result<Pressure, ParseError> {
     let mut pressure = Pressure::default();
-    let mut last = 0;
-    for line in lines(file) {
-        last = line.number;
-        if let Some(stall) = line.text.strip_prefix(b"some ") {
-            pressure.some = Some(parse_stall(&line, stall)?);
-        } else if let Some(stall) = line.text.strip_prefix(b"full ") {
-            pressure.full = Some(parse_stall(&line, stall)?);
+    let mut number = 0;
+    let mut rest = file;
+    while !rest.is_empty() {
+        number += 1;
+        let (slot, text) = match (strip(rest, b"some "), strip(rest, b"full ")) {
+            (Some(text), _) => (&mut pressure.some, text),
+            (_, Some(text)) => (&mut pressure.full, text),
+            _ => {
+                rest = split_once(rest, b'\n').map_or(&[], |(_, after)| after);
+                continue;
+            }
+        };
+        if let Some((stall, after)) = take_stall(text) {
+            *slot = Some(stall);
+            rest = after;
+        } else {
+            let (line, after) = split_once(text, b'\n').unwrap_or((text, &[]));
+            *slot = Some(parse_stall(number, line)?);
+            rest = after;
         }
     }
     if pressure == Pressure::default() {
-        return Err(ParseError::new(last + 1, "some or full", b"end of file"));
+        return Err(ParseError::new(number + 1, "some or full", b"end of file"));
     }
     Ok(pressure)
 }
 
-/// A line of a cgroup in which nobody waited for minutes: one comparison instead of three searches and numbers.
-const CALM: &[u8] = b"avg10=0.00 avg60=0.00 avg300=0.00 total=";
+/// A line of a cgroup in which nobody waited for minutes: one comparison instead of three numbers.
+const CALM: &[u8; 40] = b"avg10=0.00 avg60=0.00 avg300=0.00 total=";
 
-fn parse_stall(line: &Line<'_>, text: &[u8]) -> Result<Stall, ParseError> {
-    if let Some((total_usec, [])) = text.strip_prefix(CALM).and_then(take_number) {
-        return Ok(Stall { averages: [0; 3], total_usec });
-    }
-    let mut rest = text;
-    let averages = [
-        take_value(line, text, &mut rest, b"avg10=", take_hundredths)?.unwrap_or(0),
-        take_value(line, text, &mut rest, b"avg60=", take_hundredths)?.unwrap_or(0),
-        take_value(line, text, &mut rest, b"avg300=", take_hundredths)?.unwrap_or(0),
-    ];
-    let total = take_value(line, text, &mut rest, b"total=", take_number)?;
-    let total_usec = total.ok_or_else(|| ParseError::new(line.number, "total=", text))?;
-    Ok(Stall { averages, total_usec })
+/// A line as every kernel of today prints it, and what follows it: no search for where a line or a word ends.
+fn take_stall(text: &[u8]) -> Option<(Stall, &[u8])> {
+    let (averages, rest) = match strip(text, CALM) {
+        Some(rest) => ([0; 3], rest),
+        None => {
+            let (avg10, rest) = take_hundredths(strip(text, b"avg10=")?)?;
+            let (avg60, rest) = take_hundredths(strip(rest, b" avg60=")?)?;
+            let (avg300, rest) = take_hundredths(strip(rest, b" avg300=")?)?;
+            ([avg10, avg60, avg300], strip(rest, b" total=")?)
+        }
+    };
+    let (total_usec, rest) = take_number(rest)?;
+    Some((Stall { averages, total_usec }, strip(rest, b"\n")?))
 }
 
-/// The value of a key: here and now as the kernel prints them, which takes no search, else wherever it is in the line.
-#[inline]
-fn take_value<'a, const N: usize>(
-    line: &Line<'_>,
-    text: &'a [u8],
-    rest: &mut &'a [u8],
-    key: &[u8; N],
-    take: impl Fn(&'a [u8]) -> Option<(u64, &'a [u8])>,
-) -> Result<Option<u64>, ParseError> {
-    let elsewhere = || text.split(|&byte| byte == b' ').find_map(|word| word.strip_prefix(key));
-    let Some(value) = rest.strip_prefix(key).or_else(elsewhere) else { return Ok(None) };
-    match take(value) {
-        Some((number, after @ ([] | [b' ', ..]))) => {
-            *rest = after.get(1..).unwrap_or_default();
-            Ok(Some(number))
+/// Takes a number off the front.
+type Take = fn(&[u8]) -> Option<(u64, &[u8])>;
+
+/// A line with its keys in any order, and others between them.
+#[cold]
+fn parse_stall(line: usize, text: &[u8]) -> Result<Stall, ParseError> {
+    let value = |key: &[u8], take: Take| {
+        let Some(value) = words(text).find_map(|word| word.strip_prefix(key)) else { return Ok(None) };
+        match take(value) {
+            Some((number, [])) => Ok(Some(number)),
+            _ => Err(ParseError::new(line, "a number", value)),
         }
-        _ => Err(ParseError::new(line.number, "a number", value)),
-    }
+    };
+    let averages = [
+        value(b"avg10=", take_hundredths)?.unwrap_or(0),
+        value(b"avg60=", take_hundredths)?.unwrap_or(0),
+        value(b"avg300=", take_hundredths)?.unwrap_or(0),
+    ];
+    let total_usec = value(b"total=", take_number)?;
+    Ok(Stall { averages, total_usec: total_usec.ok_or_else(|| ParseError::new(line, "total=", text))? })
 }
 
 /// `12.34` as 1234: the kernel prints two digits behind the point.
@@ -114,6 +128,20 @@ mod tests {
             assert_eq!(parse_pressure(line.as_bytes()).unwrap().some, some);
         }
         assert!(parse_pressure(b"some avg10=0.00 avg60=0.00 avg300=0.00 total=7x\n").is_err());
+    }
+
+    #[test]
+    fn any_order_is_read_and_a_bad_value_knows_its_line() {
+        let expected = parse_pressure(b"some avg10=1.50 avg60=0.01 avg300=100.00 total=520534\n").unwrap();
+        for file in [
+            "some total=520534 avg300=100.00 avg60=0.01 avg10=1.50\n",
+            "new avg10=9.99\nsome avg10=1.50  avg30=7.00 avg60=0.01 avg300=100.00 total=520534 more=1\n",
+            "some avg10=1.50 avg60=0.01 avg300=100.00 total=520534",
+        ] {
+            assert_eq!(parse_pressure(file.as_bytes()), Ok(expected), "{file}");
+        }
+        let file = b"some avg10=0.00 avg60=0.00 avg300=0.00 total=1\nfull avg10=0.x0 avg60=0.00 avg300=0.00 total=1\n";
+        assert_eq!(parse_pressure(file).unwrap_err().to_string(), "2: expected a number, found \"0.x0\"");
     }
 
     #[test]

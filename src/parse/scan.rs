@@ -65,11 +65,11 @@ pub fn take_number(text: &[u8]) -> Option<(u64, &[u8])> {
     let mut value: u64 = 0;
     let mut rest = text;
     while let [byte, after @ ..] = rest {
-        let digit = byte.wrapping_sub(b'0');
+        let digit = u64::from(*byte).wrapping_sub(u64::from(b'0'));
         if digit > 9 {
             break;
         }
-        value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
+        value = value.wrapping_mul(10).wrapping_add(digit);
         rest = after;
     }
     match text.len() - rest.len() {
@@ -104,6 +104,14 @@ pub fn split_once(text: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
     let at = text.iter().position(|&byte| byte == separator)?;
     let (before, after) = text.split_at_checked(at)?;
     Some((before, after.get(1..).unwrap_or_default()))
+}
+
+/// What follows `prefix`, if the text begins with it: of a length that is known, so compared in place, without a call.
+#[inline]
+#[must_use]
+pub fn strip<'a, const N: usize>(text: &'a [u8], prefix: &[u8; N]) -> Option<&'a [u8]> {
+    let (first, rest) = text.split_first_chunk::<N>()?;
+    if first == prefix { Some(rest) } else { None }
 }
 
 /// The words of a line, runs of blanks between them folded.
@@ -224,10 +232,11 @@ impl FlatKey {
 
     /// What follows the key, if the text begins with it.
     #[inline]
-    fn strip_from<'a>(&self, text: &'a [u8]) -> Option<&'a [u8]> {
+    pub(super) fn strip_from<'a>(&self, text: &'a [u8]) -> Option<&'a [u8]> {
         let Some((first, rest)) = text.split_first_chunk() else { return text.strip_prefix(self.name) };
         let Some(second) = rest.first_chunk() else { return text.strip_prefix(self.name) };
-        let [first, second] = [first, second].map(|chunk| u128::from_ne_bytes(*chunk));
+        // One by one: a `map` over both is a loop, 22 instructions per key.
+        let (first, second) = (u128::from_ne_bytes(*first), u128::from_ne_bytes(*second));
         let ([first_word, second_word], [first_mask, second_mask]) = (self.words, self.masks);
         let differs = (first ^ first_word) & first_mask | (second ^ second_word) & second_mask;
         if differs == 0 { text.get(self.name.len()..) } else { None }
@@ -273,8 +282,28 @@ mod tests {
             ("12 ", None),
             ("0x10", None),
             ("00000000000000000000000000000001", Some(1)),
+            ("1234567/", None),
+            ("1234567:", None),
+            ("12\u{e9}45678", None),
         ] {
             assert_eq!(number(text.as_bytes()), expected, "{text:?}");
+        }
+        // Each number of digits, with each number of bytes behind them, which must not change it.
+        for text in (1..20).map(|count| &"9081726354433221100"[..count]) {
+            for rest in [
+                "",
+                "\n",
+                " 7",
+                ".00 avg60=0.00",
+                "\n8888888888",
+                "/0000000",
+                ":9999999",
+                "\u{ff}\u{ff}\u{ff}\u{ff}",
+            ] {
+                let all = format!("{text}{rest}");
+                let taken = take_number(all.as_bytes());
+                assert_eq!(taken, Some((text.parse().unwrap(), rest.as_bytes())), "{all:?}");
+            }
         }
     }
 

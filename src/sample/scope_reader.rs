@@ -42,14 +42,11 @@ pub struct ScopeReader {
 }
 
 #[derive(Debug, Default)]
-enum Slot {
-    /// Opened for each reading.
-    #[default]
-    Closed,
-    /// A descriptor kept from reading to reading.
-    Kept(File),
+struct Slot {
+    /// A descriptor kept from reading to reading; else the file is opened for each.
+    kept: Option<File>,
     /// Not offered by this kernel, or its controller is off.
-    Absent,
+    absent: bool,
 }
 
 #[derive(Debug)]
@@ -82,7 +79,7 @@ impl ScopeReader {
             path: path.to_owned(),
             directory,
             inode,
-            slots: std::array::from_fn(|_| Slot::Closed),
+            slots: std::array::from_fn(|_| Slot::default()),
             hugetlb: None,
         })
     }
@@ -102,20 +99,22 @@ impl ScopeReader {
     /// Descriptors held for this container.
     #[must_use]
     pub fn open_files(&self) -> usize {
-        1 + self.slots.iter().filter(|slot| matches!(slot, Slot::Kept(_))).count()
+        1 + self.slots.iter().filter(|slot| slot.kept.is_some()).count()
     }
 
     /// Which of the wanted files this kernel does not offer for this container.
     pub fn absent_files(&self, wanted: FileSet) -> impl Iterator<Item = KernelFile> {
-        KernelFile::ALL.iter().copied().zip(&self.slots).filter_map(move |(file, slot)| {
-            (matches!(slot, Slot::Absent) && wanted.contains(file)).then_some(file)
-        })
+        KernelFile::ALL
+            .iter()
+            .copied()
+            .zip(&self.slots)
+            .filter_map(move |(file, slot)| (slot.absent && wanted.contains(file)).then_some(file))
     }
 
     /// Whether a file that was looked for is not offered for this container.
     #[must_use]
     pub fn is_absent(&self, file: KernelFile) -> bool {
-        self.slots.get(file as usize).is_some_and(|slot| matches!(slot, Slot::Absent))
+        self.slots.get(file as usize).is_some_and(|slot| slot.absent)
     }
 
     /// Whether the directory on disk is still the one that was opened.
@@ -161,6 +160,7 @@ impl ScopeReader {
                 }
             };
             match sample.take(*file, content) {
+                Ok(0) => {}
                 Ok(skipped) => pass.report.skipped(file.name(), skipped),
                 Err(error) => {
                     pass.report.failed(&self.path, file.name(), Reason::Parse(error));
@@ -244,32 +244,37 @@ impl Slot {
         recheck: bool,
         scratch: &'a mut Scratch,
     ) -> Outcome<'a> {
-        if matches!(self, Self::Absent) {
-            if !recheck {
-                return Outcome::Absent;
-            }
-            *self = Self::Closed;
+        if self.absent && !recheck {
+            return Outcome::Absent;
         }
-        let opened = match std::mem::take(self) {
-            Self::Kept(descriptor) => Ok(descriptor),
-            _ => openat(directory, file.c_name(), READ, Mode::empty()).map(File::from),
+        let descriptor = match &mut self.kept {
+            Some(descriptor) => descriptor,
+            none => match openat(directory, file.c_name(), READ, Mode::empty()) {
+                Ok(descriptor) => none.insert(File::from(descriptor)),
+                Err(errno) => return self.failed(errno),
+            },
         };
-        let result = opened.and_then(|descriptor| {
-            let content = scratch.read(&descriptor, file);
-            if keep && content.is_ok() {
-                *self = Self::Kept(descriptor);
+        match scratch.read(descriptor, file) {
+            Ok(content) => {
+                self.absent = false;
+                if !keep {
+                    self.kept = None;
+                }
+                Outcome::Content(content)
             }
-            content
-        });
-        match result {
-            Ok(content) => Outcome::Content(content),
-            // EOPNOTSUPP: pressure without PSI, cgroup.procs of a threaded cgroup.
-            Err(Errno::ENOENT | Errno::EOPNOTSUPP) => {
-                *self = Self::Absent;
-                Outcome::Absent
-            }
-            Err(Errno::ENODEV) => Outcome::Gone,
-            Err(errno) => Outcome::Failed(errno),
+            Err(errno) => self.failed(errno),
+        }
+    }
+
+    #[cold]
+    fn failed(&mut self, errno: Errno) -> Outcome<'static> {
+        self.kept = None;
+        // EOPNOTSUPP: pressure without PSI, cgroup.procs of a threaded cgroup.
+        self.absent = matches!(errno, Errno::ENOENT | Errno::EOPNOTSUPP);
+        match errno {
+            _ if self.absent => Outcome::Absent,
+            Errno::ENODEV => Outcome::Gone,
+            errno => Outcome::Failed(errno),
         }
     }
 }

@@ -175,27 +175,43 @@ impl Scratch {
         self.read_whole(file, true)
     }
 
+    #[inline]
     fn read_whole(&mut self, file: &File, records: bool) -> Result<&[u8], Errno> {
+        let first = file.read_at(&mut self.0, 0);
+        match first {
+            // Nearly always: one read, and no more to do.
+            Ok(len) if len < if records { SURELY_WHOLE } else { self.0.len() } => {
+                Ok(self.0.get(..len).unwrap_or_default())
+            }
+            first => self.read_on(file, records, first),
+        }
+    }
+
+    /// Goes on until the end, after a first read that has not come to it.
+    #[cold]
+    fn read_on(&mut self, file: &File, records: bool, first: io::Result<usize>) -> Result<&[u8], Errno> {
         let mut len = 0;
+        let mut result = first;
         loop {
-            let room = self.0.get_mut(len..).unwrap_or_default();
-            let size = room.len();
-            let read = match file.read_at(room, len as u64) {
-                Ok(read) => read,
-                Err(error) if errno_of(&error) == Errno::EINTR => continue,
-                Err(error) => return Err(errno_of(&error)),
-            };
-            len += read;
-            let whole = if records { len < SURELY_WHOLE } else { read < size };
-            if read == 0 || whole {
-                return Ok(self.0.get(..len).unwrap_or_default());
-            }
-            if read == size {
-                if len >= LAST_SIZE {
-                    return Err(Errno::EFBIG);
+            match result {
+                Ok(read) => {
+                    len += read;
+                    let full = len == self.0.len();
+                    let whole = if records { len < SURELY_WHOLE } else { !full };
+                    if read == 0 || whole {
+                        return Ok(self.0.get(..len).unwrap_or_default());
+                    }
+                    if full {
+                        if len >= LAST_SIZE {
+                            return Err(Errno::EFBIG);
+                        }
+                        self.0.resize(len * 2, 0);
+                    }
                 }
-                self.0.resize(len * 2, 0);
+                Err(error) if errno_of(&error) == Errno::EINTR => {}
+                Err(error) => return Err(errno_of(&error)),
             }
+            result = file.read_at(self.0.get_mut(len..).unwrap_or_default(), len as u64);
         }
     }
 }

@@ -37,15 +37,21 @@ pub(super) async fn encode(
     asked: Encoding,
     permit: OwnedSemaphorePermit,
 ) -> (Bytes, Encoding) {
-    let encoding = if page.text().len() < WORTH_IT { Encoding::Identity } else { asked };
-    let compress = Arc::clone(&page);
-    // Some milliseconds of work that must not delay other answers.
-    let done = tokio::task::spawn_blocking(move || match encoding {
-        Encoding::Identity => true,
-        Encoding::Gzip => !compress.gzip.get_or_init(|| gzip(compress.text())).is_empty(),
-        Encoding::Zstd => !compress.zstd.get_or_init(|| zstd(compress.text())).is_empty(),
-    });
-    let encoding = if done.await.unwrap_or(false) { encoding } else { Encoding::Identity };
+    let mut encoding = if page.text().len() < WORTH_IT { Encoding::Identity } else { asked };
+    if encoding != Encoding::Identity {
+        let compress = Arc::clone(&page);
+        // Some milliseconds of work that must not delay other answers.
+        let done = tokio::task::spawn_blocking(move || {
+            let compressed = match encoding {
+                Encoding::Zstd => compress.zstd.get_or_init(|| zstd(compress.text())),
+                _ => compress.gzip.get_or_init(|| gzip(compress.text())),
+            };
+            !compressed.is_empty()
+        });
+        if !done.await.unwrap_or(false) {
+            encoding = Encoding::Identity;
+        }
+    }
     (Bytes::from_owner(Sent { page, encoding, _permit: permit }), encoding)
 }
 
