@@ -54,11 +54,9 @@ fn parse_row(line: &[u8]) -> Option<IoRow> {
     let mut values = [None; KEYS.len()];
     let mut next = 0;
     let mut rest = skip_blanks(line);
-    while let [first, ..] = rest {
-        if first.is_ascii_digit() {
-            let (major, after) = take_number(rest)?;
-            let (minor, after) =
-                take_number(after.strip_prefix(b":")?).filter(|(_, after)| ends_word(after))?;
+    while !rest.is_empty() {
+        if let Some((major, [b':', after @ ..])) = take_number(rest) {
+            let (minor, after) = take_number(after).filter(|(_, after)| ends_word(after))?;
             device = Some((u32::try_from(major).ok()?, u32::try_from(minor).ok()?));
             rest = skip_blanks(after);
             continue;
