@@ -1297,6 +1297,7 @@ pub static FAMILIES: &[Family] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exposition::selection::Chosen;
     use std::collections::HashSet;
 
     #[test]
@@ -1304,6 +1305,7 @@ mod tests {
         let mut seen = HashSet::new();
         for family in FAMILIES {
             assert!(seen.insert(family.name), "{} stands twice", family.name);
+            assert!(family.name.len() <= Chosen::NAME, "{} is cut", family.name);
             assert!(
                 family.name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_' || byte == b'2'),
                 "{}",

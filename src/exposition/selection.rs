@@ -23,8 +23,8 @@ fn groups() -> String {
 #[derive(Debug, Clone)]
 pub(super) struct Chosen {
     pub(super) family: &'static Family,
-    /// The family's name with padding behind it; none is longer.
-    padded_name: [u8; 64],
+    /// The family's name with padding behind it.
+    padded_name: [u8; Self::NAME],
     name_len: usize,
     text_head: Box<[u8]>,
     openmetrics_head: Box<[u8]>,
@@ -135,8 +135,11 @@ impl Selection {
 }
 
 impl Chosen {
+    /// The longest name of a family.
+    pub(super) const NAME: usize = 64;
+
     fn new(family: &'static Family) -> Self {
-        let mut padded_name = [0; 64];
+        let mut padded_name = [0; Self::NAME];
         for (to, from) in padded_name.iter_mut().zip(family.name.bytes()) {
             *to = from;
         }
@@ -150,7 +153,7 @@ impl Chosen {
             Kind::Counter => "counter",
         };
         let (name, kind) = in_openmetrics(family);
-        let name_len = family.name.len().min(padded_name.len());
+        let name_len = family.name.len().min(Self::NAME);
         Self {
             family,
             padded_name,
@@ -169,7 +172,7 @@ impl Chosen {
     }
 
     /// The family's name for a copy of fixed length, and its true length.
-    pub(super) fn padded_name(&self) -> (&[u8; 64], usize) {
+    pub(super) fn padded_name(&self) -> (&[u8; Self::NAME], usize) {
         (&self.padded_name, self.name_len)
     }
 }
