@@ -16,10 +16,7 @@ impl LabelBlock {
             if block.len() > 1 {
                 block.push(b',');
             }
-            block.extend_from_slice(name.as_bytes());
-            block.extend_from_slice(b"=\"");
-            escaped(value, true, |piece| block.extend_from_slice(piece));
-            block.push(b'"');
+            labelled(name, value, |piece| block.extend_from_slice(piece));
         };
         label("id", &container.cgroup);
         label("name", container.name());
@@ -48,6 +45,15 @@ pub enum LabelValue<'a> {
     Text(&'a str),
 }
 
+/// Gives the pieces of `name="value"`.
+#[inline]
+pub(super) fn labelled(name: &str, value: &str, mut push: impl FnMut(&[u8])) {
+    push(name.as_bytes());
+    push(b"=\"");
+    escaped(value, true, &mut push);
+    push(b"\"");
+}
+
 /// Gives the pieces of a text in which backslash and newline are as both formats want them, and the quote as label values, and
 /// help in OpenMetrics, want it.
 #[inline]
@@ -72,10 +78,10 @@ mod tests {
 
     #[test]
     fn any_value_is_escaped() {
-        for (text, shown) in [("a\"b\\c\nd é", r#"a\"b\\c\nd é"#), ("", ""), ("plain", "plain")] {
-            let mut all = Vec::new();
-            escaped(text, true, |piece| all.extend_from_slice(piece));
-            assert_eq!(String::from_utf8(all).unwrap(), shown);
+        let mut block = Vec::new();
+        for (name, value) in [("name", "a\"b\\c\nd é"), ("x", "")] {
+            labelled(name, value, |piece| block.extend_from_slice(piece));
         }
+        assert_eq!(String::from_utf8(block).unwrap(), r#"name="a\"b\\c\nd é"x="""#);
     }
 }

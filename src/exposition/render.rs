@@ -3,7 +3,7 @@
 use super::{
     LabelBlock,
     family::Source,
-    label_block::{LabelValue, escaped},
+    label_block::{LabelValue, escaped, labelled},
     selection::{Chosen, Selection},
     text::{Number, Text},
 };
@@ -221,8 +221,9 @@ fn own_openmetrics(family: &MetricFamily, out: &mut Text) {
             MetricType::HISTOGRAM => {
                 let histogram = metric.get_histogram();
                 let count = Number::Int(histogram.get_sample_count());
+                let mut bound = Text::default();
                 for bucket in histogram.get_bucket() {
-                    let mut bound = Text::default();
+                    bound.truncate(0);
                     bound.push_end(false, Number::Float(bucket.upper_bound()));
                     let bound = String::from_utf8_lossy(bound.as_bytes().trim_ascii());
                     let value = Number::Int(bucket.cumulative_count());
@@ -250,10 +251,7 @@ fn own_sample(out: &mut Text, name: &str, suffix: &str, labels: &[(&str, &str)],
     let mut separator = b"{";
     for (name, value) in labels {
         out.push(separator);
-        out.push(name.as_bytes());
-        out.push(b"=\"");
-        escaped(value, true, |piece| out.push(piece));
-        out.push(b"\"");
+        labelled(name, value, |piece| out.push(piece));
         separator = b",";
     }
     out.push_end(!labels.is_empty(), value);
@@ -306,6 +304,15 @@ mod tests {
                     assert_eq!(String::from_utf8_lossy(out.as_bytes()), expected.repeat(2));
                 }
             }
+        }
+        // Wherever a line becomes too long to be short.
+        let mut out = Text::default();
+        for len in 900..1100 {
+            out = out.cleared();
+            let base = block(len);
+            Samples { out: &mut out, chosen, labels: base.as_bytes() }.put_with(&[plain], Number::Int(12));
+            let expected = format!("{}{base},device=\"vda\"}} 12\n", chosen.family.name);
+            assert_eq!(String::from_utf8_lossy(out.as_bytes()), expected);
         }
     }
 }

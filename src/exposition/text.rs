@@ -63,9 +63,7 @@ impl Text {
 
     /// Appends.
     pub fn push(&mut self, text: &[u8]) {
-        if self.memory.len() - self.len < text.len() {
-            self.grow(text.len());
-        }
+        self.reserve(text.len());
         if let Some(room) = self.memory.get_mut(self.len..).and_then(|room| room.get_mut(..text.len())) {
             room.copy_from_slice(text);
             self.len += text.len();
@@ -78,7 +76,7 @@ impl Text {
         let room = self.memory.get_mut(self.len..self.len + Line::ROOM);
         let Some(room) = room.and_then(<[u8]>::first_chunk_mut) else { return false };
         let mut line = Line { room, len: 0 };
-        let written = write(&mut line) && line.len <= Line::MOST;
+        let written = write(&mut line) && line.len < Line::MOST;
         if written {
             self.len += line.len;
         }
@@ -87,11 +85,18 @@ impl Text {
 
     /// Appends the end of a line: the brace that closes the labels, if there are any, the value and the newline.
     pub(super) fn push_end(&mut self, labels: bool, value: Number) {
-        let mut room = [0; Line::ROOM];
-        let mut line = Line { room: &mut room, len: 0 };
-        line.push_end(labels, value);
-        let len = line.len;
-        self.push(room.get(..len).unwrap_or_default());
+        self.reserve(Line::ROOM);
+        self.push_short(|line| {
+            line.push_end(labels, value);
+            true
+        });
+    }
+
+    #[inline]
+    fn reserve(&mut self, more: usize) {
+        if self.memory.len() - self.len < more {
+            self.grow(more);
+        }
     }
 
     #[cold]
@@ -120,7 +125,7 @@ pub(super) struct Line<'a> {
 
 #[expect(clippy::indexing_slicing, reason = "masked")]
 impl Line<'_> {
-    /// The longest line that is of use.
+    /// A line as long as this is of no use.
     pub(super) const MOST: usize = 1024;
     const ROOM: usize = 2 * Self::MOST;
 

@@ -51,23 +51,23 @@ impl ParseError {
     }
 }
 
+/// Room for the longest interface name (`IFNAMSIZ` is 16), device name, and every event key a kernel prints today.
+const NAME_CAPACITY: usize = 31;
+
 /// A short name kept in place, so that a row of a table owns its key without an allocation.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name {
-    bytes: [u8; Self::CAPACITY],
+    bytes: [u8; NAME_CAPACITY],
     len: u8,
     plain: bool,
 }
 
 impl Name {
-    /// Room for the longest interface name (`IFNAMSIZ` is 16), device name, and every event key a kernel prints today.
-    pub const CAPACITY: usize = 31;
-
     /// The name, or `None` if it is not UTF-8 or longer than 31 bytes: a label value must be text, and
     /// a cut one could collide with another.
     #[must_use]
     pub fn new(text: &[u8]) -> Option<Self> {
-        (text.len() <= Self::CAPACITY && std::str::from_utf8(text).is_ok()).then(|| Self::copy(text))
+        (text.len() <= NAME_CAPACITY && std::str::from_utf8(text).is_ok()).then(|| Self::copy(text))
     }
 
     /// A name known when the program is built; what is beyond 31 bytes is cut.
@@ -89,8 +89,8 @@ impl Name {
 
     #[expect(clippy::indexing_slicing, reason = "below both lengths; no `get` in a const function")]
     const fn copy(text: &[u8]) -> Self {
-        let mut name = Self { bytes: [0; Self::CAPACITY], len: 0, plain: true };
-        while (name.len as usize) < Self::CAPACITY && (name.len as usize) < text.len() {
+        let mut name = Self { bytes: [0; NAME_CAPACITY], len: 0, plain: true };
+        while (name.len as usize) < NAME_CAPACITY && (name.len as usize) < text.len() {
             let byte = text[name.len as usize];
             name.bytes[name.len as usize] = byte;
             name.plain &= !matches!(byte, b'\\' | b'"' | ..=b' ' | 0x7f..);
@@ -115,7 +115,7 @@ impl Name {
     /// The name with zeros behind it up to a fixed length: what can be copied without a call.
     #[inline]
     #[must_use]
-    pub fn padded(&self) -> (&[u8; Self::CAPACITY], usize) {
+    pub fn padded(&self) -> (&[u8; NAME_CAPACITY], usize) {
         (&self.bytes, usize::from(self.len))
     }
 
