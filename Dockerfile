@@ -1,11 +1,11 @@
 # docker-stat-prom in an image with nothing else in it, for linux/amd64 and linux/arm64.
 #
-#   docker build -t cts/rust-aarch64-linux-gnu:1.88 -f Dockerfile.toolchain .
+#   docker build -t cts/rust-aarch64-linux-gnu:1.87 -f Dockerfile.toolchain .
 #   docker build -t docker-stat-prom .                              for this machine
 #   docker build -t docker-stat-prom --platform linux/arm64 .       for the other
 #
 # Without a registry: docker save docker-stat-prom | xz > image.tar.xz, and there xz -d < image.tar.xz | docker load
-ARG TOOLCHAIN=cts/rust-aarch64-linux-gnu:1.88
+ARG TOOLCHAIN=cts/rust-aarch64-linux-gnu:1.87
 FROM --platform=${BUILDPLATFORM} ${TOOLCHAIN} AS build
 # BuildKit says for what; a default here would win over what it says.
 ARG TARGETARCH

@@ -122,7 +122,7 @@ impl World {
     fn add(&mut self, number: usize, generation: usize) {
         let scope = self.slice.join(format!("docker-{generation:08x}{number:056x}.scope"));
         fs::create_dir(&scope).unwrap();
-        let own_namespace = number.is_multiple_of(10) && number / 10 < NAMESPACES;
+        let own_namespace = number % 10 == 0 && number / 10 < NAMESPACES;
         let mut command = if own_namespace { Command::new("unshare") } else { Command::new("sleep") };
         if own_namespace {
             command.args(["-n", "sleep"]);

@@ -224,10 +224,10 @@ impl Containers {
     }
 
     fn vanished(&mut self, scope: &Scope) {
-        if let Some(entry) = self.find(&scope.id)
-            && entry.container.cgroup == scope.cgroup
-            && entry.scope.as_ref().is_some_and(|live| !live.reader.is_current())
-        {
+        let Some(entry) = self.find(&scope.id).filter(|entry| entry.container.cgroup == scope.cgroup) else {
+            return;
+        };
+        if entry.scope.as_ref().is_some_and(|live| !live.reader.is_current()) {
             entry.end();
             self.unsettled = true;
             self.forget_gone();

@@ -319,7 +319,10 @@ impl Collector {
             });
             render_own(own, format, &mut text);
             let body = self.bodies.keep(text);
-            for (_, reply) in waiting.extract_if(.., |(asked, _)| *asked == format) {
+            let (answered, others): (Vec<_>, Vec<_>) =
+                std::mem::take(waiting).into_iter().partition(|(asked, _)| *asked == format);
+            *waiting = others;
+            for (_, reply) in answered {
                 let _nobody_waits = reply.send(Arc::clone(&body));
             }
         }

@@ -82,9 +82,7 @@ pub(super) fn stalled(pressure: Option<Pressure>, kind: fn(Pressure) -> Option<S
 
 pub(super) fn per_device(row: Row<'_>, out: &mut Samples<'_>, value: fn(&IoRow) -> Option<u64>) {
     for io in row.container.sample.io.iter().flatten() {
-        if let Some(value) = value(io)
-            && let Some(device) = row.page.devices.get(io.major, io.minor)
-        {
+        if let (Some(value), Some(device)) = (value(io), row.page.devices.get(io.major, io.minor)) {
             out.put_with(&[(label!("device"), device_name(device))], Number::Int(value));
         }
     }
@@ -226,8 +224,8 @@ pub(super) fn state(row: Row<'_>, out: &mut Samples<'_>) {
 }
 
 pub(super) fn exit_code(row: Row<'_>, out: &mut Samples<'_>) {
-    if let Some(metadata) = &row.container.metadata
-        && metadata.state.is_some_and(State::is_stopped)
+    if let Some(metadata) =
+        row.container.metadata.as_ref().filter(|metadata| metadata.state.is_some_and(State::is_stopped))
     {
         out.put(metadata.exit_code.map(Number::Signed));
     }

@@ -260,7 +260,7 @@ impl<'a> LineEnd<'a> {
     /// A decimal fraction with this many digits behind the point, those that are zero at its end left out.
     #[inline]
     fn push_scaled(&mut self, mut value: u64, mut places: u8) {
-        while places > 0 && value.is_multiple_of(10) {
+        while places > 0 && value % 10 == 0 {
             value /= 10;
             places -= 1;
         }

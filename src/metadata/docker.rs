@@ -416,10 +416,10 @@ impl Session<'_> {
             }
             return None;
         }
-        if !self.resolver.knows(&id)
-            && let Some(metadata) = self.docker.metadata_of_event(&event, self.driver)
-        {
-            (self.send)(self.resolver.learn(metadata));
+        if !self.resolver.knows(&id) {
+            if let Some(metadata) = self.docker.metadata_of_event(&event, self.driver) {
+                (self.send)(self.resolver.learn(metadata));
+            }
         }
         Some(id)
     }

@@ -48,9 +48,7 @@ impl Labels {
         for keys in [&exact, &environment.to_vec()] {
             let mut names: BTreeMap<String, &String> = BTreeMap::new();
             for key in keys {
-                if let Some(other) = names.insert(sanitise(key), key)
-                    && other != key
-                {
+                if let Some(other) = names.insert(sanitise(key), key).filter(|other| *other != key) {
                     return Err(SelectionError::Collision(other.clone(), key.clone(), sanitise(key)));
                 }
             }
@@ -79,8 +77,8 @@ impl Labels {
             }
         }
         for variable in environment {
-            if let Some((key, value)) = variable.split_once('=')
-                && self.environment.iter().any(|name| name == key)
+            if let Some((key, value)) =
+                variable.split_once('=').filter(|(key, _)| self.environment.iter().any(|name| name == key))
             {
                 chosen.insert(format!("container_env_{}", sanitise(key)), (key, value));
             }

@@ -34,11 +34,14 @@ impl Events {
         while !rest.is_empty() {
             line += 1;
             let known = self.items.get_mut(count);
-            if let Some((name, value)) = known
-                && let Some(text) =
-                    rest.strip_prefix(name.as_bytes()).and_then(|text| text.strip_prefix(b" "))
-                && let Some((number, [b'\n', after @ ..])) = take_number(text)
-            {
+            let as_before = known.and_then(|(name, value)| {
+                let text = rest.strip_prefix(name.as_bytes()).and_then(|text| text.strip_prefix(b" "))?;
+                match take_number(text)? {
+                    (number, [b'\n', after @ ..]) => Some((value, number, after)),
+                    _ => None,
+                }
+            });
+            if let Some((value, number, after)) = as_before {
                 *value = number;
                 count += 1;
                 rest = after;
