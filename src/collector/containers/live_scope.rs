@@ -1,0 +1,84 @@
+//! The cgroup of a running container: its descriptors, its window and its network namespace.
+
+use super::Reading;
+use crate::{
+    metadata::Metadata,
+    model::{Container, Window},
+    sample::{FileSet, NetProblem, NetReader, Pass, ScopeReader, stat_file::Scratch},
+};
+use std::time::{Duration, Instant};
+
+/// While a container starts, runc's helpers pass through its cgroup, still in the host's network namespace.
+const SETTLING: Duration = Duration::from_secs(10);
+/// After that, how often its process and namespace are looked at again.
+const RELOCATE: Duration = Duration::from_secs(30);
+
+#[derive(Debug)]
+pub(super) struct LiveScope {
+    pub(super) reader: ScopeReader,
+    pub(super) network: NetReader,
+    pub(super) problem: Option<NetProblem>,
+    pub(super) claims: bool,
+    /// Whether a write to its files would be told of.
+    pub(super) watched: bool,
+    /// Whether its limits are what they were when last read.
+    pub(super) settings_known: bool,
+    pub(super) window: Window,
+    pub(super) first_seen: Instant,
+    pub(super) located: Option<Instant>,
+}
+
+impl LiveScope {
+    /// Those of some files that can hold something new.
+    pub(super) fn changeable(&self, files: FileSet, recheck: bool) -> FileSet {
+        if self.settings_known && !recheck { files.without(FileSet::SETTINGS) } else { files }
+    }
+
+    pub(super) fn is_due(&self) -> bool {
+        self.located.is_none_or(|at| {
+            let settling = self.first_seen.elapsed() < SETTLING;
+            at.elapsed() >= if settling { Duration::from_millis(250) } else { RELOCATE }
+        })
+    }
+
+    /// Chooses the process to read through. `true` if the namespace is another than before.
+    pub(super) fn locate(&mut self, container: &Container, scratch: &mut Scratch) -> bool {
+        self.located = Some(Instant::now());
+        let before = self.network.netns();
+        let pids = self.reader.pids(scratch);
+        let main_pid = container.metadata.as_ref().and_then(|metadata| metadata.main_pid);
+        self.problem = self.network.locate(&container.id, &pids, main_pid).err();
+        before != self.network.netns()
+    }
+
+    /// Reads the interface counters, through another process if the one known has ended.
+    pub(super) fn read_network(&mut self, container: &mut Container, reading: &Reading, pass: &mut Pass) {
+        container.sample.net.read = false;
+        if !(reading.network && self.claims) {
+            return;
+        }
+        if self.network.read(pass, &mut container.sample.net) {
+            return;
+        }
+        let changed = self.locate(container, &mut pass.scratch);
+        if changed {
+            // Another namespace, or none: who may claim it is settled at the next pass.
+            self.claims = false;
+            self.located = None;
+        } else {
+            self.network.read(pass, &mut container.sample.net);
+        }
+    }
+
+    pub(super) fn verdict(&self, metadata: Option<&Metadata>) -> &'static str {
+        match self.problem {
+            _ if self.claims => "own",
+            Some(NetProblem::NoProcess) => "no process",
+            Some(NetProblem::ForeignPids) => "processes are outside our PID namespace: --pid=host is missing",
+            Some(NetProblem::Hidden) => "processes are hidden from /proc",
+            None if metadata.is_some_and(Metadata::borrows_network) => "shared: counted for its owner",
+            None if metadata.is_some_and(Metadata::is_host_network) => "the host's",
+            None => "the host's, or counted for another container",
+        }
+    }
+}

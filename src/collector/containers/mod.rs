@@ -1,0 +1,177 @@
+//! All containers: those with a cgroup, and those that only Docker knows.
+
+mod complaints;
+mod entry;
+mod events;
+mod live_scope;
+mod reading;
+
+pub(super) use reading::Reading;
+
+use super::report::ContainerReport;
+use crate::{
+    exposition::LabelBlock,
+    model::{Claimant, Container, RatePoint, claims},
+    parse::ContainerId,
+    sample::{FileSet, Netns, Pass, stat_file::Scratch},
+};
+use entry::Entry;
+use live_scope::LiveScope;
+use std::time::Instant;
+use tokio::sync::mpsc::UnboundedSender;
+
+/// All containers, by ID.
+#[derive(Debug)]
+pub(super) struct Containers {
+    reading: Reading,
+    lookups: UnboundedSender<ContainerId>,
+    #[expect(clippy::vec_box, reason = "a new container moves pointers, not a kilobyte each")]
+    entries: Vec<Box<Entry>>,
+    /// Whether Docker is known to be away: then nobody waits for names.
+    docker_down: bool,
+    /// Whether the claims on network namespaces must be settled anew.
+    unsettled: bool,
+}
+
+impl Containers {
+    pub(super) fn new(reading: Reading, lookups: UnboundedSender<ContainerId>) -> Self {
+        Self { reading, lookups, entries: Vec::new(), docker_down: false, unsettled: false }
+    }
+
+    fn find(&mut self, id: &ContainerId) -> Option<&mut Entry> {
+        let at = self.entries.binary_search_by(|entry| entry.container.id.cmp(id)).ok()?;
+        self.entries.get_mut(at).map(|entry| &mut **entry)
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "the index was found or inserted at just above")]
+    fn find_or_add(&mut self, id: &ContainerId, cgroup: &str) -> &mut Entry {
+        let at = match self.entries.binary_search_by(|entry| entry.container.id.cmp(id)) {
+            Ok(at) => at,
+            Err(at) => {
+                let container = Container::new(id.clone(), cgroup.to_owned());
+                let labels = LabelBlock::new(&container, self.reading.core_only);
+                self.entries.insert(at, Box::new(Entry { container, labels, scope: None, shown: false }));
+                at
+            }
+        };
+        &mut self.entries[at]
+    }
+    /// The polling tick: the files of the rate gauges only.
+    pub(super) fn tick(&mut self, start: Instant, pass: &mut Pass) {
+        self.read(Some(self.reading.rate_files), pass, |container, live, reading, pass| {
+            let at = start.elapsed();
+            live.read_network(container, reading, pass);
+            let network_at = start.elapsed();
+            let sample = &container.sample;
+            container.rates = live.window.advance(RatePoint {
+                cpu_usec: sample.cpu.map(|cpu| (at, cpu.usage_usec)),
+                network: sample.net.bytes().map(|bytes| (network_at, bytes)),
+                block: sample.io_bytes().map(|bytes| (at, bytes)),
+            });
+        });
+    }
+
+    /// A full pass: every file of every container.
+    pub(super) fn sample(&mut self, pass: &mut Pass) {
+        self.read(None, pass, |container, live, reading, pass| {
+            live.settings_known = live.watched;
+            if reading.hugetlb {
+                live.reader.sample_hugetlb(pass, &mut container.sample);
+            }
+            live.read_network(container, reading, pass);
+            let events = container.sample.memory_events.as_ref();
+            if let Some(kills) = events.and_then(|events| events.get("oom_kill")) {
+                container.oom_kills.read(kills);
+            }
+        });
+        for entry in &mut self.entries {
+            entry.shown = entry.is_to_be_shown(&self.reading, self.docker_down);
+        }
+    }
+
+    /// Reads some files of every container that has a cgroup, or all that may have changed, and `then` what belongs to
+    /// them; drops those that are gone.
+    fn read(
+        &mut self,
+        some: Option<FileSet>,
+        pass: &mut Pass,
+        mut then: impl FnMut(&mut Container, &mut LiveScope, &Reading, &mut Pass),
+    ) {
+        let keep = self.reading.kept_files(self.entries.len());
+        self.settle(&mut pass.scratch);
+        let mut gone = false;
+        for entry in &mut self.entries {
+            let Entry { container, scope: Some(live), .. } = &mut **entry else { continue };
+            let all = || live.changeable(self.reading.files, pass.recheck_absent);
+            let files = some.unwrap_or_else(all);
+            if live.reader.sample(files, keep, pass, &mut container.sample) {
+                then(container, live, &self.reading, pass);
+            } else {
+                entry.end();
+                gone = true;
+            }
+        }
+        if gone {
+            self.unsettled = true;
+            self.forget_gone();
+        }
+    }
+
+    /// Finds the processes of containers that need one, and settles who may claim which namespace.
+    fn settle(&mut self, scratch: &mut Scratch) {
+        if !self.reading.network {
+            return;
+        }
+        for entry in &mut self.entries {
+            let Entry { container, scope: Some(live), .. } = &mut **entry else { continue };
+            if live.is_due() {
+                self.unsettled |= live.locate(container, scratch);
+            }
+        }
+        if !std::mem::take(&mut self.unsettled) {
+            return;
+        }
+        let host = Netns::of(&self.reading.proc_root.join("1"));
+        let live: Vec<_> = self.entries.iter().filter(|entry| entry.scope.is_some()).collect();
+        let claimants: Vec<_> = live
+            .iter()
+            .map(|entry| Claimant {
+                id: &entry.container.id,
+                netns: entry.scope.as_ref().and_then(|live| live.network.netns()),
+                metadata: entry.container.metadata.as_deref(),
+                created: entry.container.scope_created,
+            })
+            .collect();
+        let verdicts = claims(&claimants, host);
+        let live = self.entries.iter_mut().filter_map(|entry| entry.scope.as_mut());
+        for (live, verdict) in live.zip(verdicts) {
+            live.claims = verdict;
+        }
+    }
+
+    /// The containers that are shown, as the last full pass left them, with their labels.
+    pub(super) fn shown(&self) -> impl Iterator<Item = (&Container, &LabelBlock)> + Clone {
+        self.entries.iter().filter(|entry| entry.shown).map(|entry| (&entry.container, &entry.labels))
+    }
+
+    /// Containers with a cgroup, and how many of those Docker named.
+    pub(super) fn count(&self) -> (u64, u64) {
+        let live = || self.entries.iter().filter(|entry| entry.container.live);
+        let named = live().filter(|entry| entry.container.metadata.is_some()).count();
+        (live().count() as u64, named as u64)
+    }
+
+    /// Descriptors held for all containers.
+    pub(super) fn open_files(&self) -> u64 {
+        let open = |live: &LiveScope| live.reader.open_files() + usize::from(live.network.pid().is_some());
+        self.entries.iter().filter_map(|entry| entry.scope.as_ref()).map(open).sum::<usize>() as u64
+    }
+
+    pub(super) fn report(&self) -> Vec<ContainerReport> {
+        self.entries
+            .iter()
+            .filter(|entry| entry.container.metadata.as_ref().is_none_or(|metadata| metadata.included))
+            .map(|entry| entry.report(self.reading.files))
+            .collect()
+    }
+}

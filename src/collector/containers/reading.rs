@@ -1,0 +1,58 @@
+//! What is read of each container, and how many of its files stay open.
+
+use super::super::Config;
+use crate::{
+    exposition::Selection,
+    metadata::Filter,
+    sample::{FileSet, KernelFile},
+};
+use std::path::PathBuf;
+
+/// Descriptors left to sockets, inotify, the log and directories being listed.
+const RESERVED_FILES: u64 = 256;
+/// Per container, besides files: its cgroup directory and a process directory.
+const DIRECTORIES: u64 = 2;
+
+/// What is read of each container.
+#[derive(Debug)]
+pub(in crate::collector) struct Reading {
+    pub(super) cgroup_root: PathBuf,
+    pub(super) proc_root: PathBuf,
+    pub(super) files: FileSet,
+    pub(super) rate_files: FileSet,
+    pub(super) network: bool,
+    pub(super) hugetlb: bool,
+    pub(super) core_only: bool,
+    pub(super) serves_stopped: bool,
+    pub(super) filter: Filter,
+    pub(super) fd_budget: usize,
+    pub(super) max_open_files: u64,
+}
+
+impl Reading {
+    pub(in crate::collector) fn new(config: &Config, max_open_files: u64) -> Self {
+        let Config { roots, selection, filter, fd_budget, .. } = config;
+        Self {
+            cgroup_root: roots.cgroup.clone(),
+            proc_root: roots.proc.clone(),
+            files: selection.files(),
+            rate_files: selection.files().intersection(FileSet::RATES),
+            network: selection.reads_network(),
+            hugetlb: selection.reads_hugetlb(),
+            core_only: selection.is_core_only(),
+            serves_stopped: Selection::serves_stopped(selection),
+            filter: filter.clone(),
+            fd_budget: *fd_budget,
+            max_open_files,
+        }
+    }
+
+    /// How many files of each container stay open: those of the polling tick as long as there are descriptors, and more
+    /// within the budget.
+    pub(super) fn kept_files(&self, containers: usize) -> usize {
+        let containers = containers.max(1);
+        let per_container = self.max_open_files.saturating_sub(RESERVED_FILES) / containers as u64;
+        let possible = usize::try_from(per_container.saturating_sub(DIRECTORIES)).unwrap_or(usize::MAX);
+        (self.fd_budget / containers).max(FileSet::RATES.len()).min(possible).min(KernelFile::COUNT)
+    }
+}
