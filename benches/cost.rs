@@ -29,7 +29,7 @@ use docker_stat_prom::{
     collector::{Collector, Config, Handle, Message},
     discovery::{scan, watch},
     exposition::{Format, LabelBlock, Page, Selection, SelfMetrics, Text, render},
-    metadata::{Filter, MetadataEvent},
+    metadata::{Filter, MetadataEvent, News, Source},
     model::Container,
     sample::{
         DeviceNames, FileSet, KernelFile, Machine, NetReader, Pass, Roots, ScopeReader,
@@ -361,7 +361,7 @@ impl Ours {
         std::thread::spawn(move || {
             watch(&root, Duration::from_secs(3600), &mut |event| events.send(Message::Scope(event))).unwrap();
         });
-        handle.send(Message::Metadata(MetadataEvent::Disconnected));
+        handle.send(Message::Metadata(MetadataEvent { source: Source::default(), news: News::Disconnected }));
         Self { handle, runtime: tokio::runtime::Builder::new_current_thread().build().unwrap() }
     }
 

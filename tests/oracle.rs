@@ -7,7 +7,7 @@ use docker_stat_prom::{
     collector::{Collector, Config, Handle, Message},
     discovery::{ScopeEvent, scan},
     exposition::{Format, Selection, SelfMetrics},
-    metadata::Filter,
+    metadata::{Filter, MetadataEvent, News, Source},
     sample::Roots,
 };
 use serde_json::Value;
@@ -143,7 +143,7 @@ fn cpu_ratios_between_the_recordings_agree_with_the_files() {
         let collector = Collector::new(config, handle.clone(), 1024, lookups);
         let thread = std::thread::spawn(move || collector.run(&receiver));
         handle.send(Message::Scope(ScopeEvent::Resync(scan(&roots.cgroup))));
-        handle.send(Message::Metadata(docker_stat_prom::metadata::MetadataEvent::Disconnected));
+        handle.send(Message::Metadata(MetadataEvent { source: Source::default(), news: News::Disconnected }));
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let page = runtime.block_on(async {
             handle.tick().await.unwrap();

@@ -13,7 +13,7 @@ pub use report::ContainerReport;
 use crate::{
     discovery::ScopeEvent,
     exposition::{Format, Page, Selection, SelfMetrics, render, render_own},
-    metadata::{Filter, MetadataEvent},
+    metadata::{Filter, MetadataEvent, News},
     parse::ContainerId,
     sample::{DeviceNames, Machine, Pass, Roots},
 };
@@ -251,15 +251,15 @@ impl Collector {
 
     fn take_metadata(&mut self, event: MetadataEvent) {
         let metrics = &self.handle.metrics;
-        match event {
-            MetadataEvent::Connected => {
+        match event.news {
+            News::Connected => {
                 if self.docker == DockerState::Down {
                     metrics.docker_reconnects.inc();
                 }
                 self.docker = DockerState::Up;
                 metrics.docker_up.set(1.0);
             }
-            MetadataEvent::Disconnected => {
+            News::Disconnected => {
                 self.docker = DockerState::Down;
                 metrics.docker_up.set(0.0);
             }

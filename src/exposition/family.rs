@@ -1280,7 +1280,7 @@ pub static FAMILIES: &[Family] = &[
         "Starts after the first",
         "inspect RestartCount, and starts seen",
         &[],
-        |row, out| out.int(row.container.metadata.as_ref().map(|metadata| metadata.restarts)),
+        |row, out| out.int(row.container.metadata.as_ref().and_then(|metadata| metadata.restarts)),
     ),
     gauge(
         Set::Lifecycle,
@@ -1290,7 +1290,9 @@ pub static FAMILIES: &[Family] = &[
         "Whether the last run was ended for want of memory",
         "inspect State.OOMKilled",
         &[],
-        |row, out| out.int(row.container.metadata.as_ref().map(|metadata| u64::from(metadata.oom_killed))),
+        |row, out| {
+            out.int(row.container.metadata.as_ref().and_then(|metadata| metadata.oom_killed).map(u64::from))
+        },
     ),
 ];
 

@@ -123,7 +123,7 @@ pub(super) fn per_interface(
 }
 
 pub(super) fn health(row: Row<'_>) -> Option<Number> {
-    Some(Number::Signed(match row.container.metadata.as_ref()?.health {
+    Some(Number::Signed(match row.container.metadata.as_ref()?.health? {
         Health::Healthy => 1,
         Health::NotHealthy => 0,
         Health::None => -1,

@@ -1,6 +1,8 @@
 //! The one file that knows bollard: GET requests to the Docker API, and its event stream.
 
-use super::{Filter, Health, Labels, Metadata, MetadataEvent, Resolver, State, resolver::Action};
+use super::{
+    Filter, Health, Labels, Metadata, MetadataEvent, News, Resolver, Source, State, resolver::Action,
+};
 use crate::parse::ContainerId;
 use bollard::{
     API_DEFAULT_VERSION,
@@ -118,7 +120,7 @@ enum CgroupDriver {
     Cgroupfs,
 }
 
-type Send<'a> = &'a (dyn Fn(MetadataEvent) + Sync);
+type Send<'a> = &'a (dyn Fn(News) + Sync);
 
 impl Docker {
     /// A client that has not connected yet.
@@ -129,7 +131,12 @@ impl Docker {
 
     /// Follows the daemon for ever: connects, lists, listens, and connects again when it goes away. `lookups` are
     /// containers that the reader found and Docker has not told of.
-    pub async fn follow(self, mut lookups: UnboundedReceiver<ContainerId>, send: Send<'_>) {
+    pub async fn follow(
+        self,
+        mut lookups: UnboundedReceiver<ContainerId>,
+        tell: &(dyn Fn(MetadataEvent) + Sync),
+    ) {
+        let send: Send<'_> = &|news| tell(MetadataEvent { source: Source::default(), news });
         let mut resolver = Resolver::default();
         let mut backoff = FIRST_BACKOFF;
         let mut reported = false;
@@ -150,7 +157,7 @@ impl Docker {
                 }
             };
             let error = session.run(&mut lookups, &mut connected).await;
-            send(MetadataEvent::Disconnected);
+            send(News::Disconnected);
             if was_up {
                 backoff = FIRST_BACKOFF;
             }
@@ -198,7 +205,7 @@ impl Docker {
         let state = inspect.state.unwrap_or_default();
         let labels = config.labels.unwrap_or_default();
         let name = plain_name(inspect.name.as_deref(), &id);
-        let restart_count = inspect.restart_count.and_then(positive).unwrap_or(0);
+        let restart_count = inspect.restart_count.and_then(positive).or(Some(0));
         Some(Metadata {
             labels: self.labels.choose(
                 labels.iter().map(|(key, value)| (key.as_str(), value.as_str())),
@@ -217,8 +224,8 @@ impl Docker {
             finished: state.finished_at.as_deref().and_then(unix_seconds),
             restart_count,
             restarts: restart_count,
-            oom_killed: state.oom_killed.unwrap_or(false),
-            health: state.health.and_then(|health| health.status).map_or(Health::None, health),
+            oom_killed: state.oom_killed.or(Some(false)),
+            health: Some(state.health.and_then(|health| health.status).map_or(Health::None, health)),
             state: state.status.and_then(inspected_state),
             cgroup: expected_cgroup(driver, host_config.cgroup_parent.as_deref(), &id),
             id,
@@ -257,19 +264,9 @@ impl Docker {
             image: summary.image.clone(),
             image_id: summary.image_id.clone(),
             network_mode: summary.host_config.as_ref().and_then(|host| host.network_mode.clone()),
-            main_pid: None,
-            cpu_shares: None,
-            exit_code: None,
-            created: None,
-            started: None,
-            finished: None,
-            restart_count: 0,
-            restarts: 0,
-            oom_killed: false,
-            health: Health::None,
             state: summary.state.and_then(listed_state),
             cgroup: expected_cgroup(driver, None, &id),
-            id,
+            ..Metadata::new(id)
         })
     }
 
@@ -318,7 +315,7 @@ impl Session<'_> {
         if let Err(error) = self.list(&client, &mut inspections).await {
             return error;
         }
-        (self.send)(MetadataEvent::Connected);
+        (self.send)(News::Connected);
         connected();
         let mut ping = interval_at(Instant::now() + PING, PING);
         loop {

@@ -43,14 +43,15 @@ pub struct Metadata {
     pub started: Option<f64>,
     /// `State.FinishedAt`, unix s.
     pub finished: Option<f64>,
-    /// `RestartCount`: by the restart policy, since the last manual start.
-    pub restart_count: u64,
-    /// All starts after the first, as far as they were seen or Docker counted them.
-    pub restarts: u64,
-    /// `State.OOMKilled`.
-    pub oom_killed: bool,
-    /// `State.Health.Status`.
-    pub health: Health,
+    /// `RestartCount`: by the restart policy, since the last manual start. `None` until an inspection answered.
+    pub restart_count: Option<u64>,
+    /// All starts after the first, as far as they were seen or Docker counted them. `None` until an inspection
+    /// answered.
+    pub restarts: Option<u64>,
+    /// `State.OOMKilled`. `None` until an inspection answered.
+    pub oom_killed: Option<bool>,
+    /// `State.Health.Status`. `None` while nothing told it.
+    pub health: Option<Health>,
     /// The cgroup that the container has or would have, below the cgroup root.
     pub cgroup: String,
     /// Whether `--include` and `--exclude` let it through.
@@ -58,6 +59,32 @@ pub struct Metadata {
 }
 
 impl Metadata {
+    /// A container of which nothing but its ID is known.
+    #[must_use]
+    pub fn new(id: ContainerId) -> Self {
+        Self {
+            name: id.short().to_owned(),
+            id,
+            image: None,
+            image_id: None,
+            labels: Vec::new(),
+            network_mode: None,
+            main_pid: None,
+            cpu_shares: None,
+            state: None,
+            exit_code: None,
+            created: None,
+            started: None,
+            finished: None,
+            restart_count: None,
+            restarts: None,
+            oom_killed: None,
+            health: None,
+            cgroup: String::new(),
+            included: true,
+        }
+    }
+
     /// Whether it runs in the host's network namespace.
     #[must_use]
     pub fn is_host_network(&self) -> bool {
@@ -118,17 +145,33 @@ pub enum Health {
     Healthy,
 }
 
+/// Which Docker daemon told something. There is one today.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Source(pub u16);
+
+/// Something that a daemon told.
+#[derive(Debug, Clone)]
+pub struct MetadataEvent {
+    /// Who told it.
+    pub source: Source,
+    /// What was told.
+    pub news: News,
+}
+
 /// News from Docker.
 #[derive(Debug, Clone)]
-pub enum MetadataEvent {
+pub enum News {
     /// The daemon answers.
     Connected,
-    /// All containers there are have been told; any other is gone.
+    /// All containers of this daemon have been told; any other of its containers is gone. Only sent after a list
+    /// that was understood whole.
     Listed(Vec<ContainerId>),
     /// A container is new or has changed.
     Changed(Arc<Metadata>),
     /// A container was removed.
     Removed(ContainerId),
+    /// The daemon was asked about a container and answered that it has none of that ID (404).
+    Unknown(ContainerId),
     /// A process of a container was killed for want of memory.
     Oom(ContainerId),
     /// The daemon does not answer.

@@ -1,6 +1,6 @@
 //! Docker's answers and events, joined into one [`Metadata`] per container. Pure: no socket, no clock.
 
-use super::{Health, Metadata, MetadataEvent, State};
+use super::{Health, Metadata, News, State};
 use crate::parse::ContainerId;
 use std::{
     collections::{HashMap, HashSet},
@@ -28,10 +28,10 @@ pub struct Resolver {
 
 impl Resolver {
     /// Takes in what list or inspect said, counting the starts between this and what was known.
-    pub fn learn(&mut self, mut fresh: Metadata) -> MetadataEvent {
+    pub fn learn(&mut self, mut fresh: Metadata) -> News {
         // What an event or a list told has no times to compare with.
         if let Some(before) = self.known.get(&fresh.id).filter(|before| before.created.is_some()) {
-            fresh.restarts = before.restarts + starts_between(before, &fresh);
+            fresh.restarts = Some(before.restarts.unwrap_or(0) + starts_between(before, &fresh));
         }
         self.keep(fresh)
     }
@@ -42,35 +42,35 @@ impl Resolver {
     }
 
     /// Takes in a whole list: what is not on it is gone.
-    pub fn listed(&mut self, ids: Vec<ContainerId>) -> MetadataEvent {
+    pub fn listed(&mut self, ids: Vec<ContainerId>) -> News {
         let all: HashSet<_> = ids.iter().collect();
         self.known.retain(|id, _| all.contains(id));
-        MetadataEvent::Listed(ids)
+        News::Listed(ids)
     }
 
     /// Takes in an event that says all there is to know; `None` if there is nothing to tell.
-    pub(super) fn apply(&mut self, id: &ContainerId, action: Action) -> Option<MetadataEvent> {
+    pub(super) fn apply(&mut self, id: &ContainerId, action: Action) -> Option<News> {
         let change: Box<dyn FnOnce(&mut Metadata)> = match action {
             Action::Inspect => return None,
-            Action::Oom => return Some(MetadataEvent::Oom(id.clone())),
+            Action::Oom => return Some(News::Oom(id.clone())),
             Action::Destroy => {
                 self.known.remove(id);
-                return Some(MetadataEvent::Removed(id.clone()));
+                return Some(News::Removed(id.clone()));
             }
             Action::Pause => Box::new(|metadata| metadata.state = Some(State::Paused)),
             Action::Unpause => Box::new(|metadata| metadata.state = Some(State::Running)),
             Action::Rename(name) => Box::new(|metadata| metadata.name = name),
-            Action::Health(health) => Box::new(move |metadata| metadata.health = health),
+            Action::Health(health) => Box::new(move |metadata| metadata.health = Some(health)),
         };
         let mut metadata = Metadata::clone(self.known.get(id)?);
         change(&mut metadata);
         Some(self.keep(metadata))
     }
 
-    fn keep(&mut self, metadata: Metadata) -> MetadataEvent {
+    fn keep(&mut self, metadata: Metadata) -> News {
         let metadata = Arc::new(metadata);
         self.known.insert(metadata.id.clone(), Arc::clone(&metadata));
-        MetadataEvent::Changed(metadata)
+        News::Changed(metadata)
     }
 }
 
@@ -79,7 +79,7 @@ impl Resolver {
 fn starts_between(before: &Metadata, fresh: &Metadata) -> u64 {
     match (before.started, fresh.started) {
         (Some(before_start), Some(fresh_start)) if before_start < fresh_start => {
-            fresh.restart_count.saturating_sub(before.restart_count).max(1)
+            fresh.restart_count.unwrap_or(0).saturating_sub(before.restart_count.unwrap_or(0)).max(1)
         }
         _ => 0,
     }
@@ -91,31 +91,19 @@ mod tests {
 
     fn metadata(started: Option<f64>, restart_count: u64) -> Metadata {
         Metadata {
-            id: ContainerId::new(&"1".repeat(64)).unwrap(),
             name: "web".into(),
-            image: None,
-            image_id: None,
-            labels: Vec::new(),
-            network_mode: None,
-            main_pid: None,
-            cpu_shares: None,
             state: Some(State::Running),
-            exit_code: None,
             created: Some(0.5),
             started,
-            finished: None,
-            restart_count,
-            restarts: restart_count,
-            oom_killed: false,
-            health: Health::None,
-            cgroup: String::new(),
-            included: true,
+            restart_count: Some(restart_count),
+            restarts: Some(restart_count),
+            ..Metadata::new(ContainerId::new(&"1".repeat(64)).unwrap())
         }
     }
 
-    fn restarts(event: &MetadataEvent) -> u64 {
-        let MetadataEvent::Changed(metadata) = event else { panic!("{event:?}") };
-        metadata.restarts
+    fn restarts(event: &News) -> u64 {
+        let News::Changed(metadata) = event else { panic!("{event:?}") };
+        metadata.restarts.unwrap()
     }
 
     #[test]
@@ -137,13 +125,13 @@ mod tests {
         let id = metadata(None, 0).id;
         assert!(resolver.apply(&id, Action::Pause).is_none());
         resolver.learn(metadata(Some(1.0), 0));
-        let Some(MetadataEvent::Changed(paused)) = resolver.apply(&id, Action::Pause) else { panic!() };
+        let Some(News::Changed(paused)) = resolver.apply(&id, Action::Pause) else { panic!() };
         assert_eq!((paused.state, paused.started), (Some(State::Paused), Some(1.0)));
-        let Some(MetadataEvent::Changed(renamed)) = resolver.apply(&id, Action::Rename("shop".into())) else {
+        let Some(News::Changed(renamed)) = resolver.apply(&id, Action::Rename("shop".into())) else {
             panic!()
         };
         assert_eq!((renamed.name.as_str(), renamed.state), ("shop", Some(State::Paused)));
-        assert!(matches!(resolver.apply(&id, Action::Destroy), Some(MetadataEvent::Removed(_))));
+        assert!(matches!(resolver.apply(&id, Action::Destroy), Some(News::Removed(_))));
         assert!(resolver.apply(&id, Action::Unpause).is_none());
     }
 }

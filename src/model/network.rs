@@ -59,7 +59,7 @@ fn seniority(one: &Claimant<'_>, two: &Claimant<'_>) -> Ordering {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metadata::{Health, State};
+    use crate::metadata::State;
     use std::path::Path;
 
     fn netns(root: &Path, number: u64) -> Netns {
@@ -75,25 +75,9 @@ mod tests {
 
     fn metadata(network_mode: &str) -> Metadata {
         Metadata {
-            id: id("1"),
-            name: String::new(),
-            image: None,
-            image_id: None,
-            labels: Vec::new(),
             network_mode: Some(network_mode.to_owned()),
-            main_pid: None,
-            cpu_shares: None,
             state: Some(State::Running),
-            exit_code: None,
-            created: None,
-            started: None,
-            finished: None,
-            restart_count: 0,
-            restarts: 0,
-            oom_killed: false,
-            health: Health::None,
-            cgroup: String::new(),
-            included: true,
+            ..Metadata::new(id("1"))
         }
     }
 

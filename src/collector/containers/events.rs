@@ -4,7 +4,7 @@ use super::{Containers, live_scope::LiveScope};
 use crate::{
     discovery::{Scope, ScopeEvent},
     exposition::LabelBlock,
-    metadata::{Metadata, MetadataEvent},
+    metadata::{Metadata, MetadataEvent, News},
     model::Window,
     parse::ContainerId,
     sample::{NetReader, OpenError, ScopeReader},
@@ -109,21 +109,22 @@ impl Containers {
     }
 
     pub(in crate::collector) fn take_metadata(&mut self, event: MetadataEvent) {
-        match event {
-            MetadataEvent::Connected => self.docker_down = false,
-            MetadataEvent::Disconnected => self.docker_down = true,
-            MetadataEvent::Changed(metadata) => self.changed(metadata),
-            MetadataEvent::Removed(id) => {
+        match event.news {
+            News::Connected => self.docker_down = false,
+            News::Disconnected => self.docker_down = true,
+            News::Changed(metadata) => self.changed(metadata),
+            News::Removed(id) => {
                 if let Some(entry) = self.find(&id).filter(|entry| !entry.container.live) {
                     entry.container.metadata = None;
                 }
                 self.forget_gone();
             }
-            MetadataEvent::Listed(ids) => {
+            News::Listed(ids) => {
                 let all: HashSet<ContainerId> = ids.into_iter().collect();
                 self.entries.retain(|entry| entry.container.live || all.contains(&entry.container.id));
             }
-            MetadataEvent::Oom(id) => {
+            News::Unknown(_) => {}
+            News::Oom(id) => {
                 if let Some(entry) = self.find(&id) {
                     entry.container.oom_kills.witnessed();
                 }
@@ -140,7 +141,7 @@ impl Containers {
         }
         let ended_before_this_run = metadata.finished < container.scope_created;
         let stopped = metadata.state.is_some_and(|state| state.is_stopped());
-        if metadata.oom_killed && stopped && !(container.live && ended_before_this_run) {
+        if metadata.oom_killed == Some(true) && stopped && !(container.live && ended_before_this_run) {
             container.oom_kills.ended_by_kill();
         }
         let was_included = container.metadata.as_ref().is_none_or(|metadata| metadata.included);
@@ -205,7 +206,7 @@ mod tests {
     use crate::{
         collector::{Config, containers::Reading},
         exposition::Selection,
-        metadata::Filter,
+        metadata::{Filter, Source},
         sample::Roots,
     };
     use tokio::sync::mpsc::unbounded_channel;
@@ -227,10 +228,11 @@ mod tests {
         let mut containers = Containers::new(Reading::new(&config, 1024), lookups);
         containers.take_scope(ScopeEvent::Appeared(Scope { cgroup, id: id.clone(), watched: true }));
         assert_eq!(wanted.try_recv(), Ok(id.clone()));
-        containers.take_metadata(MetadataEvent::Disconnected);
+        let tell = |news| MetadataEvent { source: Source::default(), news };
+        containers.take_metadata(tell(News::Disconnected));
         containers.look_up_unnamed();
         assert!(wanted.is_empty());
-        containers.take_metadata(MetadataEvent::Connected);
+        containers.take_metadata(tell(News::Connected));
         containers.look_up_unnamed();
         assert_eq!(wanted.try_recv(), Ok(id));
     }
