@@ -107,7 +107,9 @@ impl Exporter {
 
     /// Sends a signal and waits for the end.
     pub fn stop(mut self, signal: &str) -> std::process::ExitStatus {
-        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
+        // The shell's own kill: a small system has no program of that name.
+        let kill = format!("kill {signal} {}", self.child.id());
+        let sent = Command::new("sh").args(["-c", &kill]).status().unwrap();
         assert!(sent.success());
         super::eventually("it ends", || self.child.try_wait().unwrap())
     }

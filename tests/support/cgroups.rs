@@ -1,0 +1,84 @@
+//! Live cgroups for a test, in a folder of their own on a cgroup2 mount, where this user may make one.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command},
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+/// A folder on a cgroup2 mount that holds nothing but the test's own cgroups: what else runs on this machine is not
+/// in it. Meant as `--cgroup_root`. It goes with the test, and its processes with it.
+pub struct LiveCgroups {
+    root: PathBuf,
+    processes: Vec<Child>,
+}
+
+/// Several tests of one process each have a folder.
+static NUMBER: AtomicUsize = AtomicUsize::new(0);
+
+impl LiveCgroups {
+    /// Makes the folder; says that `test` is skipped where none can be made.
+    pub fn new(test: &str) -> Option<Self> {
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("docker-stat-prom-test-{}-{number}", std::process::id());
+        let root =
+            mounts().into_iter().map(|mount| mount.join(&name)).find(|root| fs::create_dir(root).is_ok());
+        if root.is_none() {
+            super::skip(test, "no cgroup2 mount may be written to");
+        }
+        Some(Self { root: root?, processes: Vec::new() })
+    }
+
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// A cgroup with one busy process in it.
+    pub fn container(&mut self, name: &str) -> PathBuf {
+        let path = self.root.join(name);
+        fs::create_dir(&path).unwrap();
+        let process = Command::new("sh").args(["-c", "while :; do :; done"]).spawn().unwrap();
+        fs::write(path.join("cgroup.procs"), process.id().to_string()).unwrap();
+        self.processes.push(process);
+        path
+    }
+
+    /// Ends all processes.
+    pub fn kill(&mut self) {
+        for mut process in self.processes.drain(..) {
+            process.kill().unwrap();
+            process.wait().unwrap();
+        }
+    }
+}
+
+impl Drop for LiveCgroups {
+    fn drop(&mut self) {
+        self.kill();
+        remove(&self.root);
+    }
+}
+
+/// Removes a cgroup and those below it; the files in it are the kernel's.
+fn remove(path: &Path) {
+    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove(&entry.path());
+        }
+    }
+    let _somebody_is_still_in_it = fs::remove_dir(path);
+}
+
+/// Folders to try: in each cgroup2 mount the cgroup of this process, which a user may have been given, then the top.
+fn mounts() -> Vec<PathBuf> {
+    let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let own = own.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default().to_owned();
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let paths = mounts.lines().filter_map(|line| {
+        let mut words = line.split(' ');
+        let (_, path, kind) = (words.next()?, words.next()?, words.next()?);
+        (kind == "cgroup2").then(|| PathBuf::from(path))
+    });
+    paths.flat_map(|path| [path.join(&own), path]).collect()
+}
