@@ -1,37 +1,61 @@
 # docker-stat-prom in an image with nothing else in it, for linux/amd64 and linux/arm64.
 #
-#   docker build -t cts/rust-aarch64-linux-gnu:1.87 -f Dockerfile.toolchain .
 #   docker build -t docker-stat-prom .                              for this machine
-#   docker build -t docker-stat-prom --platform linux/arm64 .       for the other
+#   docker build -t docker-stat-prom --platform linux/arm64 .       for the other architecture
 #
-# Without a registry: docker save docker-stat-prom | xz > image.tar.xz, and there xz -d < image.tar.xz | docker load
-ARG TOOLCHAIN=cts/rust-aarch64-linux-gnu:1.87
+# In two steps, so that the cross compiler is fetched once for many builds:
+#
+#   docker build -t cts/rust-aarch64-linux-gnu:1.87 -f Dockerfile.toolchain .
+#   docker build -t cts/docker-stat-prom:latest --platform linux/arm64 --build-arg TOOLCHAIN=cts/rust-aarch64-linux-gnu:1.87 .
+#
+# To a host without a registry: docker save docker-stat-prom | xz > image.tar.xz, and there xz -d < image.tar.xz | docker load
+ARG TOOLCHAIN=rust:1-bookworm
 FROM --platform=${BUILDPLATFORM} ${TOOLCHAIN} AS build
 # BuildKit says for what; a default here would win over what it says.
 ARG TARGETARCH
 ARG SOURCE_REVISION=
 WORKDIR /build
+# Only for another architecture, and only where the toolchain has no cross compiler yet.
+RUN case "$TARGETARCH-$(uname -m)" in \
+      amd64-aarch64) package=gcc-x86-64-linux-gnu libc=libc6-dev-amd64-cross target=x86_64-unknown-linux-gnu tool=x86_64-linux-gnu-gcc ;; \
+      arm64-x86_64) package=gcc-aarch64-linux-gnu libc=libc6-dev-arm64-cross target=aarch64-unknown-linux-gnu tool=aarch64-linux-gnu-gcc ;; \
+      *) exit 0 ;; \
+    esac \
+ && if ! command -v "$tool" >/dev/null; then \
+      apt-get update && apt-get install -y --no-install-recommends "$package" "$libc" && rm -rf /var/lib/apt/lists/*; \
+    fi \
+ && if command -v rustup >/dev/null; then rustup target add "$target"; fi
 COPY Cargo.toml Cargo.lock ./
 COPY src src
 COPY benches benches
 COPY fixtures/debian13-docker26.1-linux6.12 fixtures/debian13-docker26.1-linux6.12
-COPY README.md ./
-# Static against glibc: no loader and no library in the image. Packed relocations are 0.3 MB less; they take
-# glibc 2.36 (Debian 12) where this is built.
-RUN case "$TARGETARCH" in \
-      amd64) target=x86_64-unknown-linux-gnu ;; \
-      arm64) target=aarch64-unknown-linux-gnu ;; \
+COPY README.md LICENSE ./
+# Static against glibc: no loader and no library in the image. Packed relocations make it smaller; they take glibc 2.36 (Debian 12)
+# where this is built. The licences of all that is linked in go with it.
+RUN --mount=type=cache,target=/root/.cargo/registry --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/build/target \
+    case "$TARGETARCH" in \
+      amd64) target=x86_64-unknown-linux-gnu gcc=x86_64-linux-gnu-gcc ;; \
+      arm64) target=aarch64-unknown-linux-gnu gcc=aarch64-linux-gnu-gcc ;; \
       *) echo "no target for $TARGETARCH" >&2; exit 1 ;; \
     esac \
  && export SOURCE_REVISION="$SOURCE_REVISION" RUSTFLAGS="-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs" \
+ && case "$target" in "$(uname -m)"-*) ;; *) RUSTFLAGS="$RUSTFLAGS -C linker=$gcc" ;; esac \
  && cargo build --release --locked --target "$target" \
- && cp "target/$target/release/docker-stat-prom" /docker-stat-prom
+ && cp "target/$target/release/docker-stat-prom" /docker-stat-prom \
+ && mkdir /licences && cp LICENSE /licences/ \
+ && cargo tree --locked --edges normal --target "$target" --prefix none --format '{p} {l}' | sed 's/ ([/*][^)]*)//; s/ (proc-macro)//' | sort -u > /licences/packages.txt \
+ && cargo tree --locked --edges normal --target "$target" --prefix none --format '{p}' | sort -u | while read -r name version _; do \
+      for text in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/"$name-${version#v}"/[LlCN][IiOo][CcPtT]*; do \
+        if [ -f "$text" ]; then mkdir -p "/licences/$name" && cp "$text" "/licences/$name/"; fi; \
+      done; \
+    done
 
 FROM scratch
 LABEL org.opencontainers.image.title="docker-stat-prom" \
       org.opencontainers.image.description="Prometheus exporter for Docker containers that reads cgroup v2 directly" \
       org.opencontainers.image.licenses="MIT OR Apache-2.0"
 COPY --from=build /docker-stat-prom /docker-stat-prom
+COPY --from=build /licences /licences
 # nobody: add the group of the Docker socket with --group-add, or run as root and drop all capabilities.
 USER 65534:65534
 EXPOSE 12096
