@@ -273,8 +273,9 @@ mod tests {
         let selection = Selection::default();
         let chosen = selection.chosen().first().unwrap();
         let label = &Name::literal(",device=\"");
-        let plain = (label, LabelValue::Name(&Name::literal("vda")));
-        let quoted = (label, LabelValue::Name(&Name::literal("a\"b")));
+        let (vda, odd) = (Name::literal("vda"), Name::literal("a\"b"));
+        let plain = (label, LabelValue::Name(&vda));
+        let quoted = (label, LabelValue::Name(&odd));
         let text = (label, LabelValue::Text("x\\y"));
         let block = |len: usize| format!("{{id=\"{}\"", "i".repeat(len));
         for (base, own, shown) in [
