@@ -15,10 +15,8 @@ fn files(directory: &Path, found: &mut HashSet<Vec<u8>>) {
         let path = entry.unwrap().path();
         if path.is_dir() {
             files(&path, found);
-        } else if let Ok(content) = fs::read(&path)
-            && content.len() < 4096
-        {
-            found.insert(content);
+        } else {
+            found.extend(fs::read(&path).ok().filter(|content| content.len() < 4096));
         }
     }
 }
