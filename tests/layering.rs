@@ -32,7 +32,7 @@ const CRATES: [(&str, &[&str]); 14] = [
     ("nix", &["sample/"]),
     ("inotify", &["discovery/watcher.rs"]),
     ("warp", &["server/", "demo/dockerd.rs"]),
-    ("hyper", &["server/connection.rs"]),
+    ("hyper", &["server/", "demo/dockerd.rs"]),
     ("hyper_util", &["server/connection.rs", "demo/dockerd.rs"]),
     ("tokio_rustls", &["server/tls.rs", "server/healthcheck.rs"]),
     ("prometheus", &["exposition/"]),
