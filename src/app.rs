@@ -255,8 +255,7 @@ async fn serve(
     let mut interrupt = signal(SignalKind::interrupt())?;
     let notify = tokio::spawn(supervise(handle.clone()));
     let (stop, stopped) = oneshot::channel();
-    let routes = server::routes(handle.clone());
-    let serving = server::serve(listener, tls, routes, async {
+    let serving = server::serve(listener, tls, handle.clone(), async {
         let _either_way = stopped.await;
     });
     let mut serving = std::pin::pin!(serving);

@@ -11,6 +11,7 @@
     reason = "test support: each test file uses a part of it, and a failure here is a failed test"
 )]
 
+pub mod client;
 pub mod dockerd;
 pub mod exporter;
 
