@@ -122,3 +122,33 @@ fn gzip(text: &[u8]) -> Vec<u8> {
 fn zstd(text: &[u8]) -> Vec<u8> {
     zstd::bulk::compress(text, ZSTD_LEVEL).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        exposition::SelfMetrics,
+        server::{admission::Peer, client::Client, pages::Pages, refusals::Refusals},
+    };
+
+    async fn encoded(compressor: &Compressor) -> (Bytes, Encoding) {
+        let metrics = SelfMetrics::new().unwrap();
+        let pages = Pages::new(Refusals::new(metrics.clone()));
+        let client = Client::new(Peer::of([127, 0, 0, 1].into()), metrics);
+        let permit = pages.acquire(&client).await.unwrap();
+        compressor.encode(Arc::new(Body::of(100_000)), Encoding::Gzip, permit).await
+    }
+
+    #[tokio::test]
+    async fn a_page_goes_out_as_it_is_when_nobody_can_compress_it() {
+        let (body, encoding) = encoded(&Compressor::start()).await;
+        assert!(encoding == Encoding::Gzip && body.len() < 10_000);
+        // No thread; a thread that has died; a queue that is full.
+        let (jobs, _) = sync_channel(1);
+        let (full, _queue) = sync_channel(0);
+        for jobs in [None, Some(jobs), Some(full)] {
+            let (body, encoding) = encoded(&Compressor { jobs }).await;
+            assert_eq!((body.len(), encoding), (100_000, Encoding::Identity));
+        }
+    }
+}

@@ -105,10 +105,15 @@ impl Exporter {
         Answer::parse(&answer)
     }
 
-    /// Sends a signal and waits for the end.
-    pub fn stop(mut self, signal: &str) -> std::process::ExitStatus {
+    /// Sends a signal.
+    pub fn signal(&self, signal: &str) {
         let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
         assert!(sent.success());
+    }
+
+    /// Sends a signal and waits for the end.
+    pub fn stop(mut self, signal: &str) -> std::process::ExitStatus {
+        self.signal(signal);
         super::eventually("it ends", || self.child.try_wait().unwrap())
     }
 }
