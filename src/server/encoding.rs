@@ -54,6 +54,7 @@ impl AsRef<[u8]> for Text {
 
 /// A text that keeps its permit until the last byte is out.
 pub(super) fn keep(text: String, permit: Permit) -> Bytes {
+    permit.hold(text.as_bytes());
     Bytes::from_owner(Text { text, _permit: permit })
 }
 
@@ -90,6 +91,7 @@ impl Compressor {
 
     /// The page in the encoding asked for, or as it is if it is too small or can't be compressed.
     pub(super) async fn encode(&self, page: Arc<Body>, asked: Encoding, permit: Permit) -> (Bytes, Encoding) {
+        permit.hold(page.text());
         let mut encoding = if page.text().len() < WORTH_IT { Encoding::Identity } else { asked };
         if encoding != Encoding::Identity && !self.compress(&page, encoding).await {
             encoding = Encoding::Identity;

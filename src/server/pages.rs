@@ -5,68 +5,98 @@ use super::{
     refusals::{Reason, Refusals},
 };
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::Notify,
     time::{Instant, timeout},
 };
 
-/// Pages on their way at once: this bounds what slow clients hold together.
+/// Pages on their way at once.
 const PAGES: usize = 16;
 const PER_PEER: usize = PAGES / 2;
 const PER_CONNECTION: usize = 2;
+/// While those on their way have more bytes than this, no further one is made. Whoever shares a page shares its bytes.
+const BYTES: usize = 32 * 1024 * 1024;
 /// A client that took nothing for so long may lose its page to one that has none.
-const STALLED: Duration = Duration::from_secs(1);
+const STALLED: Duration = Duration::from_millis(500);
 /// A client that has no page waits so long for one, in steps.
-const STEP: Duration = Duration::from_millis(250);
-const STEPS: usize = 5;
+const STEP: Duration = Duration::from_millis(100);
+const STEPS: usize = 15;
 
 /// All pages that are held, and those who wait for one.
 #[derive(Debug)]
 pub(super) struct Pages {
-    free: Arc<Semaphore>,
-    holders: Mutex<Vec<Arc<Client>>>,
+    table: Mutex<Table>,
+    freed: Notify,
     refusals: Arc<Refusals>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    holders: Vec<Arc<Held>>,
+    /// Those of the holders that have their permission.
+    granted: usize,
+}
+
+#[derive(Debug)]
+struct Held {
+    client: Arc<Client>,
+    /// The page's address and length, once it is made.
+    page: OnceLock<(usize, usize)>,
+}
+
+impl Table {
+    fn bytes(&self) -> usize {
+        let pages: HashMap<usize, usize> =
+            self.holders.iter().filter_map(|held| held.page.get().copied()).collect();
+        pages.values().sum()
+    }
 }
 
 /// Permission to hold a page, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Permit {
-    _place: OwnedSemaphorePermit,
-    _holder: Holder,
+pub(super) struct Permit(Holder);
+
+impl Permit {
+    /// Says which page it is.
+    pub(super) fn hold(&self, page: &[u8]) {
+        let _only_one = self.0.held.page.set((page.as_ptr().addr(), page.len()));
+    }
 }
 
 #[derive(Debug)]
 struct Holder {
     pages: Arc<Pages>,
-    client: Arc<Client>,
+    held: Arc<Held>,
+    granted: bool,
 }
 
 impl Drop for Holder {
     fn drop(&mut self) {
-        let mut holders = self.pages.lock();
-        if let Some(index) = holders.iter().position(|client| Arc::ptr_eq(client, &self.client)) {
-            holders.swap_remove(index);
-        }
+        let mut table = self.pages.lock();
+        table.holders.retain(|held| !Arc::ptr_eq(held, &self.held));
+        table.granted -= usize::from(self.granted);
+        drop(table);
+        self.pages.freed.notify_waiters();
     }
 }
 
 impl Pages {
     pub(super) fn new(refusals: Arc<Refusals>) -> Arc<Self> {
-        Arc::new(Self { free: Arc::new(Semaphore::new(PAGES)), holders: Mutex::default(), refusals })
+        Arc::new(Self { table: Mutex::default(), freed: Notify::new(), refusals })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Arc<Client>>> {
-        self.holders.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A page for this client, if it and its address do not hold too many. When all are held, one of a client that
     /// takes nothing goes to a peer that has none.
     pub(super) async fn acquire(self: &Arc<Self>, client: &Arc<Client>) -> Option<Permit> {
-        let found = self.enter(client);
-        let permit = match found {
+        let permit = match self.enter(client) {
             Ok((holder, is_first)) => self.wait(holder, is_first).await.ok_or(Reason::Pages),
             Err(reason) => Err(reason),
         };
@@ -75,35 +105,49 @@ impl Pages {
 
     /// Counts the client in; tells whether its peer has no other page.
     fn enter(self: &Arc<Self>, client: &Arc<Client>) -> Result<(Holder, bool), Reason> {
-        let mut holders = self.lock();
-        if holders.iter().filter(|holder| Arc::ptr_eq(holder, client)).count() >= PER_CONNECTION {
+        let mut table = self.lock();
+        let holders = || table.holders.iter();
+        if holders().filter(|held| Arc::ptr_eq(&held.client, client)).count() >= PER_CONNECTION {
             return Err(Reason::ConnectionPages);
         }
-        let of_peer = holders.iter().filter(|holder| holder.peer() == client.peer()).count();
+        let of_peer = holders().filter(|held| held.client.peer() == client.peer()).count();
         if of_peer >= PER_PEER {
             return Err(Reason::PeerPages);
         }
-        holders.push(Arc::clone(client));
-        Ok((Holder { pages: Arc::clone(self), client: Arc::clone(client) }, of_peer == 0))
+        let held = Arc::new(Held { client: Arc::clone(client), page: OnceLock::new() });
+        table.holders.push(Arc::clone(&held));
+        Ok((Holder { pages: Arc::clone(self), held, granted: false }, of_peer == 0))
     }
 
-    async fn wait(&self, holder: Holder, is_first: bool) -> Option<Permit> {
-        if let Ok(place) = Arc::clone(&self.free).try_acquire_owned() {
-            return Some(Permit { _place: place, _holder: holder });
-        }
-        for _ in 0..if is_first { STEPS } else { 0 } {
-            self.push_out();
-            if let Ok(Ok(place)) = timeout(STEP, Arc::clone(&self.free).acquire_owned()).await {
-                return Some(Permit { _place: place, _holder: holder });
+    async fn wait(&self, mut holder: Holder, is_first: bool) -> Option<Permit> {
+        for _ in 0..STEPS {
+            // Before looking, so that nothing is missed.
+            let freed = self.freed.notified();
+            if self.grant() {
+                holder.granted = true;
+                return Some(Permit(holder));
             }
+            if !is_first {
+                break;
+            }
+            self.push_out();
+            let _in_vain = timeout(STEP, freed).await;
         }
         None
     }
 
+    fn grant(&self) -> bool {
+        let mut table = self.lock();
+        let is_free = table.granted < PAGES && table.bytes() < BYTES;
+        table.granted += usize::from(is_free);
+        is_free
+    }
+
     /// Ends the connection of the client that takes nothing for the longest time.
     fn push_out(&self) {
-        let holders = self.lock();
-        let stalled = holders.iter().filter_map(|client| Some((client.stalled_since()?, client)));
+        let table = self.lock();
+        let clients = table.holders.iter().map(|held| &held.client);
+        let stalled = clients.filter_map(|client| Some((client.stalled_since()?, client)));
         if let Some((since, client)) = stalled.min_by_key(|(since, _)| *since) {
             if Instant::now().duration_since(since) >= STALLED {
                 self.refusals.refuse(Reason::PushedOut, client.peer());
@@ -141,7 +185,7 @@ mod tests {
         held.push(pages.acquire(&client(2)).await.unwrap());
         assert!(pages.acquire(&client(3)).await.is_some());
         held.clear();
-        assert!(pages.lock().is_empty());
+        assert!(pages.lock().holders.is_empty() && pages.lock().granted == 0);
     }
 
     #[tokio::test(start_paused = true)]
@@ -170,5 +214,23 @@ mod tests {
             drop(held);
         });
         assert!(pages.acquire(&client(20)).await.is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn different_pages_have_a_bound_together_and_shared_ones_count_once() {
+        let pages = pages();
+        let page = vec![0; BYTES / 2];
+        let mut held = Vec::new();
+        for last in 2..10 {
+            let permit = pages.acquire(&client(last)).await.unwrap();
+            permit.hold(&page);
+            held.push(permit);
+        }
+        let other = vec![0; BYTES / 2];
+        let permit = pages.acquire(&client(10)).await.unwrap();
+        permit.hold(&other);
+        assert!(pages.acquire(&client(11)).await.is_none());
+        drop(permit);
+        assert!(pages.acquire(&client(11)).await.is_some());
     }
 }
