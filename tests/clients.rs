@@ -296,3 +296,28 @@ fn failed_handshakes_are_counted_and_knocking_is_none() {
         exporter.log().lines().filter(|line| line.contains("WARN") && line.contains("handshake")).count();
     assert_eq!(warned, 1);
 }
+
+#[test]
+fn connections_that_can_not_be_accepted_are_counted() {
+    let mut command = Command::new("sh");
+    command.env_clear().args(["-c", "ulimit -n 64; exec \"$0\" \"$@\"", exporter::BINARY]);
+    let host = fixture("debian13-docker26.1-linux6.12");
+    for (flag, path) in [("--cgroup_root", "sys/fs/cgroup"), ("--proc_root", "proc"), ("--sys_root", "sys")] {
+        command.arg(flag).arg(host.join(path));
+    }
+    command.args(["--fd_budget", "0", "-H", "unix:///nonexistent/docker.sock"]);
+    let exporter = Exporter::ready(&mut command);
+    let held: Vec<_> = (0..100)
+        .map(|index| connect_from(&format!("127.0.0.{}", 2 + index % 10), &exporter.address))
+        .collect();
+    support::eventually("it is said", || {
+        exporter.log().contains("accept: Too many open files").then_some(())
+    });
+    drop(held);
+    support::eventually("it is counted", || {
+        value(&exporter.metrics(), "docker_stat_prom_accept_errors_total", &[]).filter(|count| *count > 0.0)
+    });
+    let warned =
+        exporter.log().lines().filter(|line| line.contains("WARN") && line.contains("accept:")).count();
+    assert_eq!(warned, 1);
+}
