@@ -6,6 +6,7 @@ use crate::{
     demo::Demo,
     discovery::{self, ScopeEvent},
     exposition::{Format, Selection, SelfMetrics},
+    log::{self, Log},
     metadata::{Docker, DockerHost, Filter, Labels},
     parse::ContainerId,
     sample::{Errno, Roots, errno_of, limits::raise_open_files},
@@ -13,9 +14,9 @@ use crate::{
         self,
         tls::{Tls, load_tls},
     },
+    systemd::{self, Manager},
 };
 use anyhow::{Context, Error, anyhow};
-use sd_notify::NotifyState;
 use std::{
     io::Write,
     path::{Path, PathBuf},
@@ -25,12 +26,12 @@ use std::{
 };
 use tokio::{
     net::TcpListener,
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::{
         mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
         oneshot,
     },
-    time::{interval, sleep},
+    time::sleep,
 };
 
 /// Why the program ends without success.
@@ -72,7 +73,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// # Errors
 /// [`Failure`] with an exit code, and a hint where something can be done.
 pub fn run(config: &Config) -> Result<(), Failure> {
-    start_log(config);
+    let metrics = SelfMetrics::new()?;
+    let _log = start_log(config, &metrics)?;
     // What is wrong with the command line is said before anything is touched.
     let labels = Labels::new(&config.container_labels, &config.container_env).map_err(Failure::usage)?;
     let filter = Filter::new(&config.include, &config.exclude).map_err(Failure::usage)?;
@@ -82,6 +84,11 @@ pub fn run(config: &Config) -> Result<(), Failure> {
     if config.healthcheck {
         return runtime.block_on(server::healthcheck::check(config)).map_err(Failure::from);
     }
+    // Caught before there is anything to clean up.
+    let signals = {
+        let _inside = runtime.enter();
+        Signals::catch()?
+    };
     let demo = config.demo.then(|| runtime.block_on(async { Demo::start() })).transpose()?;
     let (roots, host) = match &demo {
         Some(demo) => (demo.roots(), demo.docker_host()),
@@ -92,7 +99,6 @@ pub fn run(config: &Config) -> Result<(), Failure> {
         Failure::start(error, hint)
     })?;
     let tls = config.secure.then(|| tls(config)).transpose()?;
-    let metrics = SelfMetrics::new()?;
     let max_open_files = raise_open_files().context("the limit on open files can't be read")?;
     metrics.started(max_open_files);
     if let Some(expiry) = tls.as_ref().and_then(|tls| tls.expiry) {
@@ -111,35 +117,75 @@ pub fn run(config: &Config) -> Result<(), Failure> {
     let docker = Docker::new(host, labels, filter);
     let result = runtime.block_on(async {
         // Bound last: a port that answers belongs to an exporter that works.
-        let listener = if config.once { None } else { Some(bind(&config.bind).await?) };
-        let (handle, dead) = start_collector(collector, max_open_files, metrics, docker);
+        let listener = if config.once { None } else { Some(bind(&config.bind)?) };
+        let (handle, dead) = start_collector(collector, max_open_files, metrics, docker)?;
         match listener {
-            None => once(config, &handle).await,
-            Some(listener) => serve(config, listener, tls, &handle, dead).await,
+            None => once(config, &handle, signals).await,
+            Some(listener) => serve(config, listener, tls, &handle, dead, signals).await,
         }
     });
-    // A blocking task may still compress a page for somebody who no longer waits.
     runtime.shutdown_background();
     drop(demo);
     result
 }
 
-fn start_log(config: &Config) {
+fn start_log(config: &Config, metrics: &SelfMetrics) -> Result<Log, Failure> {
     let level = match (config.verbose, config.once) {
         (0, false) => tracing::Level::INFO,
         (0, true) => tracing::Level::WARN,
         (1, _) => tracing::Level::DEBUG,
         _ => tracing::Level::TRACE,
     };
-    let builder = tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_writer(std::io::stderr)
-        .with_target(config.verbose > 0);
-    // Only a second call could fail, in a test that runs the program twice in one process.
-    let _already_started = match config.log_format {
-        LogFormat::Text => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
-    };
+    let json = config.log_format == LogFormat::Json;
+    let style = log::Style { level, json, target: config.verbose > 0 };
+    let lost = metrics.log_lines_dropped.clone();
+    log::start(style, move || lost.inc()).map_err(no_thread)
+}
+
+/// Without its threads the exporter does not start.
+fn no_thread(error: std::io::Error) -> Failure {
+    Failure::start(
+        Error::new(error).context("no thread can be made"),
+        "raise the limit on processes and threads (ulimit -u, TasksMax=, pids.max)",
+    )
+}
+
+/// What ends the program, and what is sent to daemons for other reasons.
+struct Signals {
+    ends: [Signal; 3],
+}
+
+impl Signals {
+    /// Catches what would end the program at once, and leave the demo's folder behind. Needs a runtime around it.
+    fn catch() -> std::io::Result<Self> {
+        for (kind, name) in [
+            (SignalKind::hangup(), "SIGHUP"),
+            (SignalKind::user_defined1(), "SIGUSR1"),
+            (SignalKind::user_defined2(), "SIGUSR2"),
+        ] {
+            let mut ignored = signal(kind)?;
+            tokio::spawn(async move {
+                while ignored.recv().await.is_some() {
+                    tracing::info!(
+                        "{name} is ignored: there is nothing to reload, restart to change the settings"
+                    );
+                }
+            });
+        }
+        let ends = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::quit()];
+        let [terminate, interrupt, quit] = ends.map(signal);
+        Ok(Self { ends: [terminate?, interrupt?, quit?] })
+    }
+
+    /// Resolves when the program is told to end.
+    async fn end(&mut self) {
+        let [terminate, interrupt, quit] = &mut self.ends;
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            _ = quit.recv() => {}
+        }
+    }
 }
 
 fn roots(config: &Config) -> Roots {
@@ -161,10 +207,15 @@ fn tls(config: &Config) -> Result<Tls, Failure> {
     })
 }
 
-async fn bind(address: &str) -> Result<TcpListener, Failure> {
+fn bind(address: &str) -> Result<TcpListener, Failure> {
     // `:12096` is every address, as elsewhere in Prometheus' world.
     let full = if address.starts_with(':') { format!("0.0.0.0{address}") } else { address.to_owned() };
-    TcpListener::bind(&full).await.map_err(|error| {
+    // Names are looked up on this thread: the runtime would need one more, and nothing else goes on yet.
+    let bound = std::net::TcpListener::bind(&full).and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        TcpListener::from_std(listener)
+    });
+    bound.map_err(|error| {
         let hint = match errno_of(&error) {
             Errno::EADDRINUSE => {
                 "another program, perhaps another exporter, listens there: name another with -b"
@@ -182,7 +233,7 @@ fn start_collector(
     max_open_files: u64,
     metrics: SelfMetrics,
     docker: Docker,
-) -> (Handle, oneshot::Receiver<()>) {
+) -> Result<(Handle, oneshot::Receiver<()>), Failure> {
     let (sender, receiver) = mpsc::channel();
     let (lookups, wanted): (UnboundedSender<ContainerId>, UnboundedReceiver<ContainerId>) =
         unbounded_channel();
@@ -191,11 +242,13 @@ fn start_collector(
     let interval = config.polling_interval;
     let collector = Collector::new(config, handle.clone(), max_open_files, lookups);
     let (alive, dead) = oneshot::channel::<()>();
-    thread::spawn(move || {
+    let thread = |name: &str| thread::Builder::new().name(name.into());
+    let started = thread("collector").spawn(move || {
         // Dropped when the thread ends, whatever ends it.
         let _alive = alive;
         collector.run(&receiver);
     });
+    started.map_err(no_thread)?;
     let events = handle.clone();
     let mut send = move |event: ScopeEvent| events.send(Message::Scope(event));
     match interval {
@@ -203,11 +256,12 @@ fn start_collector(
             send(ScopeEvent::Resync(discovery::scan(&root)));
         }
         Some(interval) => {
-            thread::spawn(move || {
+            let started = thread("discovery").spawn(move || {
                 if let Err(error) = discovery::watch(&root, interval, &mut send) {
                     tracing::error!("containers can't be looked for: {error}");
                 }
             });
+            started.map_err(no_thread)?;
         }
     }
     let events = handle.clone();
@@ -218,23 +272,34 @@ fn start_collector(
             })
             .await;
     });
-    (handle, dead)
+    Ok((handle, dead))
 }
 
 /// Two samples one interval apart, and the page on standard output.
-async fn once(config: &Config, handle: &Handle) -> Result<(), Failure> {
-    let begin = Instant::now();
-    while !handle.is_ready() && begin.elapsed() < PATIENCE {
-        sleep(LOOK_AGAIN).await;
-    }
-    handle.tick().await?;
-    sleep(config.polling_interval()).await;
-    handle.tick().await?;
-    let page = handle.scrape(Format::Text).await?;
-    match std::io::stdout().write_all(page.text()) {
-        // A reader that went away (`| head`) has seen what it wanted.
-        Err(error) if errno_of(&error) != Errno::EPIPE => Err(error.into()),
-        _ => Ok(()),
+async fn once(config: &Config, handle: &Handle, mut signals: Signals) -> Result<(), Failure> {
+    let printed = async {
+        let begin = Instant::now();
+        while !handle.is_ready() && begin.elapsed() < PATIENCE {
+            sleep(LOOK_AGAIN).await;
+        }
+        handle.tick().await?;
+        sleep(config.polling_interval()).await;
+        handle.tick().await?;
+        let page = handle.scrape(Format::Text).await?;
+        let (done, written) = oneshot::channel();
+        // A reader that is stuck must not keep a signal from ending this.
+        let writing =
+            thread::Builder::new().spawn(move || done.send(std::io::stdout().write_all(page.text())));
+        writing.map_err(no_thread)?;
+        match written.await? {
+            // A reader that went away (`| head`) has seen what it wanted.
+            Err(error) if errno_of(&error) != Errno::EPIPE => Err(error.into()),
+            _ => Ok(()),
+        }
+    };
+    tokio::select! {
+        result = printed => result,
+        () = signals.end() => Ok(()),
     }
 }
 
@@ -244,6 +309,7 @@ async fn serve(
     tls: Option<Tls>,
     handle: &Handle,
     dead: oneshot::Receiver<()>,
+    mut signals: Signals,
 ) -> Result<(), Failure> {
     let scheme = if tls.is_some() { "https" } else { "http" };
     let address = listener.local_addr()?;
@@ -251,30 +317,25 @@ async fn serve(
         tracing::warn!("this is a demo: the numbers are of a recorded host, and made to move");
     }
     tracing::info!("serving {scheme}://{address}/metrics");
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
     let notify = tokio::spawn(supervise(handle.clone()));
     let (stop, stopped) = oneshot::channel();
-    let routes = server::routes(handle.clone());
-    let serving = server::serve(listener, tls, routes, async {
+    let serving = server::serve(listener, tls, handle.clone(), async {
         let _either_way = stopped.await;
     });
     let mut serving = std::pin::pin!(serving);
     let ended = tokio::select! {
         () = &mut serving => Err(anyhow!("the server has ended").into()),
         _ = dead => Err(anyhow!("the collector has died").into()),
-        _ = terminate.recv() => Ok(()),
-        _ = interrupt.recv() => Ok(()),
+        () = signals.end() => Ok(()),
     };
     notify.abort();
     if ended.is_ok() {
         tracing::info!("told to stop");
-        let _no_supervisor = sd_notify::notify(&[NotifyState::Stopping]);
+        let _nobody_listens = Manager::from_environment().tell("STOPPING=1");
         let _still_there = stop.send(());
         tokio::select! {
             () = &mut serving => {}
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+            () = signals.end() => {}
         }
         handle.send(Message::Shutdown);
     }
@@ -286,16 +347,20 @@ async fn supervise(handle: Handle) {
     while !handle.is_ready() {
         sleep(LOOK_AGAIN).await;
     }
-    if let Err(error) = sd_notify::notify(&[NotifyState::Ready]) {
-        tracing::debug!("sd_notify: {error}");
+    let manager = Manager::from_environment();
+    while let Err(error) = manager.tell("READY=1") {
+        if errno_of(&error) != Errno::EAGAIN {
+            tracing::warn!("the service manager can't be told: {error}");
+            break;
+        }
+        sleep(LOOK_AGAIN).await;
     }
-    let Some(watchdog) = sd_notify::watchdog_enabled() else { return };
-    let mut beat = interval(watchdog / 2);
+    let Some(beat) = systemd::watchdog() else { return };
     loop {
-        beat.tick().await;
         if handle.report().await.is_err() {
             return;
         }
-        let _no_supervisor = sd_notify::notify(&[NotifyState::Watchdog]);
+        let _told_the_next_time = manager.tell("WATCHDOG=1");
+        sleep(beat).await;
     }
 }

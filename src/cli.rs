@@ -30,6 +30,7 @@ pub struct Config {
         short = 'H',
         long,
         env = "DOCKER_HOST",
+        hide_env_values = true,
         value_name = "URL",
         default_value = "unix:///var/run/docker.sock"
     )]

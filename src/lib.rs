@@ -27,6 +27,7 @@
 //! - [`collector`]: one OS thread owns all mutable state and takes messages. No mutex.
 //! - [`server`]: routes, connections, TLS.
 //! - [`demo`]: a recorded host, unpacked and set in motion.
+//! - [`log`] and [`systemd`]: what is told to people and to the service manager, neither of whom can stop the rest.
 //! - [`cli`] and [`app`]: arguments, and putting the parts together.
 //!
 //! # What always holds
@@ -54,8 +55,10 @@ pub mod collector;
 pub mod demo;
 pub mod discovery;
 pub mod exposition;
+pub mod log;
 pub mod metadata;
 pub mod model;
 pub mod parse;
 pub mod sample;
 pub mod server;
+pub mod systemd;

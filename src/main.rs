@@ -3,10 +3,15 @@
 use docker_stat_prom::{
     app,
     cli::{Config, NoConfig},
+    log::{harmless, last_words},
 };
 use std::{io::Write, process::ExitCode};
 
 fn main() -> ExitCode {
+    // The default hook writes to standard error, and would wait for ever where nobody reads it.
+    std::panic::set_hook(Box::new(|panic| {
+        last_words(&format!("{panic}\n{}\n", std::backtrace::Backtrace::capture()));
+    }));
     let config = match Config::read(std::env::args_os()) {
         Ok(config) => config,
         Err(NoConfig::Text(text)) => {
@@ -24,7 +29,6 @@ fn main() -> ExitCode {
 
 fn fail(code: u8, problem: &str, hint: Option<&str>) -> ExitCode {
     let hint = hint.map(|hint| format!("hint: {hint}\n")).unwrap_or_default();
-    // With standard error closed there is nobody to tell.
-    let _nobody_listens = write!(std::io::stderr(), "error: {problem}\n{hint}");
+    last_words(&format!("error: {}\n{hint}", harmless(problem)));
     ExitCode::from(code)
 }

@@ -137,28 +137,6 @@ fn slow_and_stalled_clients_block_nobody() {
 }
 
 #[test]
-fn more_connections_than_allowed_are_closed_and_places_come_back() {
-    let exporter = Exporter::ready(&mut demo_host());
-    let connect = || TcpStream::connect(&exporter.address).unwrap();
-    let held: Vec<TcpStream> = (0..128).map(|_| connect()).collect();
-    support::eventually("one more is closed", || {
-        let mut one_more = connect();
-        one_more.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
-        let mut byte = [0];
-        matches!(one_more.read(&mut byte), Ok(0)).then_some(())
-    });
-    drop(held);
-    support::eventually("a place is free again", || {
-        let mut stream = connect();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").ok()?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).ok()?;
-        answer.starts_with(b"HTTP/1.1 200").then_some(())
-    });
-}
-
-#[test]
 fn heads_are_limited() {
     let exporter = Exporter::ready(&mut demo_host());
     let long = "x".repeat(40_000);

@@ -8,7 +8,7 @@ use std::{
 };
 
 /// Each room with those that it may import.
-const ROOMS: [(&str, &[&str]); 11] = [
+const ROOMS: [(&str, &[&str]); 13] = [
     ("parse", &[]),
     ("sample", &["parse"]),
     ("discovery", &["parse"]),
@@ -19,23 +19,38 @@ const ROOMS: [(&str, &[&str]); 11] = [
     ("server", &["collector", "exposition", "cli"]),
     ("demo", &["metadata", "sample"]),
     ("cli", &[]),
+    ("log", &["sample"]),
+    ("systemd", &[]),
     (
         "app",
-        &["cli", "collector", "demo", "discovery", "exposition", "metadata", "parse", "sample", "server"],
+        &[
+            "cli",
+            "collector",
+            "demo",
+            "discovery",
+            "exposition",
+            "log",
+            "metadata",
+            "parse",
+            "sample",
+            "server",
+            "systemd",
+        ],
     ),
 ];
 
 /// Crates that belong to some rooms only, so that another one can take their place.
-const CRATES: [(&str, &[&str]); 14] = [
+const CRATES: [(&str, &[&str]); 15] = [
     ("bollard", &["metadata/docker.rs"]),
     ("procfs", &["sample/"]),
     ("nix", &["sample/"]),
     ("inotify", &["discovery/watcher.rs"]),
     ("warp", &["server/", "demo/dockerd.rs"]),
-    ("hyper", &["server/connection.rs"]),
+    ("hyper", &["server/", "demo/dockerd.rs"]),
     ("hyper_util", &["server/connection.rs", "demo/dockerd.rs"]),
     ("tokio_rustls", &["server/tls.rs", "server/healthcheck.rs"]),
     ("prometheus", &["exposition/"]),
+    ("tracing_subscriber", &["log.rs"]),
     ("clap", &["cli.rs"]),
     ("glob", &["metadata/selection.rs"]),
     ("chrono", &["metadata/docker.rs"]),

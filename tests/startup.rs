@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::{fs, net::TcpListener, process::Command};
+use std::{fs, net::TcpListener, path::Path, process::Command, time::Instant};
 use support::{exporter, fixture};
 
 #[track_caller]
@@ -84,8 +84,69 @@ fn a_wrong_certificate_ends_with_1_and_a_hint() {
     fails(&mut tls("none.crt", "rsa-pkcs8.key"), 1, "none.crt: No such file", "--tls_cert");
     fails(&mut tls("rsa.crt", "none.key"), 1, "none.key: No such file", "--tls_key");
     fails(&mut tls("rsa-pkcs8.key", "rsa-pkcs8.key"), 1, "expected a certificate in PEM, found none", "PEM");
-    fails(&mut tls("rsa.crt", "rsa.crt"), 1, "expected a private key in PEM, found none", "PEM");
+    fails(&mut tls("rsa.crt", "rsa.crt"), 1, "expected a private key in PEM, found \"CERTIFICATE\"", "PEM");
     fails(&mut tls("rsa.crt", "ec-sec1.key"), 1, "can't be used together", "--tls_key");
+}
+
+#[test]
+fn a_certificate_that_is_no_file_is_told_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let fifo = folder.path().join("fifo");
+    let Ok(made) = Command::new("mkfifo").arg(&fifo).status() else {
+        return support::skip("a FIFO as certificate", "no mkfifo");
+    };
+    assert!(made.success());
+    let huge = folder.path().join("huge");
+    fs::File::create(&huge).unwrap().set_len(1 << 40).unwrap();
+    let begin = Instant::now();
+    for (path, found) in [
+        (fifo.as_path(), "found a FIFO"),
+        (Path::new("/dev/zero"), "found a device"),
+        (folder.path(), "found a directory"),
+        (huge.as_path(), "more than 1048576 bytes"),
+    ] {
+        for (flag, other) in [("--tls_cert", "--tls_key"), ("--tls_key", "--tls_cert")] {
+            let mut command = good();
+            let good_file = if other == "--tls_key" { "rsa-pkcs8.key" } else { "rsa.crt" };
+            command.arg("-s").arg(flag).arg(path).arg(other).arg(fixture("tls").join(good_file));
+            fails(&mut command, 1, found, "PEM");
+        }
+        let mut check = exporter::command();
+        check.args(["--healthcheck", "-s", "-b", "127.0.0.1:1", "--tls_cert"]).arg(path);
+        assert_eq!(exporter::run(&mut check).status.code(), Some(1));
+    }
+    assert!(begin.elapsed() < support::PATIENCE);
+}
+
+#[test]
+fn an_encrypted_key_is_told_as_such() {
+    let folder = tempfile::tempdir().unwrap();
+    let pkcs8 = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMAA=\n-----END ENCRYPTED PRIVATE KEY-----\n";
+    let pkcs1 = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\nMAA=\n\
+                 -----END RSA PRIVATE KEY-----\n";
+    let openssh = "-----BEGIN OPENSSH PRIVATE KEY-----\nMAA=\n-----END OPENSSH PRIVATE KEY-----\n";
+    for (text, problem) in
+        [(pkcs8, "encrypted"), (pkcs1, "encrypted"), (openssh, "found \"OPENSSH PRIVATE KEY\"")]
+    {
+        let key = folder.path().join("key");
+        fs::write(&key, text).unwrap();
+        let mut command = good();
+        command.arg("-s").arg("--tls_cert").arg(fixture("tls").join("rsa.crt")).arg("--tls_key").arg(&key);
+        fails(&mut command, 1, problem, "PEM");
+    }
+}
+
+#[test]
+fn what_is_said_of_arguments_is_two_lines_without_passwords() {
+    let path = "/nonexistent/a\nb\u{1b}[2J";
+    fails(exporter::command().args(["--cgroup_root", path]), 1, "a\\nb\\u{1b}[2J", "--cgroup_root");
+    for host in ["ssh://user:secret@h", "user:secret@h:1", "tcp://user:se/secret@h"] {
+        let output = exporter::run(exporter::command().args(["-H", host]));
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(text.contains("***@h") && !text.contains("secret"), "{text}");
+    }
+    let help = exporter::run(exporter::command().arg("--help").env("DOCKER_HOST", "tcp://user:secret@h"));
+    assert!(!String::from_utf8(help.stdout).unwrap().contains("secret"));
 }
 
 #[test]

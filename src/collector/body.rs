@@ -14,6 +14,14 @@ pub struct Body {
 }
 
 impl Body {
+    /// A page for tests of those who pass it on.
+    #[cfg(test)]
+    pub(crate) fn of(length: usize) -> Self {
+        let mut text = Text::default();
+        text.push(&vec![b'x'; length]);
+        Self { text, ..Self::default() }
+    }
+
     /// The page as it was rendered.
     #[must_use]
     pub fn text(&self) -> &[u8] {

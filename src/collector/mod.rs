@@ -34,6 +34,8 @@ use tokio::sync::{mpsc::UnboundedSender, oneshot};
 const SLOW: Duration = Duration::from_secs(30);
 /// A start waits this long for Docker's first list before it is ready without names.
 const NAMES_AT_START: Duration = Duration::from_secs(5);
+/// However many messages come, ticks and scrapes wait no longer than this for their turn.
+const TURN: Duration = Duration::from_millis(50);
 
 /// What the collector is to do.
 #[derive(Debug, Clone)]
@@ -58,7 +60,7 @@ pub enum Message {
     /// Read everything, and render it.
     Scrape(Format, oneshot::Sender<Arc<Body>>),
     /// Tell what is known of each container.
-    Report(oneshot::Sender<Vec<ContainerReport>>),
+    Report(oneshot::Sender<Arc<Vec<ContainerReport>>>),
     /// A container came or went.
     Scope(ScopeEvent),
     /// Docker said something.
@@ -104,7 +106,7 @@ impl Handle {
     ///
     /// # Errors
     /// If the collector has stopped.
-    pub async fn report(&self) -> Result<Vec<ContainerReport>, Stopped> {
+    pub async fn report(&self) -> Result<Arc<Vec<ContainerReport>>, Stopped> {
         self.ask(Message::Report).await
     }
 
@@ -191,6 +193,7 @@ impl Collector {
     pub fn run(mut self, receiver: &Receiver<Message>) {
         let mut next_tick = self.config.polling_interval.map(|interval| Instant::now() + interval);
         let mut scrapes = Vec::new();
+        let mut reports = Vec::new();
         loop {
             let first = match next_tick {
                 None => receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -201,12 +204,16 @@ impl Collector {
                 Err(RecvTimeoutError::Timeout) => {}
                 // What waits with it is taken too, so that all scrapes of the moment share one pass.
                 Ok(message) => {
-                    for message in std::iter::once(message).chain(receiver.try_iter()) {
+                    let turn = Instant::now() + TURN;
+                    let mut next = Some(message);
+                    while let Some(message) = next {
                         match message {
                             Message::Shutdown => return,
                             Message::Scrape(format, reply) => scrapes.push((format, reply)),
+                            Message::Report(reply) => reports.push(reply),
                             other => self.take(other),
                         }
+                        next = if Instant::now() < turn { receiver.try_recv().ok() } else { None };
                     }
                 }
             }
@@ -215,8 +222,17 @@ impl Collector {
                 // After a stall the ticks go on from now; they are not made up for.
                 next_tick = self.config.polling_interval.map(|interval| Instant::now() + interval);
             }
+            // Those whose asker has gone are not worth a pass.
+            scrapes.retain(|(_, reply): &(_, oneshot::Sender<_>)| !reply.is_closed());
             if !scrapes.is_empty() {
                 self.scrape(&mut scrapes);
+            }
+            reports.retain(|reply: &oneshot::Sender<_>| !reply.is_closed());
+            if !reports.is_empty() {
+                let report = Arc::new(self.containers.report());
+                for reply in reports.drain(..) {
+                    let _nobody_waits = reply.send(Arc::clone(&report));
+                }
             }
         }
     }
@@ -227,12 +243,9 @@ impl Collector {
                 self.tick();
                 let _nobody_waits = done.send(());
             }
-            Message::Report(reply) => {
-                let _nobody_waits = reply.send(self.containers.report());
-            }
             Message::Scope(event) => self.take_scope(event),
             Message::Metadata(event) => self.take_metadata(event),
-            Message::Scrape(..) | Message::Shutdown => {}
+            Message::Scrape(..) | Message::Report(_) | Message::Shutdown => {}
         }
         self.update_readiness();
     }

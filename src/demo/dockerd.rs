@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 use futures_util::stream::pending;
+use hyper::{Request, body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto::Builder,
-    service::TowerToHyperService,
 };
 use std::{
     convert::Infallible,
@@ -15,7 +15,7 @@ use std::{
 };
 use tokio::net::UnixListener;
 use warp::{
-    Filter, Reply,
+    Reply,
     http::{Response, StatusCode},
 };
 
@@ -23,14 +23,14 @@ use warp::{
 pub(super) fn serve(socket: &Path, answers: PathBuf) -> std::io::Result<()> {
     let listener = UnixListener::bind(socket)?;
     let answers = Arc::new(answers);
-    let routes = warp::path::full().then(move |path: warp::path::FullPath| {
-        let answers = Arc::clone(&answers);
-        async move { answer(&answers, path.as_str()) }
-    });
-    let service = warp::service(routes);
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let service = TowerToHyperService::new(service.clone());
+            let answers = Arc::clone(&answers);
+            // Not warp's own path, which panics where a request has none.
+            let service = service_fn(move |request: Request<Incoming>| {
+                let answer = answer(&answers, request.uri().path());
+                async { Ok::<_, Infallible>(answer) }
+            });
             tokio::spawn(async move {
                 let builder = Builder::new(TokioExecutor::new());
                 let _client_went_away = builder.serve_connection(TokioIo::new(stream), service).await;

@@ -44,7 +44,7 @@ impl Demo {
             .context("the recorded Docker API can't be served")?;
         let mut motion = Motion::new(folder.path())?;
         let (running, mut stopped) = oneshot::channel::<()>();
-        thread::spawn(move || {
+        let moving = thread::Builder::new().name("demo".into()).spawn(move || {
             while matches!(stopped.try_recv(), Err(oneshot::error::TryRecvError::Empty)) {
                 if let Err(error) = motion.step() {
                     // The folder goes when the demo ends.
@@ -54,6 +54,7 @@ impl Demo {
                 thread::sleep(STEP);
             }
         });
+        moving.context("no thread can be made")?;
         Ok(Self { folder, _running: running })
     }
 

@@ -87,6 +87,11 @@ own_families! {
     discovery_resyncs: counter "docker_stat_prom_discovery_resyncs_total" [] "Scans of the whole cgroup tree";
     kept_fds: gauge "docker_stat_prom_open_fds" [] "Descriptors kept open on files of containers";
     http_requests: counters "docker_stat_prom_http_requests_total" ["code"] "Answers, by status";
+    http_connections: gauges "docker_stat_prom_http_connections" ["state"] "Open connections: new (no whole request yet), active (a request is being answered), idle";
+    http_refused: counters "docker_stat_prom_http_refused_total" ["reason"] "Requests and connections that were refused, or ended because a bound was reached";
+    tls_handshake_failures: counter "docker_stat_prom_tls_handshake_failures_total" [] "TLS handshakes of clients that came to nothing";
+    accept_errors: counter "docker_stat_prom_accept_errors_total" [] "Connections that could not be accepted";
+    log_lines_dropped: counter "docker_stat_prom_log_lines_dropped_total" [] "Log lines that were lost because nobody read standard error";
     tls_expiry: gauges "docker_stat_prom_tls_certificate_expiry_timestamp_seconds" [] "When the served certificate ends, unix time";
     demo: gauges "docker_stat_prom_demo" [] "1 if all numbers are of a recorded host, made to move";
     cpu_seconds: counter "process_cpu_seconds_total" [] "User and system CPU time spent by the exporter";

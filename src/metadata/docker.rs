@@ -73,7 +73,7 @@ impl DockerHost {
     /// # Errors
     /// Any other scheme, or no address.
     pub fn parse(host: &str, tls_verify: bool, certificates: &Path) -> Result<Self, HostError> {
-        let error = || HostError(host.to_owned());
+        let error = || HostError(masked(host));
         let (scheme, address) = host.split_once("://").ok_or_else(error)?;
         let address = address.trim_end_matches('/');
         if address.is_empty() || (scheme != "unix" && address.contains('/')) {
@@ -99,9 +99,23 @@ impl fmt::Display for DockerHost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unix(path) => write!(f, "unix://{}", path.display()),
-            Self::Http(address) => write!(f, "http://{address}"),
-            Self::Tls { address, .. } => write!(f, "https://{address}"),
+            Self::Http(address) => write!(f, "http://{}", masked(address)),
+            Self::Tls { address, .. } => write!(f, "https://{}", masked(address)),
         }
+    }
+}
+
+/// A host or an address without its user and password, which are nobody's business.
+fn masked(host: &str) -> String {
+    let is_scheme = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let (scheme, rest) = host
+        .split_once("://")
+        .filter(|(scheme, _)| is_scheme(scheme))
+        .map_or((None, host), |(scheme, rest)| (Some(scheme), rest));
+    match (rest.rsplit_once('@'), scheme) {
+        (Some((_, address)), Some(scheme)) if scheme != "unix" => format!("{scheme}://***@{address}"),
+        (Some((_, address)), None) => format!("***@{address}"),
+        _ => host.to_owned(),
     }
 }
 
@@ -625,6 +639,21 @@ impl fmt::Display for Chain<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn users_and_passwords_are_not_shown() {
+        for (host, expected) in [
+            ("tcp://u:p@h:1", "http://***@h:1"),
+            ("http://u:p@q@h", "http://***@h:80"),
+            ("unix:///run/a@b", "unix:///run/a@b"),
+        ] {
+            assert_eq!(DockerHost::parse(host, false, Path::new("")).unwrap().to_string(), expected);
+        }
+        for wrong in ["u:secret@h:1", "ssh://u:secret@h", "tcp://u:sec/secret@h", "u:secret://secret@h"] {
+            let error = DockerHost::parse(wrong, false, Path::new("")).unwrap_err().to_string();
+            assert!(!error.contains("secret") && error.contains("***@h"), "{error}");
+        }
+    }
 
     #[test]
     fn a_host_is_read_as_the_docker_cli_does() {

@@ -1,136 +1,366 @@
 //! One accept loop for plain and TLS connections, whose clients can't delay each other.
 
-use super::{routes::service_of, tls::Tls};
-use bytes::Bytes;
+use super::{
+    admission::{Admission, Place},
+    client::End,
+    refusals::{Reason, Refusals},
+    routes,
+    service::Requests,
+    tls::Tls,
+};
+use crate::collector::Handle;
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{
-        conn::auto::Builder,
-        graceful::{GracefulShutdown, Watcher},
-    },
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto::Builder,
     service::TowerToHyperService,
 };
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::watch,
     time::{sleep, timeout},
 };
-use tokio_io_timeout::TimeoutStream;
-use warp::{filters::BoxedFilter, http::Response};
 
-/// Connections at once. A scraper needs one; what comes above this is closed at once.
-const CONNECTIONS: usize = 128;
-const HANDSHAKE: Duration = Duration::from_secs(5);
-/// Time for the head of a request, and for an idle connection to send its next one.
-const REQUEST_HEAD: Duration = Duration::from_secs(30);
-/// Time without a byte read before a connection is closed: more than the usual minute between scrapes.
-const SILENCE: Duration = Duration::from_secs(150);
-/// Time without a byte taken by a client that was sent something.
-const NOT_READING: Duration = Duration::from_secs(10);
 /// Heads of requests: a scraper's has some 500 bytes.
 const HEAD_BYTES: usize = 16 * 1024;
 const HEAD_BYTES_H2: u32 = 16 * 1024;
 const HEADERS: usize = 64;
 const STREAMS: u32 = 16;
+/// Nobody needs a request body. This is the least that HTTP/2 lets a server take of one.
+const REQUEST_BODIES: u32 = 64 * 1024 - 1;
 /// What is under way at a shutdown may go on for so long.
 const DRAIN: Duration = Duration::from_secs(5);
 /// Accepting fails when descriptors run out; trying again at once would only burn CPU.
 const AFTER_ACCEPT_ERROR: Duration = Duration::from_millis(100);
 
-trait Stream: AsyncRead + AsyncWrite + Send {}
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send {}
 impl<S: AsyncRead + AsyncWrite + Send> Stream for S {}
 
-/// Serves until `shutdown` resolves, then lets what is under way end, for 5 s at the most.
+type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// Serves what `handle` tells until `shutdown` resolves, then lets what is under way end, for 5 s at the most.
 pub async fn serve(
     listener: TcpListener,
     tls: Option<Tls>,
-    routes: BoxedFilter<(Response<Bytes>,)>,
+    handle: Handle,
     shutdown: impl Future<Output = ()>,
 ) {
-    let service = warp::service(service_of(routes));
-    let builder = Arc::new(builder());
-    let connections = Arc::new(Semaphore::new(CONNECTIONS));
-    let graceful = GracefulShutdown::new();
-    let mut shutdown = std::pin::pin!(shutdown);
+    let refusals = Refusals::new(handle.metrics().clone());
+    let admission = Admission::new(Arc::clone(&refusals));
+    let server = Server::new(tls, handle, Arc::clone(&refusals));
+    let (stop, stopped) = watch::channel(false);
+    let mut shutdown = pin!(shutdown);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = &mut shutdown => break,
         };
-        let (socket, peer) = match accepted {
-            Ok(accepted) => accepted,
+        match accepted {
+            Ok((socket, peer)) => {
+                if let Some(place) = admission.admit(peer.ip(), local(&socket, peer)) {
+                    tokio::spawn(Arc::clone(&server).take(socket, peer, place, stopped.clone()));
+                }
+            }
             Err(error) => {
-                tracing::debug!("accept: {error}");
+                refusals.accept_failed(&error);
                 sleep(AFTER_ACCEPT_ERROR).await;
-                continue;
             }
-        };
-        let Ok(permit) = Arc::clone(&connections).try_acquire_owned() else {
-            tracing::debug!(%peer, "closed: {CONNECTIONS} connections are open");
-            continue;
-        };
-        let service = TowerToHyperService::new(service.clone());
-        let (builder, tls, watcher) = (Arc::clone(&builder), tls.clone(), graceful.watcher());
-        tokio::spawn(async move {
-            let _permit = permit;
-            if let Err(error) = connection(socket, tls, &builder, service, watcher).await {
-                tracing::debug!(%peer, "{error}");
-            }
-        });
+        }
     }
-    drop(listener);
-    if timeout(DRAIN, graceful.shutdown()).await.is_err() {
+    drop((listener, stopped));
+    stop.send_replace(true);
+    // Closed when each connection's receiver is gone.
+    if timeout(DRAIN, stop.closed()).await.is_err() {
         tracing::debug!("connections were still open after {DRAIN:?}");
+    }
+}
+
+/// The address that was connected to; one that is not the peer's if it is not known.
+fn local(socket: &TcpStream, peer: SocketAddr) -> IpAddr {
+    let unspecified = match peer {
+        SocketAddr::V4(_) => IpAddr::from([0, 0, 0, 0]),
+        SocketAddr::V6(_) => IpAddr::from([0_u16; 8]),
+    };
+    socket.local_addr().map_or(unspecified, |address| address.ip())
+}
+
+/// What all connections share.
+pub(super) struct Server {
+    builder: Builder<TokioExecutor>,
+    tls: Option<Tls>,
+    routes: routes::Routes,
+    refusals: Arc<Refusals>,
+}
+
+impl Server {
+    pub(super) fn new(tls: Option<Tls>, handle: Handle, refusals: Arc<Refusals>) -> Arc<Self> {
+        let routes = routes::routes(handle, &refusals);
+        Arc::new(Self { builder: builder(), tls, routes, refusals })
+    }
+
+    async fn take(
+        self: Arc<Self>,
+        socket: TcpStream,
+        peer: SocketAddr,
+        place: Place,
+        stopped: watch::Receiver<bool>,
+    ) {
+        // A page goes out in large writes; waiting to fill packets would only delay the last one.
+        let _only_slower = socket.set_nodelay(true);
+        let stream = match &self.tls {
+            None => Box::pin(socket) as Pin<Box<dyn Stream>>,
+            Some(tls) => match self.handshake(tls, socket, peer, &place, stopped.clone()).await {
+                Some(stream) => stream,
+                None => return,
+            },
+        };
+        if let Err(error) = self.serve(stream, peer, place, stopped).await {
+            tracing::debug!(%peer, "{error}");
+        }
+    }
+
+    async fn handshake(
+        &self,
+        tls: &Tls,
+        socket: TcpStream,
+        peer: SocketAddr,
+        place: &Place,
+        mut stopped: watch::Receiver<bool>,
+    ) -> Option<Pin<Box<dyn Stream>>> {
+        let handshake = async {
+            // Who only looks whether the port is open has not failed at a handshake.
+            if socket.peek(&mut [0]).await? == 0 {
+                return Ok(None);
+            }
+            tls.acceptor.accept(socket).await.map(Some)
+        };
+        let result: io::Result<_> = tokio::select! {
+            result = handshake => result,
+            end = place.client().ended() => {
+                self.count(end, peer);
+                let problem = if end == End::PushedOut { "its place was needed" } else { "not done in time" };
+                Err(io::Error::new(io::ErrorKind::TimedOut, problem))
+            }
+            _ = stopped.changed() => return None,
+        };
+        match result {
+            Ok(stream) => stream.map(|stream| Box::pin(stream) as Pin<Box<dyn Stream>>),
+            Err(error) => {
+                self.refusals.handshake_failed(peer, &error);
+                None
+            }
+        }
+    }
+
+    /// Serves one connection until its client or [`super::client::Client`] ends it.
+    pub(super) async fn serve(
+        &self,
+        stream: Pin<Box<dyn Stream>>,
+        peer: SocketAddr,
+        place: Place,
+        mut stopped: watch::Receiver<bool>,
+    ) -> Result<(), Error> {
+        let client = place.client();
+        let service = Requests {
+            inner: TowerToHyperService::new(warp::service(self.routes.clone())),
+            client: Arc::clone(client),
+            refusals: Arc::clone(&self.refusals),
+        };
+        let mut connection = pin!(self.builder.serve_connection(TokioIo::new(stream), service).into_owned());
+        let mut leaving = false;
+        loop {
+            tokio::select! {
+                result = connection.as_mut() => return result.inspect_err(|error| self.blame(error, peer)),
+                // Dropping the connection drops its answers too, wherever they wait.
+                end = client.ended() => match end {
+                    End::Idle if !leaving => {
+                        leaving = true;
+                        client.leave();
+                        connection.as_mut().graceful_shutdown();
+                    }
+                    end => {
+                        self.count(end, peer);
+                        return Ok(());
+                    }
+                },
+                // An error is an exporter that has gone on to its end.
+                _ = stopped.changed(), if !leaving => {
+                    leaving = true;
+                    client.leave();
+                    connection.as_mut().graceful_shutdown();
+                }
+            }
+        }
+    }
+
+    fn count(&self, end: End, peer: SocketAddr) {
+        match end {
+            End::NoRequest => self.refusals.refuse(Reason::NoRequest, peer),
+            End::Slow => self.refusals.refuse(Reason::Slow, peer),
+            // Counted by who needed the place.
+            End::PushedOut => {}
+            End::Idle => tracing::debug!(%peer, "closed: idle"),
+        }
+    }
+
+    /// Counts what hyper refuses before there is a request.
+    fn blame(&self, error: &Error, peer: SocketAddr) {
+        if error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse) {
+            self.refusals.refuse(Reason::Malformed, peer);
+        }
     }
 }
 
 fn builder() -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(REQUEST_HEAD)
-        .max_buf_size(HEAD_BYTES)
-        .max_headers(HEADERS);
+    // No timers: the client's own deadlines are about whole requests and answers, for both versions alike.
+    builder.http1().max_buf_size(HEAD_BYTES).max_headers(HEADERS);
     builder
         .http2()
-        .timer(TokioTimer::new())
+        .initial_stream_window_size(REQUEST_BODIES)
+        .initial_connection_window_size(REQUEST_BODIES)
         .max_concurrent_streams(STREAMS)
-        .max_header_list_size(HEAD_BYTES_H2)
-        .keep_alive_interval(REQUEST_HEAD);
+        .max_header_list_size(HEAD_BYTES_H2);
     builder
 }
 
-type Error = Box<dyn std::error::Error + Send + Sync>;
-
-async fn connection<S>(
-    socket: TcpStream,
-    tls: Option<Tls>,
-    builder: &Builder<TokioExecutor>,
-    service: S,
-    watcher: Watcher,
-) -> Result<(), Error>
-where
-    S: hyper::service::Service<
-            hyper::Request<hyper::body::Incoming>,
-            Response = warp::reply::Response,
-            Error = std::convert::Infallible,
-        > + Send
-        + 'static,
-    S::Future: Send + 'static,
-{
-    // A page goes out in large writes; waiting to fill packets would only delay the last one.
-    socket.set_nodelay(true)?;
-    let mut stream = TimeoutStream::new(socket);
-    stream.set_read_timeout(Some(SILENCE));
-    stream.set_write_timeout(Some(NOT_READING));
-    let stream = Box::pin(stream);
-    let stream: Pin<Box<dyn Stream>> = match tls {
-        None => stream,
-        Some(tls) => Box::pin(timeout(HANDSHAKE, tls.acceptor.accept(stream)).await??),
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        collector::{Body, Message},
+        exposition::SelfMetrics,
     };
-    let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-    watcher.watch(connection).await
+    use std::sync::{Weak, mpsc};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
+        time::Instant,
+    };
+
+    const PAGE: usize = 14_000_000;
+    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    /// Settings with a window of 0 for each stream.
+    const NO_WINDOW: &[u8] = b"\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\0";
+    const PING: &[u8] = b"\0\0\x08\x06\0\0\0\0\0\0\0\0\0\0\0\0\0";
+    /// GET, http, /metrics, on stream 1.
+    const GET_METRICS: &[u8] = b"\0\0\x0c\x01\x05\0\0\0\x01\x82\x86\x04\x08/metrics";
+
+    /// A client's end of a connection to a server whose collector answers with one page; and that page.
+    fn connect() -> (DuplexStream, Weak<Body>) {
+        let (sender, receiver) = mpsc::channel();
+        let handle = Handle::new(sender, SelfMetrics::new().unwrap());
+        let page = Arc::new(Body::of(PAGE));
+        let seen = Arc::downgrade(&page);
+        tokio::spawn(async move {
+            let mut page = Some(page);
+            loop {
+                while let Ok(message) = receiver.try_recv() {
+                    if let Message::Scrape(_, reply) = message {
+                        reply.send(page.take().unwrap()).unwrap();
+                    }
+                }
+                sleep(Duration::from_millis(1)).await;
+            }
+        });
+        let refusals = Refusals::new(handle.metrics().clone());
+        let admission = Admission::new(Arc::clone(&refusals));
+        let server = Server::new(None, handle, refusals);
+        let peer = SocketAddr::from(([127, 0, 0, 2], 1));
+        let place = admission.admit(peer.ip(), peer.ip()).unwrap();
+        let (client, stream) = duplex(64 * 1024);
+        tokio::spawn(async move {
+            let (_stop, stopped) = watch::channel(false);
+            server.serve(Box::pin(stream), peer, place, stopped).await
+        });
+        (client, seen)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_but_live_client_gets_its_page_whole() {
+        let (mut client, _) = connect();
+        client.write_all(b"GET /metrics HTTP/1.1\r\nConnection: close\r\n\r\n").await.unwrap();
+        let (mut received, mut buffer) = (0, vec![0; 20_000]);
+        let begin = Instant::now();
+        loop {
+            sleep(Duration::from_millis(100)).await;
+            match client.read(&mut buffer).await.unwrap() {
+                0 => break,
+                count => received += count,
+            }
+        }
+        assert!(received > PAGE, "{received} after {:?}", begin.elapsed());
+        assert!(begin.elapsed() > Duration::from_secs(60));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_bytes_only_now_and_then_is_not_cut_before_its_deadline() {
+        let (mut client, page) = connect();
+        client.write_all(b"GET /metrics HTTP/1.1\r\n\r\n").await.unwrap();
+        let begin = Instant::now();
+        let mut buffer = vec![0; 64 * 1024];
+        while client.read(&mut buffer).await.unwrap() > 0 {
+            sleep(Duration::from_secs(20)).await;
+        }
+        // The page's size at 64 KiB/s, and 30 s; then the page is not held any longer.
+        assert!((240..=290).contains(&begin.elapsed().as_secs()), "{:?}", begin.elapsed());
+        assert!(page.upgrade().is_none());
+    }
+
+    /// Sends PINGs until the other side closes.
+    async fn ping_until_closed(client: &mut DuplexStream) {
+        let mut buffer = vec![0; 64 * 1024];
+        loop {
+            if client.write_all(PING).await.is_err()
+                || matches!(client.read(&mut buffer).await, Ok(0) | Err(_))
+            {
+                return;
+            }
+            sleep(Duration::from_millis(500)).await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_shut_window_with_pings_frees_the_page_at_the_deadline() {
+        let (mut client, page) = connect();
+        client.write_all(&[PREFACE, NO_WINDOW, GET_METRICS].concat()).await.unwrap();
+        let begin = Instant::now();
+        ping_until_closed(&mut client).await;
+        assert!((240..=250).contains(&begin.elapsed().as_secs()), "{:?}", begin.elapsed());
+        tokio::task::yield_now().await;
+        assert!(page.upgrade().is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pings_are_no_request() {
+        let (mut client, _) = connect();
+        client.write_all(&[PREFACE, NO_WINDOW].concat()).await.unwrap();
+        let begin = Instant::now();
+        ping_until_closed(&mut client).await;
+        assert!((10..=11).contains(&begin.elapsed().as_secs()), "{:?}", begin.elapsed());
+        let (mut client, _) = connect();
+        let not_found = b"\0\0\x06\x01\x05\0\0\0\x01\x82\x86\x04\x02/x";
+        let open = b"\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\xff\xff";
+        client.write_all(&[PREFACE, open, not_found].concat()).await.unwrap();
+        let begin = Instant::now();
+        ping_until_closed(&mut client).await;
+        assert!((60..=66).contains(&begin.elapsed().as_secs()), "{:?}", begin.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_unfinished_second_head_does_not_hold_a_connection() {
+        let (mut client, _) = connect();
+        client.write_all(b"GET /healthz HTTP/1.1\r\n\r\nGET /healthz HT").await.unwrap();
+        let begin = Instant::now();
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).await.unwrap();
+        assert!(answer.starts_with(b"HTTP/1.1 200 OK"));
+        assert!((60..=66).contains(&begin.elapsed().as_secs()), "{:?}", begin.elapsed());
+    }
 }

@@ -1,23 +1,32 @@
 //! Pages as bodies: compressed once for all who share one, and counted while they are on their way.
 
-use super::negotiate::Encoding;
+use super::{negotiate::Encoding, pages::Permit};
 use crate::collector::Body;
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
-use std::{io::Write, sync::Arc};
-use tokio::sync::OwnedSemaphorePermit;
+use std::{
+    io::Write,
+    sync::{
+        Arc,
+        mpsc::{SyncSender, sync_channel},
+    },
+    thread,
+};
+use tokio::sync::oneshot;
 
 /// Text of metrics compresses some twentyfold at any level; this one costs a third of gzip's default.
 const GZIP_LEVEL: u32 = 1;
 const ZSTD_LEVEL: i32 = 1;
 /// Below this, a body fits a packet as it is.
 const WORTH_IT: usize = 1024;
+/// Pages that wait to be compressed: as many as there may be.
+const QUEUE: usize = 16;
 
 /// A body that is being sent: it keeps its page, and the permit to have one, until the last byte is out.
 struct Sent {
     page: Arc<Body>,
     encoding: Encoding,
-    _permit: OwnedSemaphorePermit,
+    _permit: Permit,
 }
 
 impl AsRef<[u8]> for Sent {
@@ -31,28 +40,79 @@ impl AsRef<[u8]> for Sent {
     }
 }
 
-/// The page in the encoding asked for, or as it is if it is too small or can't be compressed.
-pub(super) async fn encode(
+/// Other text that is as large as a page.
+struct Text {
+    text: String,
+    _permit: Permit,
+}
+
+impl AsRef<[u8]> for Text {
+    fn as_ref(&self) -> &[u8] {
+        self.text.as_bytes()
+    }
+}
+
+/// A text that keeps its permit until the last byte is out.
+pub(super) fn keep(text: String, permit: Permit) -> Bytes {
+    permit.hold(text.as_bytes());
+    Bytes::from_owner(Text { text, _permit: permit })
+}
+
+struct Job {
     page: Arc<Body>,
-    asked: Encoding,
-    permit: OwnedSemaphorePermit,
-) -> (Bytes, Encoding) {
-    let mut encoding = if page.text().len() < WORTH_IT { Encoding::Identity } else { asked };
-    if encoding != Encoding::Identity {
-        let compress = Arc::clone(&page);
-        // Some milliseconds of work that must not delay other answers.
-        let done = tokio::task::spawn_blocking(move || {
-            let compressed = match encoding {
-                Encoding::Zstd => compress.zstd.get_or_init(|| zstd(compress.text())),
-                _ => compress.gzip.get_or_init(|| gzip(compress.text())),
-            };
-            !compressed.is_empty()
+    encoding: Encoding,
+    done: oneshot::Sender<bool>,
+}
+
+/// The thread that compresses: some milliseconds of work that must not delay other answers. One, made at the start:
+/// when the system refuses threads later, pages still go out.
+#[derive(Debug, Clone)]
+pub(super) struct Compressor {
+    jobs: Option<SyncSender<Job>>,
+}
+
+impl Compressor {
+    /// Starts the thread; without one, pages go out as they are.
+    pub(super) fn start() -> Self {
+        let (jobs, queue) = sync_channel::<Job>(QUEUE);
+        let thread = thread::Builder::new().name("compress".into()).spawn(move || {
+            for job in queue {
+                // Nobody waits any more: the client has gone.
+                if !job.done.is_closed() {
+                    let _client_went_away = job.done.send(compress(&job.page, job.encoding));
+                }
+            }
         });
-        if !done.await.unwrap_or(false) {
+        if let Err(error) = &thread {
+            tracing::warn!("pages will not be compressed: no thread for it: {error}");
+        }
+        Self { jobs: thread.is_ok().then_some(jobs) }
+    }
+
+    /// The page in the encoding asked for, or as it is if it is too small or can't be compressed.
+    pub(super) async fn encode(&self, page: Arc<Body>, asked: Encoding, permit: Permit) -> (Bytes, Encoding) {
+        permit.hold(page.text());
+        let mut encoding = if page.text().len() < WORTH_IT { Encoding::Identity } else { asked };
+        if encoding != Encoding::Identity && !self.compress(&page, encoding).await {
             encoding = Encoding::Identity;
         }
+        (Bytes::from_owner(Sent { page, encoding, _permit: permit }), encoding)
     }
-    (Bytes::from_owner(Sent { page, encoding, _permit: permit }), encoding)
+
+    async fn compress(&self, page: &Arc<Body>, encoding: Encoding) -> bool {
+        let Some(jobs) = &self.jobs else { return false };
+        let (done, result) = oneshot::channel();
+        let job = Job { page: Arc::clone(page), encoding, done };
+        jobs.try_send(job).is_ok() && result.await.unwrap_or(false)
+    }
+}
+
+fn compress(page: &Body, encoding: Encoding) -> bool {
+    let compressed = match encoding {
+        Encoding::Zstd => page.zstd.get_or_init(|| zstd(page.text())),
+        _ => page.gzip.get_or_init(|| gzip(page.text())),
+    };
+    !compressed.is_empty()
 }
 
 /// Empty if it can't be done, which writing into memory does not know.
@@ -63,4 +123,34 @@ fn gzip(text: &[u8]) -> Vec<u8> {
 
 fn zstd(text: &[u8]) -> Vec<u8> {
     zstd::bulk::compress(text, ZSTD_LEVEL).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        exposition::SelfMetrics,
+        server::{admission::Peer, client::Client, pages::Pages, refusals::Refusals},
+    };
+
+    async fn encoded(compressor: &Compressor) -> (Bytes, Encoding) {
+        let metrics = SelfMetrics::new().unwrap();
+        let pages = Pages::new(Refusals::new(metrics.clone()));
+        let client = Client::new(Peer::of([127, 0, 0, 1].into()), metrics);
+        let permit = pages.acquire(&client).await.unwrap();
+        compressor.encode(Arc::new(Body::of(100_000)), Encoding::Gzip, permit).await
+    }
+
+    #[tokio::test]
+    async fn a_page_goes_out_as_it_is_when_nobody_can_compress_it() {
+        let (body, encoding) = encoded(&Compressor::start()).await;
+        assert!(encoding == Encoding::Gzip && body.len() < 10_000);
+        // No thread; a thread that has died; a queue that is full.
+        let (jobs, _) = sync_channel(1);
+        let (full, _queue) = sync_channel(0);
+        for jobs in [None, Some(jobs), Some(full)] {
+            let (body, encoding) = encoded(&Compressor { jobs }).await;
+            assert_eq!((body.len(), encoding), (100_000, Encoding::Identity));
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! `--healthcheck`: asks a running exporter whether it is ready, for container runtimes that want a command.
 
+use super::tls::first_certificate;
 use crate::cli::Config;
 use anyhow::{Context, Result, anyhow, bail};
 use std::{sync::Arc, time::Duration};
@@ -14,7 +15,7 @@ use tokio_rustls::{
         self, ClientConfig, DigitallySignedStruct, SignatureScheme,
         client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
         crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
-        pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
+        pki_types::{CertificateDer, ServerName, UnixTime},
     },
 };
 
@@ -68,8 +69,8 @@ async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> Result<()> {
 
 fn client(config: &Config) -> Result<ClientConfig> {
     let provider = Arc::new(ring::default_provider());
-    let expected = CertificateDer::from_pem_file(&config.tls_cert)
-        .map_err(|error| anyhow!("{}: {error}", config.tls_cert.display()))?;
+    let expected = first_certificate(&config.tls_cert)
+        .map_err(|problem| anyhow!("{}: {problem}", config.tls_cert.display()))?;
     let verifier = Arc::new(TheVeryCertificate { expected, provider: Arc::clone(&provider) });
     Ok(ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?

@@ -1,12 +1,17 @@
 //! HTTP and HTTPS: requests in, answers of the collector out. Knows nothing of containers.
 
+mod admission;
+mod client;
 mod connection;
 mod encoding;
 pub mod healthcheck;
 mod landing;
 mod negotiate;
+mod pages;
+mod refusals;
 mod routes;
+mod service;
+mod target;
 pub mod tls;
 
 pub use connection::serve;
-pub use routes::routes;

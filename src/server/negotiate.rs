@@ -38,7 +38,8 @@ fn elements(header: &str) -> impl Iterator<Item = Element<'_>> {
 fn thousandths(text: &str) -> u16 {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let digits = format!("{fraction:0<3}");
-    match (whole, digits.get(..3).and_then(|digits| digits.parse::<u16>().ok())) {
+    let digits = digits.get(..3).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
+    match (whole, digits.and_then(|digits| digits.parse::<u16>().ok())) {
         ("0", Some(fraction)) => fraction,
         ("1", Some(_)) => 1000,
         _ => 0,
@@ -50,9 +51,9 @@ fn thousandths(text: &str) -> u16 {
 pub(super) fn format(accept: &str) -> Format {
     let mut best = (0, Format::Text);
     for element in elements(accept) {
-        let version = element.parameters.iter().find(|(name, _)| *name == "version");
+        let version = element.parameters.iter().find(|(name, _)| name.eq_ignore_ascii_case("version"));
         let is_version = |ours: &str| version.is_none_or(|(_, asked)| *asked == ours);
-        let format = match element.value {
+        let format = match element.value.to_ascii_lowercase().as_str() {
             "application/openmetrics-text" if is_version("1.0.0") => Format::OpenMetrics,
             "text/plain" if is_version("0.0.4") => Format::Text,
             "text/*" | "*/*" => Format::Text,
@@ -65,14 +66,18 @@ pub(super) fn format(accept: &str) -> Format {
     best.1
 }
 
-/// The encoding that the client prefers among ours; of equals, the one it names first.
+/// The encoding that the client prefers among ours; of equals, the one it names first. `*` is gzip, unless gzip is
+/// named itself: a client that refuses gzip and takes anything else gets the page as it is.
 pub(super) fn encoding(accept_encoding: &str) -> Encoding {
+    let names_gzip = elements(accept_encoding).any(|element| is_gzip(element.value));
     let mut best = (0, Encoding::Identity);
     for element in elements(accept_encoding) {
         let encoding = match element.value {
-            "gzip" | "x-gzip" | "*" => Encoding::Gzip,
-            "zstd" => Encoding::Zstd,
-            "identity" => Encoding::Identity,
+            "*" if names_gzip => continue,
+            "*" => Encoding::Gzip,
+            gzip if is_gzip(gzip) => Encoding::Gzip,
+            zstd if zstd.eq_ignore_ascii_case("zstd") => Encoding::Zstd,
+            identity if identity.eq_ignore_ascii_case("identity") => Encoding::Identity,
             _ => continue,
         };
         if element.weight > best.0 {
@@ -80,6 +85,10 @@ pub(super) fn encoding(accept_encoding: &str) -> Encoding {
         }
     }
     best.1
+}
+
+fn is_gzip(value: &str) -> bool {
+    value.eq_ignore_ascii_case("gzip") || value.eq_ignore_ascii_case("x-gzip")
 }
 
 #[cfg(test)]
@@ -106,6 +115,9 @@ mod tests {
             ("application/openmetrics-text;version=2.0.0", Format::Text),
             ("application/openmetrics-text;q=0", Format::Text),
             ("application/openmetrics-text", Format::OpenMetrics),
+            ("Application/OpenMetrics-Text; Version=1.0.0; Q=0.5, TEXT/plain;q=0.4", Format::OpenMetrics),
+            ("APPLICATION/OPENMETRICS-TEXT; Version=\"1.0.0\"", Format::OpenMetrics),
+            ("application/openmetrics-text;q=0, */*", Format::Text),
         ] {
             assert_eq!(format(accept), expected, "{accept}");
         }
@@ -123,6 +135,17 @@ mod tests {
             ("gzip;q=0, *;q=0", Encoding::Identity),
             ("br", Encoding::Identity),
             ("gzip;q=broken", Encoding::Identity),
+            ("GZip", Encoding::Gzip),
+            ("ZSTD;Q=1", Encoding::Zstd),
+            ("Identity, gzip;q=0.5", Encoding::Identity),
+            ("*", Encoding::Gzip),
+            ("gzip;q=0, *", Encoding::Identity),
+            ("*, gzip;q=0", Encoding::Identity),
+            ("X-Gzip;q=0, *;q=1", Encoding::Identity),
+            ("gzip;q=0, *, zstd;q=0.1", Encoding::Zstd),
+            ("gzip;q=0.1, *;q=1", Encoding::Gzip),
+            ("gzip;q=+01", Encoding::Identity),
+            ("gzip;q=0.+9", Encoding::Identity),
         ] {
             assert_eq!(encoding(accept), expected, "{accept}");
         }

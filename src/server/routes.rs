@@ -1,54 +1,50 @@
 //! What is served where.
 
 use super::{
-    encoding::encode,
+    client::Client,
+    encoding::{Compressor, keep},
     landing,
     negotiate::{self, Encoding},
+    pages::{Pages, Permit},
+    refusals::Refusals,
 };
 use crate::collector::{ContainerReport, Handle};
 use bytes::Bytes;
 use std::sync::Arc;
-use tokio::sync::Semaphore;
 use warp::{
-    Filter, Reply,
+    Filter,
     filters::BoxedFilter,
     http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header},
 };
 
-/// Pages on their way at once. Each slow client holds the page it asked for; this bounds what they hold together.
-const PAGES: usize = 16;
+type Answer = Response<Bytes>;
 
-/// Everything that is served.
-#[must_use]
-pub fn routes(handle: Handle) -> BoxedFilter<(Response<Bytes>,)> {
-    let site = Arc::new(Site { handle, pages: Arc::new(Semaphore::new(PAGES)) });
+/// Everything that is served. A request must have a path, and its [`Client`] among its extensions.
+pub(super) type Routes = BoxedFilter<(Answer,)>;
+
+/// The routes for what `handle` tells.
+pub(super) fn routes(handle: Handle, refusals: &Arc<Refusals>) -> Routes {
+    let pages = Pages::new(Arc::clone(refusals));
+    let site = Arc::new(Site { handle, pages, compressor: Compressor::start() });
     warp::method()
         .and(warp::path::full())
         .and(warp::header::headers_cloned())
-        .then(move |method: Method, path: warp::path::FullPath, headers: HeaderMap| {
+        .and(warp::ext::get::<Arc<Client>>())
+        .then(move |method: Method, path: warp::path::FullPath, headers: HeaderMap, client: Arc<Client>| {
             let site = Arc::clone(&site);
-            async move { site.answer(&method, path.as_str(), &headers).await }
+            async move { site.route(&method, path.as_str(), &headers, &client).await }
         })
         .boxed()
 }
 
 struct Site {
     handle: Handle,
-    pages: Arc<Semaphore>,
+    pages: Arc<Pages>,
+    compressor: Compressor,
 }
 
-type Answer = Response<Bytes>;
-
 impl Site {
-    async fn answer(&self, method: &Method, path: &str, headers: &HeaderMap) -> Answer {
-        let mut answer = self.route(method, path, headers).await;
-        answer.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        let code = answer.status();
-        self.handle.metrics().http_requests.with_label_values(&[code.as_str()]).inc();
-        answer
-    }
-
-    async fn route(&self, method: &Method, path: &str, headers: &HeaderMap) -> Answer {
+    async fn route(&self, method: &Method, path: &str, headers: &HeaderMap, client: &Arc<Client>) -> Answer {
         if !matches!(path, "/" | "/metrics" | "/healthz" | "/readyz" | "/debug/containers") {
             return text(StatusCode::NOT_FOUND, "not found: try /metrics\n");
         }
@@ -58,24 +54,25 @@ impl Site {
             return answer;
         }
         match path {
-            "/metrics" => self.metrics(headers).await,
+            "/metrics" => self.metrics(headers, client).await,
             "/healthz" => text(StatusCode::OK, "ok\n"),
             "/readyz" if self.handle.is_ready() => text(StatusCode::OK, "ready\n"),
             "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, "not ready: still looking for containers\n"),
-            _ => match self.handle.report().await {
-                Ok(containers) if path == "/" => page(&containers),
-                Ok(containers) => json(&containers),
-                Err(stopped) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{stopped}\n")),
-            },
+            path => self.report(path, client).await,
         }
     }
 
-    async fn metrics(&self, headers: &HeaderMap) -> Answer {
-        let Ok(permit) = Arc::clone(&self.pages).try_acquire_owned() else {
-            let mut answer = text(StatusCode::SERVICE_UNAVAILABLE, "too many scrapes at once\n");
-            answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-            return answer;
-        };
+    async fn report(&self, path: &str, client: &Arc<Client>) -> Answer {
+        let Some(permit) = self.pages.acquire(client).await else { return busy() };
+        match self.handle.report().await {
+            Ok(containers) if path == "/" => page(&containers, permit),
+            Ok(containers) => json(&containers, permit),
+            Err(stopped) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{stopped}\n")),
+        }
+    }
+
+    async fn metrics(&self, headers: &HeaderMap, client: &Arc<Client>) -> Answer {
+        let Some(permit) = self.pages.acquire(client).await else { return busy() };
         let wish = |name| {
             let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
             values.collect::<Vec<_>>().join(",")
@@ -86,7 +83,7 @@ impl Site {
             Ok(page) => page,
             Err(stopped) => return text(StatusCode::SERVICE_UNAVAILABLE, format!("{stopped}\n")),
         };
-        let (body, encoding) = encode(page, asked, permit).await;
+        let (body, encoding) = self.compressor.encode(page, asked, permit).await;
         let mut answer = Response::new(body);
         let headers = answer.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
@@ -112,15 +109,22 @@ fn text(status: StatusCode, body: impl Into<Bytes>) -> Answer {
     respond(status, "text/plain; charset=utf-8", body)
 }
 
-fn page(containers: &[ContainerReport]) -> Answer {
-    let mut answer = respond(StatusCode::OK, "text/html; charset=utf-8", landing::html(containers));
+fn busy() -> Answer {
+    let mut answer = text(StatusCode::SERVICE_UNAVAILABLE, "too many scrapes at once\n");
+    answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    answer
+}
+
+fn page(containers: &[ContainerReport], permit: Permit) -> Answer {
+    let body = keep(landing::html(containers), permit);
+    let mut answer = respond(StatusCode::OK, "text/html; charset=utf-8", body);
     // Names and images are whatever somebody called them: nothing of theirs may run or load.
     let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
     answer.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
     answer
 }
 
-fn json(containers: &[ContainerReport]) -> Answer {
+fn json(containers: &[ContainerReport], permit: Permit) -> Answer {
     let containers: Vec<_> = containers
         .iter()
         .map(|container| {
@@ -139,15 +143,5 @@ fn json(containers: &[ContainerReport]) -> Answer {
         })
         .collect();
     let body = serde_json::json!({ "containers": containers }).to_string();
-    respond(StatusCode::OK, "application/json", body)
-}
-
-/// The filter as a service's answer; keeps warp's reply type out of the rest.
-#[must_use]
-pub(super) fn service_of(
-    routes: BoxedFilter<(Answer,)>,
-) -> impl Filter<Extract = (impl Reply,), Error = std::convert::Infallible> + Clone {
-    routes.recover(|_rejection| async {
-        Ok::<_, std::convert::Infallible>(text(StatusCode::BAD_REQUEST, "bad request\n"))
-    })
+    respond(StatusCode::OK, "application/json", keep(body, permit))
 }

@@ -1,6 +1,14 @@
 //! Certificates and keys, read once at start.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    fs::{self, File},
+    io::Read,
+    os::unix::fs::FileTypeExt,
+    path::Path,
+    sync::{Arc, mpsc::sync_channel},
+    thread,
+    time::Duration,
+};
 use tokio_rustls::{
     TlsAcceptor,
     rustls::{
@@ -10,6 +18,11 @@ use tokio_rustls::{
     },
 };
 use x509_cert::{Certificate, der::Decode};
+
+/// A chain with a dozen certificates has some 30 KB.
+const PEM_BYTES: u64 = 1024 * 1024;
+/// A file that takes longer is on something that hangs.
+const READ: Duration = Duration::from_secs(5);
 
 /// Why HTTPS can't be served.
 #[derive(Debug, thiserror::Error)]
@@ -56,8 +69,9 @@ impl std::fmt::Debug for Tls {
 pub fn load_tls(certificate: &Path, key: &Path) -> Result<Tls, TlsError> {
     let file_error =
         |path: &Path, problem: String| TlsError::File { path: path.display().to_string(), problem };
-    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(certificate)
-        .and_then(Iterator::collect)
+    let read = |path| read_pem(path).map_err(|problem| file_error(path, problem));
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&read(certificate)?)
+        .collect::<Result<_, _>>()
         .map_err(|error| file_error(certificate, pem_problem(&error)))?;
     // An empty file is an empty list, and no error.
     let Some(first) = chain.first() else {
@@ -66,7 +80,7 @@ pub fn load_tls(certificate: &Path, key: &Path) -> Result<Tls, TlsError> {
     let expiry = Certificate::from_der(first)
         .ok()
         .map(|parsed| parsed.tbs_certificate().validity().not_after.to_unix_duration());
-    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| file_error(key, pem_problem(&error)))?;
+    let private = private_key(&read(key)?).map_err(|problem| file_error(key, problem))?;
     let pair_error = |problem| TlsError::Pair {
         certificate: certificate.display().to_string(),
         key: key.display().to_string(),
@@ -82,10 +96,67 @@ pub fn load_tls(certificate: &Path, key: &Path) -> Result<Tls, TlsError> {
     Ok(Tls { acceptor: TlsAcceptor::from(Arc::new(config)), expiry })
 }
 
+/// The first certificate in a file.
+///
+/// # Errors
+/// What is wrong with the file.
+pub(super) fn first_certificate(path: &Path) -> Result<CertificateDer<'static>, String> {
+    CertificateDer::from_pem_slice(&read_pem(path)?).map_err(|error| pem_problem(&error))
+}
+
+/// A file's content, if it is a regular file of sensible size that can be read now.
+fn read_pem(path: &Path) -> Result<Vec<u8>, String> {
+    // Opening a FIFO would wait for a writer.
+    let kind = fs::metadata(path).map_err(|error| error.to_string())?.file_type();
+    if !kind.is_file() {
+        let found = match kind {
+            kind if kind.is_dir() => "a directory",
+            kind if kind.is_fifo() => "a FIFO",
+            kind if kind.is_socket() => "a socket",
+            _ => "a device",
+        };
+        return Err(format!("expected a regular file, found {found}"));
+    }
+    let (done, content) = sync_channel(1);
+    let path = path.to_owned();
+    let read = move || -> std::io::Result<Vec<u8>> {
+        let mut content = Vec::new();
+        File::open(path)?.take(PEM_BYTES + 1).read_to_end(&mut content)?;
+        Ok(content)
+    };
+    let thread = thread::Builder::new().spawn(move || done.send(read()));
+    thread.map_err(|error| format!("no thread to read it: {error}"))?;
+    let content = content.recv_timeout(READ).map_err(|_| format!("not read in {READ:?}"))?;
+    let content = content.map_err(|error| error.to_string())?;
+    if content.len() as u64 > PEM_BYTES {
+        return Err(format!("expected PEM, found more than {PEM_BYTES} bytes"));
+    }
+    Ok(content)
+}
+
+fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
+    let text = String::from_utf8_lossy(pem);
+    let is_encrypted = |line: &str| {
+        line.starts_with("-----BEGIN ENCRYPTED PRIVATE KEY") || line.starts_with("Proc-Type: 4,ENCRYPTED")
+    };
+    if text.lines().any(is_encrypted) {
+        return Err("the key is encrypted, and nobody is there to type its passphrase: \
+                    write it without one (openssl pkey -in KEY -out NEW)"
+            .into());
+    }
+    PrivateKeyDer::from_pem_slice(pem).map_err(|error| match error {
+        rustls::pki_types::pem::Error::NoItemsFound => {
+            let label = text.lines().find_map(|line| line.strip_prefix("-----BEGIN ")?.strip_suffix("-----"));
+            let found = label.map_or_else(|| "none".into(), |label| format!("\"{label}\""));
+            format!("expected a private key in PEM, found {found}")
+        }
+        other => other.to_string(),
+    })
+}
+
 fn pem_problem(error: &rustls::pki_types::pem::Error) -> String {
     match error {
-        rustls::pki_types::pem::Error::Io(error) => error.to_string(),
-        rustls::pki_types::pem::Error::NoItemsFound => "expected a private key in PEM, found none".into(),
+        rustls::pki_types::pem::Error::NoItemsFound => "expected a certificate in PEM, found none".into(),
         other => other.to_string(),
     }
 }

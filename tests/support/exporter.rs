@@ -105,12 +105,17 @@ impl Exporter {
         Answer::parse(&answer)
     }
 
-    /// Sends a signal and waits for the end.
-    pub fn stop(mut self, signal: &str) -> std::process::ExitStatus {
+    /// Sends a signal.
+    pub fn signal(&self, signal: &str) {
         // The shell's own kill: a small system has no program of that name.
         let kill = format!("kill {signal} {}", self.child.id());
         let sent = Command::new("sh").args(["-c", &kill]).status().unwrap();
         assert!(sent.success());
+    }
+
+    /// Sends a signal and waits for the end.
+    pub fn stop(mut self, signal: &str) -> std::process::ExitStatus {
+        self.signal(signal);
         super::eventually("it ends", || self.child.try_wait().unwrap())
     }
 }

@@ -12,6 +12,7 @@
 )]
 
 pub mod cgroups;
+pub mod client;
 pub mod dockerd;
 pub mod exporter;
 

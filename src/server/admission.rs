@@ -1,0 +1,215 @@
+//! Who may hold a connection.
+
+use super::{
+    client::Client,
+    refusals::{Reason, Refusals},
+};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+/// Connections at once. A scraper needs one.
+const CONNECTIONS: usize = 128;
+/// Kept for this machine's own health check.
+const RESERVE: usize = 8;
+/// Connections of one peer.
+const PER_PEER: usize = CONNECTIONS / 4;
+
+/// Whom a connection is counted for: an IPv4 address, or an IPv6 network of 64 bits, as one machine can have all
+/// addresses of such a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Peer(IpAddr);
+
+impl Peer {
+    pub(super) fn of(address: IpAddr) -> Self {
+        Self(match address.to_canonical() {
+            IpAddr::V6(address) if !address.is_loopback() => {
+                IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)))
+            }
+            other => other,
+        })
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            IpAddr::V6(network) if !network.is_loopback() => write!(f, "{network}/64"),
+            address => write!(f, "{address}"),
+        }
+    }
+}
+
+/// The open connections.
+#[derive(Debug)]
+pub(super) struct Admission {
+    refusals: Arc<Refusals>,
+    table: Mutex<Vec<Entry>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    client: Arc<Client>,
+    own: bool,
+}
+
+/// A connection's place, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    client: Arc<Client>,
+    admission: Arc<Admission>,
+}
+
+impl Place {
+    pub(super) fn client(&self) -> &Arc<Client> {
+        &self.client
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.admission.lock().retain(|entry| !Arc::ptr_eq(&entry.client, &self.client));
+    }
+}
+
+impl Admission {
+    pub(super) fn new(refusals: Arc<Refusals>) -> Arc<Self> {
+        Arc::new(Self { refusals, table: Mutex::default() })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Entry>> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A place for a connection from `address` to the exporter's own `local` address. When there is none left, the
+    /// connection that does nothing for the longest time gives its own.
+    pub(super) fn admit(self: &Arc<Self>, address: IpAddr, local: IpAddr) -> Option<Place> {
+        let peer = Peer::of(address);
+        let own = is_own(address.to_canonical(), local.to_canonical());
+        let mut table = self.lock();
+        let of_peer = table.iter().filter(|entry| entry.client.peer() == peer).count();
+        let of_others = table.iter().filter(|entry| !entry.own).count();
+        let refused = if of_peer >= PER_PEER {
+            Some(Reason::PeerConnections)
+        } else if table.len() >= CONNECTIONS || (!own && of_others >= CONNECTIONS - RESERVE) {
+            Some(Reason::Connections)
+        } else {
+            None
+        };
+        if let Some(reason) = refused {
+            let may_go = |entry: &&Entry| match reason {
+                Reason::PeerConnections => entry.client.peer() == peer,
+                _ => own || !entry.own,
+            };
+            let Some(client) = longest_idle(table.iter().filter(may_go)) else {
+                self.refusals.refuse(reason, address);
+                return None;
+            };
+            self.refusals.refuse(Reason::PushedOut, client.peer());
+            client.push_out();
+            table.retain(|entry| !Arc::ptr_eq(&entry.client, &client));
+        }
+        let client = Client::new(peer, self.refusals.metrics().clone());
+        table.push(Entry { client: Arc::clone(&client), own });
+        Some(Place { client, admission: Arc::clone(self) })
+    }
+}
+
+/// The one that asks for nothing for the longest time; if all have asked, the one that takes nothing of its answer.
+fn longest_idle<'a>(entries: impl Iterator<Item = &'a Entry> + Clone) -> Option<Arc<Client>> {
+    let by = |since: fn(&Client) -> Option<tokio::time::Instant>| {
+        let dated = entries.clone().filter_map(|entry| Some((since(&entry.client)?, entry)));
+        dated.min_by_key(|(since, _)| *since).map(|(_, entry)| Arc::clone(&entry.client))
+    };
+    by(Client::idle_since).or_else(|| by(Client::stalled_since))
+}
+
+/// Whether a health check of this machine comes so: from exactly the addresses that it uses, or from the very address
+/// that is served on. All of 127.0.0.0/8 would be too much: any program could have hundreds.
+fn is_own(address: IpAddr, local: IpAddr) -> bool {
+    address == Ipv4Addr::LOCALHOST
+        || address == Ipv6Addr::LOCALHOST
+        || (address == local && !address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exposition::SelfMetrics;
+
+    fn admission() -> Arc<Admission> {
+        Admission::new(Refusals::new(SelfMetrics::new().unwrap()))
+    }
+
+    const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    fn address(last: usize) -> IpAddr {
+        IpAddr::from([127, 0, 0, u8::try_from(last).unwrap()])
+    }
+
+    fn fill(admission: &Arc<Admission>, addresses: usize) -> Vec<Place> {
+        (0..120).map(|index| admission.admit(address(2 + index % addresses), LOCAL).unwrap()).collect()
+    }
+
+    fn is_pushed_out(place: &Place) -> bool {
+        futures_util::FutureExt::now_or_never(place.client().ended()).is_some()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_peer_gets_a_quarter_and_pushes_out_its_own() {
+        let admission = admission();
+        let other = admission.admit(address(9), LOCAL).unwrap();
+        let held: Vec<_> = (0..40).map(|_| admission.admit(address(2), LOCAL).unwrap()).collect();
+        assert_eq!(held.iter().filter(|place| is_pushed_out(place)).count(), 8);
+        assert!(!is_pushed_out(&other));
+        let asking: Vec<_> = held.iter().map(|place| place.client().begin()).collect();
+        assert!(admission.admit(address(2), LOCAL).is_none());
+        drop(asking);
+        assert!(admission.admit(address(2), LOCAL).is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_longest_idle_one_gives_its_place() {
+        let admission = admission();
+        let held = fill(&admission, 60);
+        tokio::time::advance(std::time::Duration::from_secs(1)).await;
+        drop(held[0].client().begin());
+        let _newcomer = admission.admit(address(200), LOCAL).unwrap();
+        assert!(!is_pushed_out(&held[0]) && is_pushed_out(&held[1]));
+        // Nobody is idle: the one that takes nothing goes, and nobody does while the exporter is at work.
+        let answering: Vec<_> = held.iter().map(|place| place.client().begin()).collect();
+        let mut newcomers = Vec::new();
+        while let Some(place) = admission.admit(address(201), LOCAL) {
+            assert!(newcomers.len() < 8);
+            newcomers.push((place.client().begin(), place));
+        }
+        answering[7].ready(1);
+        assert!(admission.admit(address(202), LOCAL).is_some());
+        assert!(is_pushed_out(&held[7]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_health_check_has_a_reserve() {
+        let admission = admission();
+        let held = fill(&admission, 60);
+        let _asking: Vec<_> = held.iter().map(|place| place.client().begin()).collect();
+        assert!(admission.admit(address(200), LOCAL).is_none());
+        let own: Vec<_> = (0..8).map(|_| admission.admit(LOCAL, LOCAL)).collect();
+        assert!(own.iter().all(Option::is_some));
+        let elsewhere = IpAddr::from([192, 0, 2, 1]);
+        assert!(is_own(elsewhere, elsewhere) && is_own(Ipv6Addr::LOCALHOST.into(), LOCAL));
+        assert!(!is_own(address(2), address(2)) && !is_own(elsewhere, LOCAL));
+    }
+
+    #[test]
+    fn an_ipv6_network_is_one_peer() {
+        let peer = |text: &str| Peer::of(text.parse().unwrap());
+        assert_eq!(peer("2001:db8::1"), peer("2001:db8::2"));
+        assert_ne!(peer("2001:db8::1"), peer("2001:db8:0:1::1"));
+        assert_eq!(peer("::ffff:192.0.2.1"), peer("192.0.2.1"));
+        assert_ne!(peer("192.0.2.1"), peer("192.0.2.2"));
+        assert_eq!(peer("::1"), Peer(Ipv6Addr::LOCALHOST.into()));
+    }
+}

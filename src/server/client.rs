@@ -1,0 +1,291 @@
+//! What one connection is doing, since when, and when it must end. Deadlines act on the connection: hyper does not ask
+//! a body for more while an HTTP/2 client's window is shut, so a body can't watch its own.
+
+use super::admission::Peer;
+use crate::exposition::SelfMetrics;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep_until},
+};
+
+/// From accept to the first whole head: TLS handshake and HTTP/2 preface included.
+const FIRST_HEAD: Duration = Duration::from_secs(10);
+/// From the end of an answer to the next whole head. PINGs are no request.
+const IDLE: Duration = Duration::from_secs(60);
+/// An idle client that is asked to go may still finish what crossed with the asking.
+const LEAVING: Duration = Duration::from_secs(5);
+/// For the exporter's own part: longer than a scrape may take.
+const WORK: Duration = Duration::from_secs(60);
+/// An answer may take this long, and a second more for each `FLOOR` bytes.
+const ANSWER: Duration = Duration::from_secs(30);
+/// Bytes a second that the slowest link worth serving takes.
+const FLOOR: u64 = 64 * 1024;
+
+/// One connection, as its requests and answers see it.
+#[derive(Debug)]
+pub(super) struct Client {
+    peer: Peer,
+    metrics: SelfMetrics,
+    activity: Mutex<Activity>,
+    /// Wakes the one task that watches the deadlines.
+    changed: Notify,
+}
+
+#[derive(Debug)]
+struct Activity {
+    phase: Phase,
+    /// When the phase began.
+    since: Instant,
+    answers: HashMap<u64, Answer>,
+    next: u64,
+    leaving: bool,
+    pushed_out: bool,
+}
+
+#[derive(Debug)]
+struct Answer {
+    deadline: Instant,
+    /// When the client took something last; `None` while the exporter still works on the answer.
+    taken: Option<Instant>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// No whole head yet.
+    New,
+    Active,
+    Idle,
+}
+
+impl Phase {
+    const fn label(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Active => "active",
+            Self::Idle => "idle",
+        }
+    }
+}
+
+/// Why a connection must end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// No whole head in time.
+    NoRequest,
+    /// No further request in time.
+    Idle,
+    /// An answer was not taken in time.
+    Slow,
+    /// Its place is needed.
+    PushedOut,
+}
+
+impl Client {
+    pub(super) fn new(peer: Peer, metrics: SelfMetrics) -> Arc<Self> {
+        metrics.http_connections.with_label_values(&[Phase::New.label()]).inc();
+        Arc::new(Self {
+            peer,
+            metrics,
+            activity: Mutex::new(Activity {
+                phase: Phase::New,
+                since: Instant::now(),
+                answers: HashMap::new(),
+                next: 0,
+                leaving: false,
+                pushed_out: false,
+            }),
+            changed: Notify::new(),
+        })
+    }
+
+    pub(super) fn peer(&self) -> Peer {
+        self.peer
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Activity> {
+        self.activity.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn enter(&self, activity: &mut Activity, phase: Phase) {
+        self.metrics.http_connections.with_label_values(&[activity.phase.label()]).dec();
+        self.metrics.http_connections.with_label_values(&[phase.label()]).inc();
+        activity.phase = phase;
+        activity.since = Instant::now();
+    }
+
+    /// A whole head has come.
+    pub(super) fn begin(self: &Arc<Self>) -> Answering {
+        let mut activity = self.lock();
+        let id = activity.next;
+        activity.next += 1;
+        activity.answers.insert(id, Answer { deadline: Instant::now() + WORK, taken: None });
+        self.enter(&mut activity, Phase::Active);
+        drop(activity);
+        self.changed.notify_one();
+        Answering { client: Arc::clone(self), id }
+    }
+
+    /// Since when nothing is asked, if so.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        let activity = self.lock();
+        (activity.phase != Phase::Active).then_some(activity.since)
+    }
+
+    /// Since when the client takes nothing of an answer that is ready, if there is one.
+    pub(super) fn stalled_since(&self) -> Option<Instant> {
+        self.lock().answers.values().filter_map(|answer| answer.taken).min()
+    }
+
+    /// Its place is needed: the connection ends now.
+    pub(super) fn push_out(&self) {
+        self.lock().pushed_out = true;
+        self.changed.notify_one();
+    }
+
+    /// It was asked to go: what is idle from now on ends soon.
+    pub(super) fn leave(&self) {
+        let mut activity = self.lock();
+        activity.leaving = true;
+        activity.since = Instant::now();
+    }
+
+    /// Resolves when the connection must end. For one task at a time.
+    pub(super) async fn ended(&self) -> End {
+        loop {
+            let (deadline, end) = self.limit();
+            if deadline <= Instant::now() {
+                return end;
+            }
+            tokio::select! {
+                () = sleep_until(deadline) => {}
+                () = self.changed.notified() => {}
+            }
+        }
+    }
+
+    fn limit(&self) -> (Instant, End) {
+        let activity = self.lock();
+        if activity.pushed_out {
+            return (Instant::now(), End::PushedOut);
+        }
+        if let Some(deadline) = activity.answers.values().map(|answer| answer.deadline).min() {
+            return (deadline, End::Slow);
+        }
+        match activity.phase {
+            Phase::New => (activity.since + FIRST_HEAD, End::NoRequest),
+            _ if activity.leaving => (activity.since + LEAVING, End::Idle),
+            _ => (activity.since + IDLE, End::Idle),
+        }
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.metrics.http_connections.with_label_values(&[self.lock().phase.label()]).dec();
+    }
+}
+
+/// A request until its answer's last byte is with the kernel, or the connection is gone.
+#[derive(Debug)]
+pub(super) struct Answering {
+    client: Arc<Client>,
+    id: u64,
+}
+
+impl Answering {
+    /// The answer is made and has so many bytes: from now on it is the client's turn.
+    pub(super) fn ready(&self, bytes: u64) {
+        let now = Instant::now();
+        let deadline = now + ANSWER + Duration::from_secs(bytes / FLOOR);
+        self.client.lock().answers.insert(self.id, Answer { deadline, taken: Some(now) });
+        self.client.changed.notify_one();
+    }
+
+    /// The client took something.
+    pub(super) fn taken(&self) {
+        if let Some(answer) = self.client.lock().answers.get_mut(&self.id) {
+            answer.taken = Some(Instant::now());
+        }
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        let mut activity = self.client.lock();
+        activity.answers.remove(&self.id);
+        if activity.answers.is_empty() {
+            self.client.enter(&mut activity, Phase::Idle);
+            drop(activity);
+        }
+        self.client.changed.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    fn client() -> Arc<Client> {
+        Client::new(Peer::of(Ipv4Addr::LOCALHOST.into()), SelfMetrics::new().unwrap())
+    }
+
+    async fn ends_after(client: &Client) -> (u64, End) {
+        let begin = Instant::now();
+        let end = client.ended().await;
+        (begin.elapsed().as_secs(), end)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_phase_has_its_end() {
+        let client = client();
+        assert_eq!(ends_after(&client).await, (10, End::NoRequest));
+        let first = client.begin();
+        assert_eq!(ends_after(&client).await, (60, End::Slow));
+        first.ready(14 * 1024 * 1024);
+        assert_eq!(ends_after(&client).await, (30 + 14 * 16, End::Slow));
+        // Another answer, and taking bytes, do not move the first one's deadline.
+        let second = client.begin();
+        second.ready(0);
+        first.taken();
+        drop(first);
+        assert_eq!(ends_after(&client).await, (30, End::Slow));
+        drop(second);
+        assert_eq!(ends_after(&client).await, (60, End::Idle));
+        client.leave();
+        assert_eq!(ends_after(&client).await, (5, End::Idle));
+        client.push_out();
+        assert_eq!(ends_after(&client).await, (0, End::PushedOut));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_wakes_the_watch() {
+        let client = client();
+        let watched = Arc::clone(&client);
+        let watch = tokio::spawn(async move { ends_after(&watched).await });
+        tokio::time::sleep(Duration::from_secs(9)).await;
+        drop(client.begin());
+        assert_eq!(watch.await.unwrap(), (69, End::Idle));
+    }
+
+    #[test]
+    fn connections_are_counted_by_state() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let _inside = runtime.enter();
+        let client = client();
+        let metrics = client.metrics.clone();
+        let count = |state| metrics.http_connections.with_label_values(&[state]).get();
+        assert!((count("new") - 1.0).abs() < 0.1);
+        let answering = client.begin();
+        assert!((count("active") - 1.0).abs() < 0.1 && count("new") < 0.1);
+        drop(answering);
+        assert!((count("idle") - 1.0).abs() < 0.1 && count("active") < 0.1);
+        drop(client);
+        assert!(count("idle") < 0.1);
+    }
+}

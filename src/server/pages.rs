@@ -1,0 +1,236 @@
+//! Who may hold a page: an answer as large as the host has containers, in memory until its client has taken it.
+
+use super::{
+    client::Client,
+    refusals::{Reason, Refusals},
+};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::Duration,
+};
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout},
+};
+
+/// Pages on their way at once.
+const PAGES: usize = 16;
+const PER_PEER: usize = PAGES / 2;
+const PER_CONNECTION: usize = 2;
+/// While those on their way have more bytes than this, no further one is made. Whoever shares a page shares its bytes.
+const BYTES: usize = 32 * 1024 * 1024;
+/// A client that took nothing for so long may lose its page to one that has none.
+const STALLED: Duration = Duration::from_millis(500);
+/// A client that has no page waits so long for one, in steps.
+const STEP: Duration = Duration::from_millis(100);
+const STEPS: usize = 15;
+
+/// All pages that are held, and those who wait for one.
+#[derive(Debug)]
+pub(super) struct Pages {
+    table: Mutex<Table>,
+    freed: Notify,
+    refusals: Arc<Refusals>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    holders: Vec<Arc<Held>>,
+    /// Those of the holders that have their permission.
+    granted: usize,
+}
+
+#[derive(Debug)]
+struct Held {
+    client: Arc<Client>,
+    /// The page's address and length, once it is made.
+    page: OnceLock<(usize, usize)>,
+}
+
+impl Table {
+    fn bytes(&self) -> usize {
+        let pages: HashMap<usize, usize> =
+            self.holders.iter().filter_map(|held| held.page.get().copied()).collect();
+        pages.values().sum()
+    }
+}
+
+/// Permission to hold a page, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Permit(Holder);
+
+impl Permit {
+    /// Says which page it is.
+    pub(super) fn hold(&self, page: &[u8]) {
+        let _only_one = self.0.held.page.set((page.as_ptr().addr(), page.len()));
+    }
+}
+
+#[derive(Debug)]
+struct Holder {
+    pages: Arc<Pages>,
+    held: Arc<Held>,
+    granted: bool,
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        let mut table = self.pages.lock();
+        table.holders.retain(|held| !Arc::ptr_eq(held, &self.held));
+        table.granted -= usize::from(self.granted);
+        drop(table);
+        self.pages.freed.notify_waiters();
+    }
+}
+
+impl Pages {
+    pub(super) fn new(refusals: Arc<Refusals>) -> Arc<Self> {
+        Arc::new(Self { table: Mutex::default(), freed: Notify::new(), refusals })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A page for this client, if it and its address do not hold too many. When all are held, one of a client that
+    /// takes nothing goes to a peer that has none.
+    pub(super) async fn acquire(self: &Arc<Self>, client: &Arc<Client>) -> Option<Permit> {
+        let permit = match self.enter(client) {
+            Ok((holder, is_first)) => self.wait(holder, is_first).await.ok_or(Reason::Pages),
+            Err(reason) => Err(reason),
+        };
+        permit.map_err(|reason| self.refusals.refuse(reason, client.peer())).ok()
+    }
+
+    /// Counts the client in; tells whether its peer has no other page.
+    fn enter(self: &Arc<Self>, client: &Arc<Client>) -> Result<(Holder, bool), Reason> {
+        let mut table = self.lock();
+        let holders = || table.holders.iter();
+        if holders().filter(|held| Arc::ptr_eq(&held.client, client)).count() >= PER_CONNECTION {
+            return Err(Reason::ConnectionPages);
+        }
+        let of_peer = holders().filter(|held| held.client.peer() == client.peer()).count();
+        if of_peer >= PER_PEER {
+            return Err(Reason::PeerPages);
+        }
+        let held = Arc::new(Held { client: Arc::clone(client), page: OnceLock::new() });
+        table.holders.push(Arc::clone(&held));
+        Ok((Holder { pages: Arc::clone(self), held, granted: false }, of_peer == 0))
+    }
+
+    async fn wait(&self, mut holder: Holder, is_first: bool) -> Option<Permit> {
+        for _ in 0..STEPS {
+            // Before looking, so that nothing is missed.
+            let freed = self.freed.notified();
+            if self.grant() {
+                holder.granted = true;
+                return Some(Permit(holder));
+            }
+            if !is_first {
+                break;
+            }
+            self.push_out();
+            let _in_vain = timeout(STEP, freed).await;
+        }
+        None
+    }
+
+    fn grant(&self) -> bool {
+        let mut table = self.lock();
+        let is_free = table.granted < PAGES && table.bytes() < BYTES;
+        table.granted += usize::from(is_free);
+        is_free
+    }
+
+    /// Ends the connection of the client that takes nothing for the longest time.
+    fn push_out(&self) {
+        let table = self.lock();
+        let clients = table.holders.iter().map(|held| &held.client);
+        let stalled = clients.filter_map(|client| Some((client.stalled_since()?, client)));
+        if let Some((since, client)) = stalled.min_by_key(|(since, _)| *since) {
+            if Instant::now().duration_since(since) >= STALLED {
+                self.refusals.refuse(Reason::PushedOut, client.peer());
+                client.push_out();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{exposition::SelfMetrics, server::admission::Peer};
+
+    fn client(last: u8) -> Arc<Client> {
+        Client::new(Peer::of([127, 0, 0, last].into()), SelfMetrics::new().unwrap())
+    }
+
+    fn pages() -> Arc<Pages> {
+        Pages::new(Refusals::new(SelfMetrics::new().unwrap()))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_holds_two_pages_and_an_address_eight() {
+        let pages = pages();
+        let mut held = Vec::new();
+        for _ in 0..4 {
+            let client = client(2);
+            held.push(pages.acquire(&client).await.unwrap());
+            held.push(pages.acquire(&client).await.unwrap());
+            assert!(pages.acquire(&client).await.is_none());
+        }
+        assert!(pages.acquire(&client(2)).await.is_none());
+        held.pop();
+        held.push(pages.acquire(&client(2)).await.unwrap());
+        assert!(pages.acquire(&client(3)).await.is_some());
+        held.clear();
+        assert!(pages.lock().holders.is_empty() && pages.lock().granted == 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_nothing_loses_its_page_to_who_has_none() {
+        let pages = pages();
+        let holders: Vec<_> = (2..10).flat_map(|last| [client(last), client(last)]).collect();
+        let mut held = Vec::new();
+        for holder in &holders {
+            let answering = holder.begin();
+            held.push((pages.acquire(holder).await.unwrap(), answering));
+        }
+        // While the exporter is at work, nobody loses anything.
+        assert!(pages.acquire(&client(20)).await.is_none());
+        for (_, answering) in &held {
+            answering.ready(1);
+        }
+        tokio::time::advance(STALLED).await;
+        for (_, answering) in &held[1..] {
+            answering.taken();
+        }
+        // One that has a page already waits for nobody's.
+        assert!(pages.acquire(&client(9)).await.is_none());
+        let victim = Arc::clone(&holders[0]);
+        tokio::spawn(async move {
+            victim.ended().await;
+            drop(held);
+        });
+        assert!(pages.acquire(&client(20)).await.is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn different_pages_have_a_bound_together_and_shared_ones_count_once() {
+        let pages = pages();
+        let page = vec![0; BYTES / 2];
+        let mut held = Vec::new();
+        for last in 2..10 {
+            let permit = pages.acquire(&client(last)).await.unwrap();
+            permit.hold(&page);
+            held.push(permit);
+        }
+        let other = vec![0; BYTES / 2];
+        let permit = pages.acquire(&client(10)).await.unwrap();
+        permit.hold(&other);
+        assert!(pages.acquire(&client(11)).await.is_none());
+        drop(permit);
+        assert!(pages.acquire(&client(11)).await.is_some());
+    }
+}

@@ -1,0 +1,154 @@
+//! What is refused, timed out or failed: counted each time, and said once a minute for each reason.
+
+use crate::exposition::SelfMetrics;
+use std::{
+    collections::HashMap,
+    fmt::Display,
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::time::Instant;
+
+/// How often a reason is said.
+const SAID_AGAIN: Duration = Duration::from_secs(60);
+
+/// Why a client did not get what it wanted, as `docker_stat_prom_http_refused_total` has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reason {
+    Connections,
+    PeerConnections,
+    PushedOut,
+    NoRequest,
+    Slow,
+    Pages,
+    PeerPages,
+    ConnectionPages,
+    Target,
+    Malformed,
+}
+
+impl Reason {
+    const ALL: [Self; 10] = [
+        Self::Connections,
+        Self::PeerConnections,
+        Self::PushedOut,
+        Self::NoRequest,
+        Self::Slow,
+        Self::Pages,
+        Self::PeerPages,
+        Self::ConnectionPages,
+        Self::Target,
+        Self::Malformed,
+    ];
+
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Connections => "connections",
+            Self::PeerConnections => "peer_connections",
+            Self::PushedOut => "pushed_out",
+            Self::NoRequest => "no_request",
+            Self::Slow => "slow",
+            Self::Pages => "pages",
+            Self::PeerPages => "peer_pages",
+            Self::ConnectionPages => "connection_pages",
+            Self::Target => "target",
+            Self::Malformed => "malformed",
+        }
+    }
+
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Connections => "closed a new connection: all are taken and in use",
+            Self::PeerConnections => "closed a new connection: its address holds a quarter of all",
+            Self::PushedOut => "closed a connection: its place is needed and it does nothing",
+            Self::NoRequest => "closed a connection: no whole request came in time",
+            Self::Slow => "closed a connection: its answer was not taken in time",
+            Self::Pages => "answered 503: all pages are on their way to somebody",
+            Self::PeerPages => "answered 503: half of all pages are on their way to this address",
+            Self::ConnectionPages => "answered 503: two pages are on their way on this connection",
+            Self::Target => "answered 400: the request has no path",
+            Self::Malformed => "closed a connection: what came is no HTTP",
+        }
+    }
+}
+
+/// The counts, and when each was said.
+#[derive(Debug)]
+pub(super) struct Refusals {
+    metrics: SelfMetrics,
+    said: Mutex<HashMap<&'static str, Instant>>,
+}
+
+impl Refusals {
+    pub(super) fn new(metrics: SelfMetrics) -> Arc<Self> {
+        for reason in Reason::ALL {
+            metrics.http_refused.with_label_values(&[reason.label()]).inc_by(0.0);
+        }
+        Arc::new(Self { metrics, said: Mutex::default() })
+    }
+
+    pub(super) fn metrics(&self) -> &SelfMetrics {
+        &self.metrics
+    }
+
+    /// A client did not get what it wanted.
+    pub(super) fn refuse(&self, reason: Reason, peer: impl Display) {
+        self.metrics.http_refused.with_label_values(&[reason.label()]).inc();
+        let (label, words) = (reason.label(), reason.words());
+        self.say(label, || {
+            format!("{peer}: {words} (said once a minute; http_refused_total{{reason=\"{label}\"}} counts)")
+        });
+    }
+
+    /// A TLS handshake came to nothing.
+    pub(super) fn handshake_failed(&self, peer: impl Display, error: impl Display) {
+        self.metrics.tls_handshake_failures.inc();
+        self.say("handshake", || {
+            format!(
+                "{peer}: TLS handshake: {error} (said once a minute; tls_handshake_failures_total counts)"
+            )
+        });
+    }
+
+    /// A connection could not be accepted.
+    pub(super) fn accept_failed(&self, error: &io::Error) {
+        self.metrics.accept_errors.inc();
+        self.say("accept", || format!("accept: {error} (said once a minute; accept_errors_total counts)"));
+    }
+
+    fn say(&self, key: &'static str, message: impl FnOnce() -> String) {
+        if self.is_due(key) {
+            tracing::warn!("{}", message());
+        } else {
+            tracing::debug!("{}", message());
+        }
+    }
+
+    fn is_due(&self, key: &'static str) -> bool {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let due = said.get(key).is_none_or(|last| now.duration_since(*last) >= SAID_AGAIN);
+        if due {
+            said.insert(key, now);
+        }
+        due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reason_is_said_once_a_minute_and_counted_each_time() {
+        let refusals = Refusals::new(SelfMetrics::new().unwrap());
+        assert!(refusals.is_due("pages") && !refusals.is_due("pages") && refusals.is_due("target"));
+        tokio::time::advance(SAID_AGAIN).await;
+        assert!(refusals.is_due("pages"));
+        refusals.refuse(Reason::Pages, "127.0.0.2");
+        refusals.refuse(Reason::Pages, "127.0.0.2");
+        let count = refusals.metrics().http_refused.with_label_values(&["pages"]).get();
+        assert!((count - 2.0).abs() < 0.1);
+    }
+}

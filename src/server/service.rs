@@ -1,0 +1,140 @@
+//! What hyper calls for each request: lets through to the routes what warp can take, and follows the answer until its
+//! last byte is with the kernel.
+
+use super::{
+    client::{Answering, Client},
+    refusals::{Reason, Refusals},
+    target,
+};
+use bytes::Bytes;
+use hyper::{
+    Request, Response, StatusCode,
+    body::{Body, Frame, Incoming, SizeHint},
+    header,
+    service::Service,
+};
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+/// Bodies go out in pieces of this size, so that it is seen when a client takes nothing.
+const PIECE: usize = 256 * 1024;
+
+/// The requests of one connection, for the routes in `inner`, which find the [`Client`] in a request's extensions.
+#[derive(Debug)]
+pub(super) struct Requests<S> {
+    pub(super) inner: S,
+    pub(super) client: Arc<Client>,
+    pub(super) refusals: Arc<Refusals>,
+}
+
+type Future<B> = Pin<Box<dyn std::future::Future<Output = Result<Response<Outgoing<B>>, Infallible>> + Send>>;
+
+impl<S, B> Service<Request<Incoming>> for Requests<S>
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
+    S::Future: Send + 'static,
+    B: Body<Data = Bytes> + From<Bytes> + Send,
+{
+    type Response = Response<Outgoing<B>>;
+    type Error = Infallible;
+    type Future = Future<B>;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        let answering = Arc::new(self.client.begin());
+        let refusals = Arc::clone(&self.refusals);
+        let answer = match target::with_path(request.method(), request.uri()) {
+            Some(target) => {
+                *request.uri_mut() = target;
+                request.extensions_mut().insert(Arc::clone(&self.client));
+                Some(self.inner.call(request))
+            }
+            None => {
+                refusals.refuse(Reason::Target, self.client.peer());
+                None
+            }
+        };
+        Box::pin(async move {
+            let mut response = match answer {
+                Some(answer) => answer.await?,
+                None => bad_request(),
+            };
+            response
+                .headers_mut()
+                .insert(header::X_CONTENT_TYPE_OPTIONS, header::HeaderValue::from_static("nosniff"));
+            refusals.metrics().http_requests.with_label_values(&[response.status().as_str()]).inc();
+            answering.ready(response.body().size_hint().lower());
+            Ok(response.map(|inner| Outgoing { inner, rest: Bytes::new(), answering }))
+        })
+    }
+}
+
+fn bad_request<B: From<Bytes>>() -> Response<B> {
+    let text = "bad request: expected a path such as /metrics\n";
+    let mut response = Response::new(B::from(Bytes::from_static(text.as_bytes())));
+    *response.status_mut() = StatusCode::BAD_REQUEST;
+    let plain = header::HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, plain);
+    response
+}
+
+/// A body in pieces, each of which keeps its request alive until it is written.
+#[derive(Debug)]
+pub(super) struct Outgoing<B> {
+    inner: B,
+    rest: Bytes,
+    answering: Arc<Answering>,
+}
+
+struct Piece {
+    bytes: Bytes,
+    _until_written: Arc<Answering>,
+}
+
+impl AsRef<[u8]> for Piece {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Body for Outgoing<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        while self.rest.is_empty() {
+            match ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => self.rest = data,
+                    Err(frame) => return Poll::Ready(Some(Ok(frame))),
+                },
+                end => return Poll::Ready(end),
+            }
+        }
+        self.answering.taken();
+        let length = self.rest.len().min(PIECE);
+        let bytes = self.rest.split_to(length);
+        let piece = Piece { bytes, _until_written: Arc::clone(&self.answering) };
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_owner(piece)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty() && self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let mut hint = self.inner.size_hint();
+        let rest = u64::try_from(self.rest.len()).unwrap_or(u64::MAX);
+        if let Some(upper) = hint.upper() {
+            hint.set_upper(upper.saturating_add(rest));
+        }
+        hint.set_lower(hint.lower().saturating_add(rest));
+        hint
+    }
+}
