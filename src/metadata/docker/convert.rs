@@ -1,10 +1,13 @@
 //! Docker's models, turned into [`Metadata`].
 
-use super::{Action, Docker, Health, Metadata, State};
-use crate::parse::ContainerId;
+use super::{Docker, Health, Metadata, State, client::Problem};
+use crate::{
+    metadata::resolver::{Action, Row, Told},
+    parse::ContainerId,
+};
 use bollard::models::{
-    ContainerInspectResponse, ContainerStateStatusEnum, ContainerSummary, ContainerSummaryStateEnum,
-    EventMessage, HealthStatusEnum,
+    ContainerInspectResponse, ContainerStateStatusEnum, ContainerSummary, ContainerSummaryHealthStatusEnum,
+    ContainerSummaryStateEnum, EventMessage, HealthStatusEnum, SystemInfo, SystemInfoCgroupDriverEnum,
 };
 use std::{collections::HashMap, time::Duration};
 
@@ -15,29 +18,43 @@ pub(super) enum CgroupDriver {
     Cgroupfs,
 }
 
+impl CgroupDriver {
+    pub(super) fn of(info: &SystemInfo) -> Option<Self> {
+        match info.cgroup_driver? {
+            SystemInfoCgroupDriverEnum::CGROUPFS => Some(Self::Cgroupfs),
+            SystemInfoCgroupDriverEnum::SYSTEMD => Some(Self::Systemd),
+            _ => None,
+        }
+    }
+}
+
 impl Docker {
+    /// What an inspection tells. An answer about another container than the one asked for is not understood.
     pub(super) fn metadata(
         &self,
+        asked: &ContainerId,
         inspect: ContainerInspectResponse,
-        driver: CgroupDriver,
-    ) -> Option<Metadata> {
-        let id = ContainerId::new(inspect.id.as_deref()?)?;
+        driver: Option<CgroupDriver>,
+    ) -> Result<Told, Problem> {
+        let id = inspect.id.as_deref().and_then(ContainerId::new);
+        let id =
+            id.filter(|id| id == asked).ok_or_else(|| Problem::Odd("it has not the ID asked for".into()))?;
         let config = inspect.config.unwrap_or_default();
         let host_config = inspect.host_config.unwrap_or_default();
         let state = inspect.state.unwrap_or_default();
         let labels = config.labels.unwrap_or_default();
-        let name = plain_name(inspect.name.as_deref(), &id);
-        let restart_count = inspect.restart_count.and_then(positive).or(Some(0));
-        Some(Metadata {
-            labels: self.labels.choose(
-                labels.iter().map(|(key, value)| (key.as_str(), value.as_str())),
-                config.env.iter().flatten().map(String::as_str),
-            ),
-            included: self.included(&name, config.image.as_deref(), &labels),
-            name,
-            image: config.image.filter(|image| !image.is_empty()),
-            image_id: inspect.image.filter(|image| !image.is_empty()),
-            network_mode: host_config.network_mode,
+        let restart_count = inspect.restart_count.and_then(positive);
+        // No `Health` in a state that was told is no healthcheck; one without a status is not understood.
+        let health = match state.health {
+            Some(told) => told.status.map(health),
+            None => state.status.map(|_| Health::None),
+        };
+        let metadata = Metadata {
+            labels: self.chosen(&labels, config.env.iter().flatten().map(String::as_str)),
+            name: self.cut(plain_name(inspect.name.as_deref(), &id)),
+            image: self.value(config.image),
+            image_id: self.value(inspect.image),
+            network_mode: self.value(host_config.network_mode),
             main_pid: state.pid.and_then(|pid| u32::try_from(pid).ok()).filter(|pid| *pid != 0),
             cpu_shares: host_config.cpu_shares.and_then(positive),
             exit_code: state.exit_code,
@@ -46,60 +63,105 @@ impl Docker {
             finished: state.finished_at.as_deref().and_then(unix_seconds),
             restart_count,
             restarts: restart_count,
-            oom_killed: state.oom_killed.or(Some(false)),
-            health: Some(state.health.and_then(|health| health.status).map_or(Health::None, health)),
+            oom_killed: state.oom_killed,
+            health,
             state: state.status.and_then(inspected_state),
             cgroup: expected_cgroup(driver, host_config.cgroup_parent.as_deref(), &id),
-            id,
-        })
+            ..Metadata::new(id)
+        };
+        Ok(Told { metadata, filtered_by: self.filter.kept(&labels) })
     }
 
     /// What the `create` or `start` event of a container tells: enough for a name while inspect waits for the daemon, which
     /// holds the container's lock until it runs.
-    pub(super) fn metadata_of_event(&self, event: &EventMessage, driver: CgroupDriver) -> Option<Metadata> {
+    pub(super) fn metadata_of_event(
+        &self,
+        event: &EventMessage,
+        driver: Option<CgroupDriver>,
+    ) -> Option<Told> {
         let actor = event.actor.as_ref()?;
-        let attributes = actor.attributes.as_ref()?;
+        // The container's labels stand among the attributes.
+        let mut labels = actor.attributes.clone()?;
         let summary = ContainerSummary {
             id: actor.id.clone(),
-            names: Some(vec![attributes.get("name")?.clone()]),
-            image: attributes.get("image").cloned(),
-            // The container's labels stand among the attributes.
-            labels: Some(attributes.clone()),
+            names: Some(vec![labels.remove("name")?]),
+            image: labels.remove("image"),
+            labels: Some(labels),
             ..ContainerSummary::default()
         };
-        self.metadata_of_summary(&summary, driver)
+        Some(self.row(&summary, driver, 0.0)?.told)
     }
 
-    /// What a list tells, for a container whose inspection could not be understood.
-    pub(super) fn metadata_of_summary(
+    /// What a list tells; `None` if not even the ID. `now` is the daemon's time.
+    pub(super) fn row(
         &self,
         summary: &ContainerSummary,
-        driver: CgroupDriver,
-    ) -> Option<Metadata> {
+        driver: Option<CgroupDriver>,
+        now: f64,
+    ) -> Option<Row> {
         let id = ContainerId::new(summary.id.as_deref()?)?;
         let none = HashMap::new();
         let labels = summary.labels.as_ref().unwrap_or(&none);
-        let name = summary.names.as_ref().and_then(|names| names.first()).map(String::as_str);
-        let name = plain_name(name, &id);
-        Some(Metadata {
-            labels: self
-                .labels
-                .choose(labels.iter().map(|(key, value)| (key.as_str(), value.as_str())), std::iter::empty()),
-            included: self.included(&name, summary.image.as_deref(), labels),
-            name,
-            image: summary.image.clone(),
-            image_id: summary.image_id.clone(),
-            network_mode: summary.host_config.as_ref().and_then(|host| host.network_mode.clone()),
+        let status = summary.status.as_deref().unwrap_or_default();
+        let health = match summary.health.as_ref().and_then(|health| health.status) {
+            Some(status) => listed_health(status),
+            None => health_in(status),
+        };
+        let metadata = Metadata {
+            labels: self.chosen(labels, std::iter::empty()),
+            name: self.cut(plain_name(own_name(summary.names.as_deref().unwrap_or_default()), &id)),
+            image: self.value(summary.image.clone()),
+            image_id: self.value(summary.image_id.clone()),
+            network_mode: self.value(summary.host_config.as_ref().and_then(|host| host.network_mode.clone())),
             state: summary.state.and_then(listed_state),
+            exit_code: exit_code_in(status),
+            created: summary
+                .created
+                .and_then(positive)
+                .map(|seconds| Duration::from_secs(seconds).as_secs_f64()),
+            health,
             cgroup: expected_cgroup(driver, None, &id),
             ..Metadata::new(id)
-        })
+        };
+        let told = Told { metadata, filtered_by: self.filter.kept(labels) };
+        Some(Row { told, began_after: age_in(status).map(|age| now - age) })
     }
 
-    pub(super) fn included(&self, name: &str, image: Option<&str>, labels: &HashMap<String, String>) -> bool {
-        self.filter.lets_through(name, image.unwrap_or_default(), &|key| labels.get(key).cloned())
+    fn chosen<'a>(
+        &self,
+        labels: &'a HashMap<String, String>,
+        environment: impl Iterator<Item = &'a str>,
+    ) -> Vec<(String, String)> {
+        let labels = labels.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        let mut chosen = self.labels.choose(labels, environment);
+        chosen.retain(|(name, _)| {
+            let fits = name.len() <= MAX_VALUE;
+            if !fits {
+                (self.on_cut)();
+            }
+            fits
+        });
+        chosen.into_iter().map(|(name, value)| (name, self.cut(value))).collect()
+    }
+
+    fn value(&self, value: Option<String>) -> Option<String> {
+        value.filter(|value| !value.is_empty()).map(|value| self.cut(value))
+    }
+
+    /// A name that is to be a label's value.
+    pub(super) fn cut(&self, mut value: String) -> String {
+        if value.len() > MAX_VALUE {
+            let end = (0..=MAX_VALUE).rev().find(|at| value.is_char_boundary(*at)).unwrap_or(0);
+            value.truncate(end);
+            value.shrink_to_fit();
+            (self.on_cut)();
+        }
+        value
     }
 }
+
+/// Bytes of a label's value: every series of a container repeats them.
+const MAX_VALUE: usize = 1024;
 
 pub(super) fn understood(event: &EventMessage) -> Option<(ContainerId, Action)> {
     let actor = event.actor.as_ref()?;
@@ -115,7 +177,8 @@ pub(super) fn understood(event: &EventMessage) -> Option<(ContainerId, Action)> 
         }
         other => match other.strip_prefix("health_status: ")? {
             "healthy" => Action::Health(Health::Healthy),
-            _ => Action::Health(Health::NotHealthy),
+            "unhealthy" | "starting" => Action::Health(Health::NotHealthy),
+            _ => Action::Inspect,
         },
     };
     Some((id, action))
@@ -171,10 +234,83 @@ pub(super) fn unix_seconds(text: &str) -> Option<f64> {
     Some(Duration::from_nanos(u64::try_from(nanos).ok()?).as_secs_f64())
 }
 
+/// The time of a `Date` header, unix s.
+pub(super) fn http_date(text: &str) -> Option<f64> {
+    let seconds = chrono::DateTime::parse_from_rfc2822(text).ok()?.timestamp();
+    Some(Duration::from_secs(positive(seconds)?).as_secs_f64())
+}
+
+/// Of several names the container's own: those of links are `/other/alias`.
+fn own_name(names: &[String]) -> Option<&str> {
+    let own = names.iter().find(|name| !name.trim_start_matches('/').contains('/'));
+    own.or(names.first()).map(String::as_str)
+}
+
+fn listed_health(status: ContainerSummaryHealthStatusEnum) -> Option<Health> {
+    Some(match status {
+        ContainerSummaryHealthStatusEnum::EMPTY => return None,
+        ContainerSummaryHealthStatusEnum::NONE => Health::None,
+        ContainerSummaryHealthStatusEnum::STARTING | ContainerSummaryHealthStatusEnum::UNHEALTHY => {
+            Health::NotHealthy
+        }
+        ContainerSummaryHealthStatusEnum::HEALTHY => Health::Healthy,
+    })
+}
+
+/// The health in a status like `Up 2 hours (healthy)`. No word of it is not known to be no healthcheck.
+fn health_in(status: &str) -> Option<Health> {
+    if status.ends_with("(healthy)") {
+        Some(Health::Healthy)
+    } else if status.ends_with("(unhealthy)") || status.ends_with("(health: starting)") {
+        Some(Health::NotHealthy)
+    } else {
+        None
+    }
+}
+
+/// The exit code in a status like `Exited (137) 2 hours ago`.
+fn exit_code_in(status: &str) -> Option<i64> {
+    let after = status.strip_prefix("Exited (").or_else(|| status.strip_prefix("Restarting ("))?;
+    after.split_once(')')?.0.parse().ok()
+}
+
+/// The longest time, in s, that a status like `Up 2 hours` or `Exited (0) About a minute ago` can mean.
+fn age_in(status: &str) -> Option<f64> {
+    if status.contains("Less than a second") {
+        return Some(2.0);
+    }
+    let mut words = status.split(' ').skip(1).skip_while(|word| word.starts_with('('));
+    let (number, unit) = match (words.next()?, words.next()?, words.next()) {
+        ("About", _, unit) => (1, unit?),
+        (number, unit, _) => (number.parse::<u32>().ok()?, unit),
+    };
+    let seconds = match unit.trim_end_matches('s') {
+        "second" => 1.0,
+        "minute" => 60.0,
+        "hour" => 3600.0,
+        "day" => 86_400.0,
+        "week" => 7.0 * 86_400.0,
+        "month" => 30.0 * 86_400.0,
+        "year" => 365.0 * 86_400.0,
+        _ => return None,
+    };
+    Some((f64::from(number) + 1.0) * seconds)
+}
+
 /// Where runc puts a container's cgroup (systemd.slice(5): `tenant-a.slice` is inside `tenant.slice`).
-pub(super) fn expected_cgroup(driver: CgroupDriver, parent: Option<&str>, id: &ContainerId) -> String {
+///
+/// A driver that nobody told shows in the parent: systemd's are slices.
+pub(super) fn expected_cgroup(
+    driver: Option<CgroupDriver>,
+    parent: Option<&str>,
+    id: &ContainerId,
+) -> String {
     let parent = parent.map(|parent| parent.trim_matches('/')).filter(|parent| !parent.is_empty());
-    match driver {
+    let by_parent = match parent {
+        Some(parent) if !parent.ends_with(".slice") => CgroupDriver::Cgroupfs,
+        _ => CgroupDriver::Systemd,
+    };
+    match driver.unwrap_or(by_parent) {
         CgroupDriver::Cgroupfs => format!("/{}/{id}", parent.unwrap_or("docker")),
         CgroupDriver::Systemd => {
             let slice = parent.unwrap_or("system.slice");
@@ -210,7 +346,11 @@ mod tests {
             (CgroupDriver::Cgroupfs, None, format!("/docker/{id}")),
             (CgroupDriver::Cgroupfs, Some("/custom/x"), format!("/custom/x/{id}")),
         ] {
-            assert_eq!(expected_cgroup(driver, parent, &id), expected);
+            assert_eq!(expected_cgroup(Some(driver), parent, &id), expected);
+            // The parent alone tells, where there is one.
+            if parent.is_some() {
+                assert_eq!(expected_cgroup(None, parent, &id), expected);
+            }
         }
     }
 
@@ -236,5 +376,41 @@ mod tests {
         assert_eq!(event("health_status: healthy"), Some(Action::Health(Health::Healthy)));
         assert_eq!(event("health_status: unhealthy"), Some(Action::Health(Health::NotHealthy)));
         assert_eq!(event("exec_die"), None);
+    }
+
+    #[test]
+    fn a_status_tells_what_it_tells() {
+        assert_eq!(exit_code_in("Exited (137) 25 seconds ago"), Some(137));
+        assert_eq!(exit_code_in("Up 2 minutes"), None);
+        assert_eq!(health_in("Up 2 minutes (unhealthy)"), Some(Health::NotHealthy));
+        assert_eq!(health_in("Up 2 minutes"), None);
+        for (status, age) in [
+            ("Up 3 seconds", Some(4.0)),
+            ("Up Less than a second", Some(2.0)),
+            ("Up About a minute (healthy)", Some(120.0)),
+            ("Up 3 minutes (Paused)", Some(240.0)),
+            ("Exited (1) About an hour ago", Some(7200.0)),
+            ("Exited (0) 2 weeks ago", Some(1_814_400.0)),
+            ("Created", None),
+            ("Up", None),
+            ("Up a while", None),
+            ("", None),
+        ] {
+            assert_eq!(age_in(status), age, "{status}");
+        }
+    }
+
+    #[test]
+    fn a_date_header_is_a_time() {
+        assert_eq!(http_date("Mon, 23 Nov 2026 23:50:18 GMT"), Some(1_795_477_818.0));
+        assert_eq!(http_date("soon"), None);
+    }
+
+    #[test]
+    fn of_several_names_the_own_one_is_taken() {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        assert_eq!(own_name(&names(&["/web/db-alias", "/worker/mysql", "/db"])), Some("/db"));
+        assert_eq!(own_name(&names(&["/web/db-alias"])), Some("/web/db-alias"));
+        assert_eq!(own_name(&[]), None);
     }
 }
