@@ -13,6 +13,8 @@
 
 pub mod dockerd;
 pub mod exporter;
+pub mod following;
+pub mod front;
 
 use std::{
     io::Write,

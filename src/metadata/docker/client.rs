@@ -35,7 +35,7 @@ const FIRST: Limits = Limits { wait: Duration::from_secs(10), bytes: 4 << 20 };
 /// A daemon that takes longer than this for an inspection is as good as absent; 4 MiB are some thousand times the usual.
 const SMALL: Limits = Limits { wait: Duration::from_secs(5), bytes: 4 << 20 };
 /// A list has about 2 KiB per container.
-const LIST: Limits = Limits { wait: Duration::from_secs(15), bytes: 64 << 20 };
+const LIST: Limits = Limits { wait: Duration::from_secs(10), bytes: 64 << 20 };
 /// An event stream has no end; its lines are limited one by one.
 const STREAM: Limits = Limits { wait: Duration::from_secs(10), bytes: u64::MAX };
 /// The head of an answer: the daemon's own has some 300 bytes, proxies add theirs.
@@ -71,7 +71,7 @@ impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         match error {
             Error::DockerResponseServerError { status_code, message } => {
-                Self::Refused { status: status_code, message: message.chars().take(200).collect() }
+                Self::Refused { status: status_code, message: short(&message) }
             }
             Error::JsonDataError { message, .. } => Self::Odd(message),
             Error::JsonSerdeError { err } => Self::Odd(err.to_string()),
@@ -90,6 +90,11 @@ impl From<hyper::Error> for Problem {
     fn from(error: hyper::Error) -> Self {
         Self::Silent(Chain(&error).to_string())
     }
+}
+
+/// A daemon can be made to say anything at any length.
+fn short(message: &str) -> String {
+    message.chars().take(200).collect()
 }
 
 /// An error with its causes, since those of HTTP clients keep the reason to themselves.
@@ -165,25 +170,33 @@ impl Client {
 
     /// What the daemon says of itself.
     pub(super) async fn info(&self) -> Result<SystemInfo, Problem> {
-        read_info(self.ask(&SMALL, |docker| async move { docker.info().await }).await.1)
-    }
-
-    /// All containers.
-    pub(super) async fn list(&self) -> Result<List, Problem> {
-        match self.list_once().await {
-            // The version was a guess, and the daemon names a better one.
-            Err(Problem::Refused { status: 400, message }) if version_in(&message).is_some() => {
-                *self.version.borrow_mut() = version_in(&message);
-                self.list_once().await
-            }
+        let question = |docker: bollard::Docker| async move { docker.info().await };
+        match read_info(self.ask(&SMALL, question).await.1) {
+            Err(problem) if self.is_corrected(&problem) => read_info(self.ask(&SMALL, question).await.1),
             other => other,
         }
     }
 
-    async fn list_once(&self) -> Result<List, Problem> {
-        let all = ListContainersOptionsBuilder::new().all(true).build();
-        let question = |docker: bollard::Docker| async move { docker.list_containers(Some(all)).await };
-        read_list(self.ask(&LIST, question).await.1)
+    /// All containers.
+    pub(super) async fn list(&self) -> Result<List, Problem> {
+        let question = |docker: bollard::Docker| async move {
+            let all = ListContainersOptionsBuilder::new().all(true).build();
+            docker.list_containers(Some(all)).await
+        };
+        match read_list(self.ask(&LIST, question).await.1) {
+            Err(problem) if self.is_corrected(&problem) => read_list(self.ask(&LIST, question).await.1),
+            other => other,
+        }
+    }
+
+    /// Takes over a better version than the guessed one, if the daemon names one in its refusal.
+    fn is_corrected(&self, problem: &Problem) -> bool {
+        let Problem::Refused { status: 400, message } = problem else { return false };
+        let better = version_in(message);
+        if better.is_some() {
+            *self.version.borrow_mut() = better;
+        }
+        better.is_some()
     }
 
     pub(super) async fn inspect(&self, id: &ContainerId) -> Result<ContainerInspectResponse, Problem> {
@@ -205,9 +218,17 @@ impl Client {
     /// The event stream. It is read here and not by bollard, whose stream is over after one event that it does not
     /// understand.
     pub(super) async fn events(&self, since: f64) -> Result<Events, Problem> {
+        match self.open_events(since).await {
+            Err(problem) if self.is_corrected(&problem) => self.open_events(since).await,
+            other => other,
+        }
+    }
+
+    async fn open_events(&self, since: f64) -> Result<Events, Problem> {
         let events = EVENTS.map(|event| format!("\"{event}\"")).join(",");
         let filters = percent(&format!("{{\"event\":[{events}],\"type\":[\"container\"]}}"));
-        let path = self.versioned(&format!("/events?since={since:.9}&filters={filters}"));
+        let version = self.version.borrow().as_ref().map(ToString::to_string);
+        let path = versioned(version.as_deref(), &format!("/events?since={since:.9}&filters={filters}"));
         let exchange = async {
             let stream = self.transport.open(STREAM.bytes).await?;
             let (mut sender, connection) = http().handshake(TokioIo::new(stream)).await?;
@@ -219,11 +240,12 @@ impl Client {
                 Either::Right((_, answer)) => answer.await?,
             };
             self.take_head(answer.headers());
-            if !answer.status().is_success() {
-                let message = answer.status().canonical_reason().unwrap_or_default().to_owned();
-                return Err(Problem::Refused { status: answer.status().as_u16(), message });
+            let status = answer.status();
+            let events = Events::new(answer.into_body(), connection);
+            if status.is_success() {
+                return Ok(events);
             }
-            Ok(Events::new(answer.into_body(), connection))
+            Err(Problem::Refused { status: status.as_u16(), message: short(&events.text().await) })
         };
         timeout(STREAM.wait, exchange).await.unwrap_or_else(|_| Err(late(&STREAM)))
     }
@@ -285,10 +307,6 @@ impl Client {
     fn take_head(&self, head: &HeaderMap) {
         let date = head.get(DATE).and_then(|date| http_date(date.to_str().ok()?));
         self.date.set(date.or(self.date.get()));
-    }
-
-    fn versioned(&self, path: &str) -> String {
-        versioned(self.version.borrow().as_ref().map(ToString::to_string).as_deref(), path)
     }
 }
 

@@ -79,6 +79,18 @@ impl Events {
         }
     }
 
+    /// The begin of a body that is no event stream.
+    pub(super) async fn text(mut self) -> String {
+        let mut text = Vec::new();
+        while text.len() < MAX_LINE {
+            match poll_fn(|context| self.poll_chunk(context)).await {
+                Ok(chunk) => text.extend_from_slice(&chunk),
+                Err(_ended) => break,
+            }
+        }
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
     /// A line out of what has been received; `None` if more is needed.
     fn take_line(&mut self) -> Result<Option<Line>, Problem> {
         while !self.chunk.is_empty() {

@@ -32,7 +32,9 @@ use tokio::{
 const PING: Duration = Duration::from_secs(30);
 /// After this, what a list told is shown without the inspections that are missing.
 const GRACE: Duration = Duration::from_secs(5);
-/// Lists in one session are at least this far apart.
+/// What events and inspections don't tell is in the next list, which is asked for no sooner than this after the last.
+const LIST_SOON: Duration = Duration::from_secs(2);
+/// How often a daemon that tells no events is listed.
 const LIST_AGAIN: Duration = Duration::from_secs(10);
 
 /// What outlasts a session.
@@ -140,7 +142,7 @@ impl<'a> Session<'a> {
                 line = next(&mut events) => match line? {
                     Line::Event(event) => self.event(&event),
                     // Nobody knows whom it was about.
-                    Line::Odd => self.want_list(),
+                    Line::Odd => self.want_list(LIST_SOON),
                 },
                 Some(id) = lookups.recv() => self.inspections.look_up(id),
                 (id, asked, answer) = self.inspections.next() => self.inspected(id, asked, answer),
@@ -160,8 +162,8 @@ impl<'a> Session<'a> {
                 }
                 () = at(until) => self.tell_rest(),
             }
-            if events.is_none() {
-                self.want_list();
+            if events.is_none() && chore.is_none() {
+                self.want_list(LIST_AGAIN);
             }
         }
     }
@@ -210,12 +212,14 @@ impl<'a> Session<'a> {
         (self.tell)(news);
     }
 
-    fn want_list(&mut self) {
-        self.next_list.get_or_insert((self.last_list + LIST_AGAIN).max(Instant::now()));
+    fn want_list(&mut self, after_last: Duration) {
+        let then = (self.last_list + after_last).max(Instant::now());
+        self.next_list = Some(self.next_list.map_or(then, |next| next.min(then)));
     }
 
     fn take_list(&mut self, list: List) {
         self.last_list = Instant::now();
+        self.next_list = self.next_list.map(|next| next.max(self.last_list + LIST_SOON));
         let passed = self.up.map_or(0.0, |up| up.elapsed().as_secs_f64());
         let count = list.rows.len();
         let rows: Vec<_> = list
@@ -321,7 +325,7 @@ impl<'a> Session<'a> {
         }
         self.say("all of its containers when they are inspected", &problem);
         if !is_listed {
-            self.want_list();
+            self.want_list(LIST_SOON);
         }
         if asked.is_looked_up {
             self.looked_up.insert(id.clone());
