@@ -48,7 +48,7 @@ fn peak(pid: i32) -> u64 {
 fn an_answer_that_stalls_in_its_middle_is_given_up_and_asked_for_again() {
     // At the same time, since each waits for a deadline.
     let settings: Vec<_> =
-        [("/version", true), ("/info", false), ("/containers/json", true), ("/events", true)]
+        [("/version", true), ("/info", false), ("/containers/json", true), ("/events", false)]
             .into_iter()
             .flat_map(|(path, ends)| [(path, ends, Fault::Stalls), (path, ends, Fault::Hangs)])
             // Nothing but the head of the stream is waited for.
@@ -193,6 +193,9 @@ fn a_proxy_that_lets_through_only_lists_and_events_leaves_names_and_states() {
         following.connected(1);
         let web = following.last(WEB).unwrap();
         assert_eq!((web.name.as_str(), web.state.is_some(), web.restarts), ("web", true, None));
+        // The time is that of the answers' heads.
+        let since = "GET /events?since=1795476958.000000000&";
+        assert!(dockerd.count(since) > 0, "{:?}", dockerd.requests());
         dockerd.event(WEB, "oom", &json!({}));
         eventually("events come", || {
             (following.count(|news| matches!(news, News::Oom(_))) == 1).then_some(())
@@ -234,6 +237,23 @@ fn a_daemon_that_tells_no_events_is_listed_again() {
     eventually("it is gone", || (following.listed()?.len() == CONTAINERS - 1).then_some(()));
     assert_eq!(dockerd.inspections(), CONTAINERS);
     assert_eq!((dockerd.count("GET /containers/json"), following.count(is_lost)), (2, 0));
+}
+
+#[test]
+fn a_proxy_that_keeps_the_head_of_the_event_stream_delays_no_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let dockerd = dockerd(folder.path());
+    dockerd.fault("/events", Some(Fault::Hangs));
+    let begin = Instant::now();
+    let following = Following::start(unix(folder.path()));
+    following.connected(1);
+    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+    // It is listed instead.
+    let mut list = dockerd.list();
+    list.retain(|row| row["Id"] != WEB);
+    dockerd.set("/containers/json", 200, serde_json::to_string(&list).unwrap());
+    eventually("it is gone", || (following.listed()?.len() == CONTAINERS - 1).then_some(()));
+    assert_eq!(following.count(is_lost), 0);
 }
 
 #[test]

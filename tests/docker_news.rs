@@ -417,3 +417,19 @@ fn what_is_too_long_for_a_label_is_cut_and_counted() {
     following.eventually(WEB, "it is renamed", |web| web.name == "v".repeat(1024));
     assert_eq!(following.cut(), 5);
 }
+
+#[test]
+fn a_container_with_labels_without_end_has_only_so_many() {
+    let setting = Setting::new();
+    let mut inspect = setting.dockerd.inspect(WEB);
+    for number in 0..50_000 {
+        inspect["Config"]["Labels"][format!("label{number:05}")] = json!("x");
+    }
+    setting.dockerd.set(&format!("/containers/{WEB}/json"), 200, inspect.to_string());
+    let following = Following::start(setting.host());
+    following.connected(1);
+    let web = following.last(WEB).unwrap();
+    let bytes: usize = web.labels.iter().map(|(name, value)| name.len() + value.len()).sum();
+    assert!(bytes <= 16 << 10 && web.labels.len() > 100, "{bytes}");
+    assert!(following.cut() > 49_000);
+}

@@ -13,6 +13,9 @@ use std::{
     time::Duration,
 };
 
+/// The time in every answer's head.
+pub const DATE: &str = "Mon, 23 Nov 2026 23:35:58 GMT";
+
 /// What is wrong with an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -254,7 +257,7 @@ fn answer(mut stream: UnixStream, state: &Mutex<State>) {
             Err(_) => (404, r#"{"message":"no such container"}"#.to_owned()),
         })
     };
-    let mut head = format!("HTTP/1.1 {status} X\r\nContent-Type: application/json\r\n");
+    let mut head = format!("HTTP/1.1 {status} X\r\nDate: {DATE}\r\nContent-Type: application/json\r\n");
     if let Some((_, most)) = versions.filter(|_| !is_refused) {
         head += &format!("Api-Version: 1.{most}\r\n");
     }

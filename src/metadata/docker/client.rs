@@ -62,9 +62,19 @@ pub(super) enum Problem {
     /// It answers, and nobody understands it.
     #[error("an answer that is not understood: {0}")]
     Odd(String),
+    /// No whole answer before the deadline.
+    #[error("no whole answer within {} s", .0.as_secs())]
+    Late(Duration),
     /// No answer, or no whole one.
     #[error("{0}")]
     Silent(String),
+}
+
+impl Problem {
+    /// Whether it is no sign of life.
+    pub(super) fn is_silence(&self) -> bool {
+        matches!(self, Self::Late(_) | Self::Silent(_))
+    }
 }
 
 impl From<Error> for Problem {
@@ -136,16 +146,17 @@ impl Client {
     pub(super) async fn negotiate(&self) -> Result<(), Problem> {
         for attempt in [None, Some(GUESS)] {
             *self.version.borrow_mut() = attempt;
-            let (head, answer) = self.ask(&FIRST, |docker| async move { docker.version().await }).await;
-            let told = match read_version(answer) {
+            let (head, answer) =
+                self.ask(&FIRST, read_version, |docker| async move { docker.version().await }).await;
+            let told = match answer {
                 Ok(version) => version.api_version.as_deref().and_then(parse_version).map(|daemons| {
                     let least = version.min_api_version.as_deref().and_then(parse_version);
                     let ours = smaller(daemons, *API_DEFAULT_VERSION);
                     least.map_or(ours, |least| larger(ours, least))
                 }),
-                Err(Problem::Silent(problem)) => return Err(Problem::Silent(problem)),
+                Err(problem) if problem.is_silence() => return Err(problem),
                 Err(Problem::Refused { message, .. }) => version_in(&message),
-                Err(Problem::Odd(_)) => None,
+                Err(_) => None,
             };
             let told = told.or_else(|| head.as_ref().and_then(spoken));
             let told = match told {
@@ -161,9 +172,9 @@ impl Client {
     }
 
     async fn version_of_ping(&self) -> Result<Option<ClientVersion>, Problem> {
-        let (head, answer) = self.ask(&FIRST, |docker| async move { docker.ping().await }).await;
-        match answer.map_err(Problem::from) {
-            Err(Problem::Silent(problem)) => Err(Problem::Silent(problem)),
+        let (head, answer) = self.ask(&FIRST, as_it_is, |docker| async move { docker.ping().await }).await;
+        match answer {
+            Err(problem) if problem.is_silence() => Err(problem),
             _ => Ok(head.as_ref().and_then(spoken)),
         }
     }
@@ -171,8 +182,8 @@ impl Client {
     /// What the daemon says of itself.
     pub(super) async fn info(&self) -> Result<SystemInfo, Problem> {
         let question = |docker: bollard::Docker| async move { docker.info().await };
-        match read_info(self.ask(&SMALL, question).await.1) {
-            Err(problem) if self.is_corrected(&problem) => read_info(self.ask(&SMALL, question).await.1),
+        match self.ask(&SMALL, read_info, question).await.1 {
+            Err(problem) if self.is_corrected(&problem) => self.ask(&SMALL, read_info, question).await.1,
             other => other,
         }
     }
@@ -183,8 +194,8 @@ impl Client {
             let all = ListContainersOptionsBuilder::new().all(true).build();
             docker.list_containers(Some(all)).await
         };
-        match read_list(self.ask(&LIST, question).await.1) {
-            Err(problem) if self.is_corrected(&problem) => read_list(self.ask(&LIST, question).await.1),
+        match self.ask(&LIST, read_list, question).await.1 {
+            Err(problem) if self.is_corrected(&problem) => self.ask(&LIST, read_list, question).await.1,
             other => other,
         }
     }
@@ -203,14 +214,14 @@ impl Client {
         let question = |docker: bollard::Docker| async move {
             docker.inspect_container(id.as_str(), None::<InspectContainerOptions>).await
         };
-        read_inspection(self.ask(&SMALL, question).await.1)
+        self.ask(&SMALL, read_inspection, question).await.1
     }
 
     /// Whether it lives. Any HTTP status is a sign of life.
     pub(super) async fn ping(&self) -> Result<(), Problem> {
-        let (_, answer) = self.ask(&FIRST, |docker| async move { docker.ping().await }).await;
-        match answer.map_err(Problem::from) {
-            Err(Problem::Silent(problem)) => Err(Problem::Silent(problem)),
+        let (_, answer) = self.ask(&FIRST, as_it_is, |docker| async move { docker.ping().await }).await;
+        match answer {
+            Err(problem) if problem.is_silence() => Err(problem),
             _ => Ok(()),
         }
     }
@@ -247,16 +258,17 @@ impl Client {
             }
             Err(Problem::Refused { status: status.as_u16(), message: short(&events.text().await) })
         };
-        timeout(STREAM.wait, exchange).await.unwrap_or_else(|_| Err(late(&STREAM)))
+        timeout(STREAM.wait, exchange).await.unwrap_or(Err(Problem::Late(STREAM.wait)))
     }
 
     /// Asks one question over one connection. Connection and question are polled as one, so that a question that is given
     /// up closes its connection at once.
-    async fn ask<T, Asked: Future<Output = Result<T, Error>>>(
+    async fn ask<T, U, Asked: Future<Output = Result<T, Error>>>(
         &self,
         limits: &Limits,
+        read: fn(Result<T, Error>) -> Result<U, Problem>,
         question: impl FnOnce(bollard::Docker) -> Asked,
-    ) -> (Option<HeaderMap>, Result<T, Error>) {
+    ) -> (Option<HeaderMap>, Result<U, Problem>) {
         let head = Arc::new(Mutex::new(None));
         let exchange = async {
             let stream = self.transport.open(limits.bytes).await?;
@@ -293,10 +305,10 @@ impl Client {
                 Either::Right((_, question)) => question.await,
             }
         };
-        let answer = timeout(limits.wait, exchange).await.unwrap_or_else(|_| {
-            let late = late(limits).to_string();
-            Err(Error::IOError { err: io::Error::new(io::ErrorKind::TimedOut, late) })
-        });
+        let answer = match timeout(limits.wait, exchange).await {
+            Ok(answer) => read(answer),
+            Err(_) => Err(Problem::Late(limits.wait)),
+        };
         let head = head.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(head) = &head {
             self.take_head(head);
@@ -310,14 +322,14 @@ impl Client {
     }
 }
 
+fn as_it_is<T>(answer: Result<T, Error>) -> Result<T, Problem> {
+    Ok(answer?)
+}
+
 fn http() -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder.max_buf_size(HEAD_BYTES).max_header_size(HEAD_BYTES);
     builder
-}
-
-fn late(limits: &Limits) -> Problem {
-    Problem::Silent(format!("no whole answer within {} s", limits.wait.as_secs()))
 }
 
 /// bollard 0.21 leaves the version out of its paths, later ones put it in.

@@ -134,14 +134,17 @@ impl Docker {
     ) -> Vec<(String, String)> {
         let labels = labels.iter().map(|(key, value)| (key.as_str(), value.as_str()));
         let mut chosen = self.labels.choose(labels, environment);
-        chosen.retain(|(name, _)| {
-            let fits = name.len() <= MAX_VALUE;
-            if !fits {
+        let mut room = MAX_LABELS;
+        chosen.retain_mut(|(name, value)| {
+            *value = self.cut(std::mem::take(value));
+            let left = room.checked_sub(name.len() + value.len()).filter(|_| name.len() <= MAX_VALUE);
+            if left.is_none() {
                 (self.on_cut)();
             }
-            fits
+            room = left.unwrap_or(room);
+            left.is_some()
         });
-        chosen.into_iter().map(|(name, value)| (name, self.cut(value))).collect()
+        chosen
     }
 
     fn value(&self, value: Option<String>) -> Option<String> {
@@ -162,6 +165,12 @@ impl Docker {
 
 /// Bytes of a label's value: every series of a container repeats them.
 const MAX_VALUE: usize = 1024;
+/// Bytes of all labels of a container that are chosen from Docker's, names and values.
+const MAX_LABELS: usize = 16 << 10;
+/// Bytes of a path that the kernel takes.
+const MAX_PATH: usize = 4096;
+/// Bytes of a unit's name that systemd takes.
+const MAX_UNIT: usize = 255;
 
 pub(super) fn understood(event: &EventMessage) -> Option<(ContainerId, Action)> {
     let actor = event.actor.as_ref()?;
@@ -310,9 +319,11 @@ pub(super) fn expected_cgroup(
         Some(parent) if !parent.ends_with(".slice") => CgroupDriver::Cgroupfs,
         _ => CgroupDriver::Systemd,
     };
-    match driver.unwrap_or(by_parent) {
-        CgroupDriver::Cgroupfs => format!("/{}/{id}", parent.unwrap_or("docker")),
-        CgroupDriver::Systemd => {
+    let driver = driver.unwrap_or(by_parent);
+    let longest = if driver == CgroupDriver::Systemd { MAX_UNIT } else { MAX_PATH };
+    let path = match (driver, parent.filter(|parent| parent.len() <= longest)) {
+        (CgroupDriver::Cgroupfs, parent) => format!("/{}/{id}", parent.unwrap_or("docker")),
+        (CgroupDriver::Systemd, parent) => {
             let slice = parent.unwrap_or("system.slice");
             let name = slice.strip_suffix(".slice").unwrap_or(slice);
             let mut path = String::new();
@@ -324,7 +335,9 @@ pub(super) fn expected_cgroup(
             }
             format!("{path}/docker-{id}.scope")
         }
-    }
+    };
+    // No container can run there.
+    if path.len() > MAX_PATH { expected_cgroup(Some(driver), None, id) } else { path }
 }
 
 #[cfg(test)]
@@ -352,6 +365,24 @@ mod tests {
                 assert_eq!(expected_cgroup(None, parent, &id), expected);
             }
         }
+    }
+
+    #[test]
+    fn a_parent_that_no_container_can_run_in_is_left_out() {
+        let id = ContainerId::new(&"1".repeat(64)).unwrap();
+        let absurd = format!("{}.slice", "a-".repeat(500_000));
+        let too_deep = format!("{}.slice", "a-".repeat(120));
+        for (driver, parent) in [
+            (Some(CgroupDriver::Systemd), &absurd),
+            (Some(CgroupDriver::Systemd), &too_deep),
+            (None, &absurd),
+            (None, &too_deep),
+        ] {
+            let expected = format!("/system.slice/docker-{id}.scope");
+            assert_eq!(expected_cgroup(driver, Some(parent), &id), expected);
+        }
+        let long = format!("/{}", "x".repeat(5000));
+        assert_eq!(expected_cgroup(None, Some(&long), &id), format!("/docker/{id}"));
     }
 
     #[test]

@@ -79,10 +79,8 @@ impl Docker {
             if outage.borrow_mut().begins(&self.host, &problem) {
                 send(News::Disconnected);
             }
-            let longest = match (lasted, &problem) {
-                (None, Problem::Silent(_)) => LAST_BACKOFF,
-                _ => FLAPPING_BACKOFF,
-            };
+            let is_away = lasted.is_none() && problem.is_silence();
+            let longest = if is_away { LAST_BACKOFF } else { FLAPPING_BACKOFF };
             if lasted.is_some_and(|lasted| lasted >= LASTING) {
                 backoff = FIRST_BACKOFF;
             }

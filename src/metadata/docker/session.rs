@@ -25,7 +25,7 @@ use std::{
 };
 use tokio::{
     sync::mpsc::UnboundedReceiver,
-    time::{Instant, interval_at, sleep_until},
+    time::{Instant, interval_at, sleep_until, timeout},
 };
 
 /// How often a silent daemon is asked for a sign of life: an event stream whose peer hangs says nothing.
@@ -36,6 +36,13 @@ const GRACE: Duration = Duration::from_secs(5);
 const LIST_SOON: Duration = Duration::from_secs(2);
 /// How often a daemon that tells no events is listed.
 const LIST_AGAIN: Duration = Duration::from_secs(10);
+/// How often one that does is listed all the same: a stream can go deaf behind a proxy without anybody noticing.
+const LIST_ANYWAY: Duration = Duration::from_secs(300);
+/// How often a daemon that tells no events is asked for them again.
+const STREAM_AGAIN: Duration = Duration::from_secs(60);
+/// The head of the stream is waited for this long before the list is asked for. Some proxies keep it until the first
+/// event.
+const STREAM_HEAD: Duration = Duration::from_secs(1);
 
 /// What outlasts a session.
 #[derive(Default)]
@@ -129,7 +136,7 @@ impl<'a> Session<'a> {
         client: &'a Client,
         lookups: &mut UnboundedReceiver<ContainerId>,
     ) -> Result<Infallible, Problem> {
-        let mut events = self.begin(client).await?;
+        let mut stream = self.begin(client).await?;
         // Whoever was asked for before this is in the list.
         while lookups.try_recv().is_ok() {}
         self.take_list(client.list().await?);
@@ -139,10 +146,11 @@ impl<'a> Session<'a> {
             self.settle();
             let until = self.listing.as_ref().map(|listing| listing.until);
             tokio::select! {
-                line = next(&mut events) => match line? {
-                    Line::Event(event) => self.event(&event),
+                line = stream.next() => match line? {
+                    Some(Line::Event(event)) => self.event(&event),
                     // Nobody knows whom it was about.
-                    Line::Odd => self.want_list(LIST_SOON),
+                    Some(Line::Odd) => self.want_list(LIST_SOON),
+                    None => self.streams(&stream),
                 },
                 Some(id) = lookups.recv() => self.inspections.look_up(id),
                 (id, asked, answer) = self.inspections.next() => self.inspected(id, asked, answer),
@@ -162,14 +170,18 @@ impl<'a> Session<'a> {
                 }
                 () = at(until) => self.tell_rest(),
             }
-            if events.is_none() && chore.is_none() {
-                self.want_list(LIST_AGAIN);
+            if chore.is_none() {
+                self.want_list(if matches!(stream.state, StreamState::Refused(..)) {
+                    LIST_AGAIN
+                } else {
+                    LIST_ANYWAY
+                });
             }
         }
     }
 
     /// Finds out whom it talks to, and begins to listen: before the list, so that nothing falls between.
-    async fn begin(&mut self, client: &Client) -> Result<Option<Events>, Problem> {
+    async fn begin(&mut self, client: &'a Client) -> Result<Stream<'a>, Problem> {
         client.negotiate().await?;
         let info = client.info().await.unwrap_or_else(|problem| {
             self.say("its time and cgroup driver", &problem);
@@ -182,16 +194,26 @@ impl<'a> Session<'a> {
         });
         // A clock that has been set back makes the earlier one the later.
         let since = self.memory.since.replace(self.now).map_or(self.now, |before| before.min(self.now));
-        let events = match client.events(since).await {
-            Ok(events) => Some(events),
-            Err(problem @ Problem::Refused { status: 400..=499, .. }) => {
-                self.say("its events, and is listed again and again instead", &problem);
-                None
+        let mut stream =
+            Stream { client, since, state: StreamState::Opening(Box::pin(client.events(since))) };
+        // A daemon that sends the head at once is not asked for its list before.
+        if let Ok(none) = timeout(STREAM_HEAD, stream.next_state()).await {
+            none?;
+            self.streams(&stream);
+        }
+        Ok(stream)
+    }
+
+    /// The stream has begun, or was refused.
+    fn streams(&mut self, stream: &Stream<'_>) {
+        match &stream.state {
+            StreamState::Open(_) => self.memory.replay.begin(),
+            StreamState::Refused(problem, _) => {
+                let what = "its events, and is listed again and again instead";
+                self.say(what, problem);
             }
-            Err(problem) => return Err(problem),
-        };
-        self.memory.replay.begin();
-        Ok(events)
+            StreamState::Opening(_) => {}
+        }
     }
 
     /// Warns once of something that the daemon, or a proxy before it, keeps to itself.
@@ -320,7 +342,7 @@ impl<'a> Session<'a> {
         if let Some(row) = row {
             self.tell_row(row);
         }
-        if let Problem::Silent(_) = problem {
+        if problem.is_silence() {
             return self.inspections.retry(id, asked);
         }
         self.say("all of its containers when they are inspected", &problem);
@@ -367,11 +389,46 @@ impl<'a> Session<'a> {
     }
 }
 
-/// The next line; waits for ever without a stream.
-async fn next(events: &mut Option<Events>) -> Result<Line, Problem> {
-    match events {
-        Some(events) => events.next().await,
-        None => pending().await,
+/// The event stream, or what there is instead of it.
+struct Stream<'a> {
+    client: &'a Client,
+    since: f64,
+    state: StreamState<'a>,
+}
+
+enum StreamState<'a> {
+    Opening(LocalBoxFuture<'a, Result<Events, Problem>>),
+    Open(Box<Events>),
+    /// It is asked for again then.
+    Refused(Problem, Instant),
+}
+
+impl Stream<'_> {
+    /// The next line; none if the stream has begun or was refused just now. May be dropped at any time and called again.
+    ///
+    /// # Errors
+    /// The stream has ended, or nobody answers.
+    async fn next(&mut self) -> Result<Option<Line>, Problem> {
+        if let StreamState::Open(events) = &mut self.state {
+            return events.next().await.map(Some);
+        }
+        self.next_state().await.map(|()| None)
+    }
+
+    async fn next_state(&mut self) -> Result<(), Problem> {
+        if let StreamState::Refused(_, again) = self.state {
+            sleep_until(again).await;
+            self.state = StreamState::Opening(Box::pin(self.client.events(self.since)));
+        }
+        let StreamState::Opening(opening) = &mut self.state else { return Ok(()) };
+        self.state = match opening.await {
+            Ok(events) => StreamState::Open(Box::new(events)),
+            Err(problem @ (Problem::Refused { status: 400..=499, .. } | Problem::Late(_))) => {
+                StreamState::Refused(problem, Instant::now() + STREAM_AGAIN)
+            }
+            Err(problem) => return Err(problem),
+        };
+        Ok(())
     }
 }
 
