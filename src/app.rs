@@ -114,7 +114,8 @@ pub fn run(config: &Config) -> Result<(), Failure> {
         polling_interval: (!config.once).then(|| config.polling_interval()),
         fd_budget: usize::try_from(config.fd_budget).unwrap_or(usize::MAX),
     };
-    let docker = Docker::new(host, labels, filter);
+    let cut = metrics.label_values_cut.clone();
+    let docker = Docker::new(host, labels, filter, move || cut.inc());
     let result = runtime.block_on(async {
         // Bound last: a port that answers belongs to an exporter that works.
         let listener = if config.once { None } else { Some(bind(&config.bind)?) };
@@ -264,15 +265,29 @@ fn start_collector(
             started.map_err(no_thread)?;
         }
     }
-    let events = handle.clone();
-    tokio::spawn(async move {
-        docker
-            .follow(wanted, &move |event| {
-                events.send(Message::Metadata(event));
-            })
-            .await;
-    });
+    follow_docker(docker, wanted, handle.clone()).map_err(no_thread)?;
     Ok((handle, dead))
+}
+
+/// Threads that look up the daemon's host name. One that hangs keeps its thread for a while.
+const RESOLVING_THREADS: usize = 4;
+
+/// Asks Docker on a thread of its own: decoding a long list delays no answer to a client.
+fn follow_docker(
+    docker: Docker,
+    wanted: UnboundedReceiver<ContainerId>,
+    events: Handle,
+) -> std::io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(RESOLVING_THREADS)
+        .build()?;
+    thread::Builder::new().name("docker".into()).spawn(move || {
+        runtime.block_on(docker.follow(wanted, &|event| {
+            events.send(Message::Metadata(event));
+        }));
+    })?;
+    Ok(())
 }
 
 /// Two samples one interval apart, and the page on standard output.

@@ -21,7 +21,8 @@
 //! - [`parse`]: pure functions from bytes to values, one file per kernel file.
 //! - [`sample`]: descriptors and reads; [`sample::ScopeReader`] and [`sample::NetReader`] per container.
 //! - [`discovery`]: which containers there are, by inotify.
-//! - [`metadata`]: what Docker knows; `metadata/docker.rs` is the only file that knows bollard.
+//! - [`metadata`]: what Docker knows, on a thread of its own; `metadata/docker/` is the only place that knows bollard, and owns
+//!   the connections under it, since bollard bounds neither time nor size of a whole answer.
 //! - [`model`]: samples and metadata joined; rates, OOM kills, who may claim a network namespace.
 //! - [`exposition`]: [`exposition::family::FAMILIES`] is the one table behind text, OpenMetrics, `--metrics` and the README.
 //! - [`collector`]: one OS thread owns all mutable state and takes messages. No mutex.

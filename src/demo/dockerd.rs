@@ -41,7 +41,10 @@ pub(super) fn serve(socket: &Path, answers: PathBuf) -> std::io::Result<()> {
 }
 
 fn answer(answers: &Path, path: &str) -> warp::reply::Response {
-    let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
+    let mut parts: Vec<&str> = path.trim_matches('/').split('/').collect();
+    if parts.first().is_some_and(|first| first.starts_with("v1.")) {
+        parts.remove(0);
+    }
     let file = match parts.as_slice() {
         ["version"] => answers.join("version.json"),
         ["info"] => answers.join("info.json"),

@@ -3,13 +3,15 @@
 //! Nothing here stands between the kernel and a scrape. With the daemon absent, slow or restarted the
 //! numbers keep coming; only labels and lifecycle series wait for it.
 
+mod choice;
 mod docker;
+mod host;
 mod resolver;
-mod selection;
 
-pub use docker::{Docker, DockerHost, HostError};
+pub use choice::{Filter, Labels, SelectionError, sanitise};
+pub use docker::Docker;
+pub use host::{DockerHost, HostError};
 pub use resolver::Resolver;
-pub use selection::{Filter, Labels, SelectionError, sanitise};
 
 use crate::parse::ContainerId;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! Docker's answers and events, joined into one [`Metadata`] per container. Pure: no socket, no clock.
 
-use super::{Health, Metadata, News, State};
+use super::{Filter, Health, Metadata, News, State};
 use crate::parse::ContainerId;
 use std::{
     collections::{HashMap, HashSet},
@@ -20,25 +20,133 @@ pub(super) enum Action {
     Destroy,
 }
 
+/// What Docker told of a container.
+#[derive(Debug, Clone)]
+pub(super) struct Told {
+    pub(super) metadata: Metadata,
+    /// The labels that `--include` and `--exclude` ask for.
+    pub(super) filtered_by: Vec<(String, String)>,
+}
+
+/// What a list told of a container.
+#[derive(Debug, Clone)]
+pub(super) struct Row {
+    pub(super) told: Told,
+    /// It was started or has ended after this, unix s, if the list says how long ago that was.
+    pub(super) began_after: Option<f64>,
+}
+
+#[derive(Debug)]
+struct Known {
+    metadata: Arc<Metadata>,
+    filtered_by: Vec<(String, String)>,
+    is_inspected: bool,
+    /// The image as the last list named it: the list's name changes when a tag is moved, that of an inspection does not.
+    listed_image: Option<String>,
+}
+
+/// A list gives times in words, and daemons differ in how they round.
+const SLACK: f64 = 10.0;
+
 /// Keeps what is known of every container.
 #[derive(Debug, Default)]
 pub struct Resolver {
-    known: HashMap<ContainerId, Arc<Metadata>>,
+    filter: Filter,
+    known: HashMap<ContainerId, Known>,
 }
 
 impl Resolver {
-    /// Takes in what list or inspect said, counting the starts between this and what was known.
-    pub fn learn(&mut self, mut fresh: Metadata) -> News {
-        // What an event or a list told has no times to compare with.
-        if let Some(before) = self.known.get(&fresh.id).filter(|before| before.created.is_some()) {
-            fresh.restarts = Some(before.restarts.unwrap_or(0) + starts_between(before, &fresh));
-        }
-        self.keep(fresh)
+    /// Knows nothing yet.
+    #[must_use]
+    pub fn new(filter: Filter) -> Self {
+        Self { filter, known: HashMap::new() }
     }
 
-    /// Whether anything is known of a container.
-    pub(super) fn knows(&self, id: &ContainerId) -> bool {
-        self.known.contains_key(id)
+    /// Takes in what an inspection said, counting the starts between this and what was known.
+    pub(super) fn learn(&mut self, mut told: Told) -> News {
+        let before = self.known.get(&told.metadata.id);
+        if let Some(before) = before.filter(|before| before.is_inspected) {
+            let fresh = &mut told.metadata;
+            let starts = starts_between(&before.metadata, fresh);
+            fresh.restarts = match before.metadata.restarts {
+                Some(restarts) => Some(restarts + starts),
+                None => fresh.restarts,
+            };
+        }
+        let listed_image = before.and_then(|before| before.listed_image.clone());
+        self.keep(Known {
+            metadata: Arc::new(told.metadata),
+            filtered_by: told.filtered_by,
+            is_inspected: true,
+            listed_image,
+        })
+    }
+
+    /// Takes in what an event said of a container that is not known yet.
+    pub(super) fn learn_if_new(&mut self, told: Told) -> Option<News> {
+        (!self.known.contains_key(&told.metadata.id)).then(|| {
+            self.keep(Known {
+                metadata: Arc::new(told.metadata),
+                filtered_by: told.filtered_by,
+                is_inspected: false,
+                listed_image: None,
+            })
+        })
+    }
+
+    /// Takes in what a list says of a container whose inspection has no answer. What only an inspection tells stays.
+    pub(super) fn learn_row(&mut self, row: Row) -> Option<News> {
+        let Told { metadata: listed, filtered_by } = row.told;
+        let listed_image = listed.image.clone();
+        let Some(before) = self.known.get(&listed.id) else {
+            let metadata = Arc::new(listed);
+            return Some(self.keep(Known { metadata, filtered_by, is_inspected: false, listed_image }));
+        };
+        let is_inspected = before.is_inspected;
+        let mut metadata = Metadata::clone(&before.metadata);
+        if !is_inspected {
+            metadata.labels = listed.labels;
+            metadata.image = listed.image.or(metadata.image);
+            metadata.image_id = listed.image_id.or(metadata.image_id);
+            metadata.created = listed.created.or(metadata.created);
+        }
+        metadata.name = listed.name;
+        metadata.network_mode = listed.network_mode.or(metadata.network_mode);
+        metadata.state = listed.state.or(metadata.state);
+        metadata.exit_code = listed.exit_code.or(metadata.exit_code);
+        metadata.health = listed.health.or(metadata.health);
+        let known = Known { metadata: Arc::new(metadata), filtered_by, is_inspected, listed_image };
+        let is_news = self.known.get(&known.metadata.id).is_none_or(|old| old.metadata != known.metadata);
+        let news = self.keep(known);
+        is_news.then_some(news)
+    }
+
+    /// Whether a list tells something that an inspection has not told.
+    pub(super) fn is_news(&self, row: &Row) -> bool {
+        let listed = &row.told.metadata;
+        let Some(known) = self.known.get(&listed.id).filter(|known| known.is_inspected) else { return true };
+        let before = &known.metadata;
+        let same_state = listed.state.is_some() && listed.state == before.state;
+        let same_health = listed.health.is_none() || listed.health == before.health;
+        let same_image = known.listed_image.is_none() || known.listed_image == listed.image;
+        let same_network = listed.network_mode.is_none() || listed.network_mode == before.network_mode;
+        let began =
+            if before.state.is_some_and(State::is_stopped) { before.finished } else { before.started };
+        let same_run = match (row.began_after, began) {
+            (Some(after), Some(began)) => began >= after - SLACK,
+            _ => true,
+        };
+        let same_end =
+            listed.exit_code.is_none() || before.exit_code.is_none() || listed.exit_code == before.exit_code;
+        let same = [same_state, same_health, same_image, same_network, same_run, same_end];
+        listed.name != before.name || same.contains(&false)
+    }
+
+    /// Notes how a list names the image of a container that is not inspected anew.
+    pub(super) fn note_row(&mut self, row: &Row) {
+        if let Some(known) = self.known.get_mut(&row.told.metadata.id) {
+            known.listed_image.clone_from(&row.told.metadata.image);
+        }
     }
 
     /// Takes in a whole list: what is not on it is gone.
@@ -46,6 +154,11 @@ impl Resolver {
         let all: HashSet<_> = ids.iter().collect();
         self.known.retain(|id, _| all.contains(id));
         News::Listed(ids)
+    }
+
+    /// Docker has no container of this ID.
+    pub(super) fn forget(&mut self, id: &ContainerId) {
+        self.known.remove(id);
     }
 
     /// Takes in an event that says all there is to know; `None` if there is nothing to tell.
@@ -62,14 +175,24 @@ impl Resolver {
             Action::Rename(name) => Box::new(|metadata| metadata.name = name),
             Action::Health(health) => Box::new(move |metadata| metadata.health = Some(health)),
         };
-        let mut metadata = Metadata::clone(self.known.get(id)?);
-        change(&mut metadata);
-        Some(self.keep(metadata))
+        let mut known = self.known.remove(id)?;
+        change(Arc::make_mut(&mut known.metadata));
+        Some(self.keep(known))
     }
 
-    fn keep(&mut self, metadata: Metadata) -> News {
-        let metadata = Arc::new(metadata);
-        self.known.insert(metadata.id.clone(), Arc::clone(&metadata));
+    /// Filters anew, since the name may be another one.
+    fn keep(&mut self, mut known: Known) -> News {
+        let label = |key: &str| {
+            known.filtered_by.iter().find(|(name, _)| name == key).map(|(_, value)| value.clone())
+        };
+        let metadata = &known.metadata;
+        let image = metadata.image.as_deref().unwrap_or_default();
+        let included = self.filter.lets_through(&metadata.name, image, &label);
+        if included != metadata.included {
+            Arc::make_mut(&mut known.metadata).included = included;
+        }
+        let metadata = Arc::clone(&known.metadata);
+        self.known.insert(metadata.id.clone(), known);
         News::Changed(metadata)
     }
 }
@@ -92,31 +215,47 @@ mod tests {
     fn metadata(started: Option<f64>, restart_count: u64) -> Metadata {
         Metadata {
             name: "web".into(),
+            image: Some("nginx".into()),
             state: Some(State::Running),
             created: Some(0.5),
             started,
             restart_count: Some(restart_count),
             restarts: Some(restart_count),
+            oom_killed: Some(false),
             ..Metadata::new(ContainerId::new(&"1".repeat(64)).unwrap())
         }
     }
 
-    fn restarts(event: &News) -> u64 {
-        let News::Changed(metadata) = event else { panic!("{event:?}") };
-        metadata.restarts.unwrap()
+    fn told(metadata: Metadata) -> Told {
+        Told { metadata, filtered_by: vec![("tier".into(), "gold".into())] }
+    }
+
+    /// As a list shows it.
+    fn row(change: impl FnOnce(&mut Metadata)) -> Row {
+        let known = metadata(None, 0);
+        let mut listed =
+            Metadata { name: known.name, image: known.image, state: known.state, ..Metadata::new(known.id) };
+        change(&mut listed);
+        Row { told: told(listed), began_after: None }
+    }
+
+    fn changed(news: News) -> Arc<Metadata> {
+        let News::Changed(metadata) = news else { panic!("{news:?}") };
+        metadata
     }
 
     #[test]
     fn starts_are_counted_whoever_made_them() {
         let mut resolver = Resolver::default();
-        assert_eq!(restarts(&resolver.learn(metadata(None, 0))), 0);
-        assert_eq!(restarts(&resolver.learn(metadata(Some(1.0), 0))), 0);
-        assert_eq!(restarts(&resolver.learn(metadata(Some(1.0), 0))), 0);
-        assert_eq!(restarts(&resolver.learn(metadata(Some(2.0), 1))), 1);
+        let mut restarts = |started, count| changed(resolver.learn(told(metadata(started, count)))).restarts;
+        assert_eq!(restarts(None, 0), Some(0));
+        assert_eq!(restarts(Some(1.0), 0), Some(0));
+        assert_eq!(restarts(Some(1.0), 0), Some(0));
+        assert_eq!(restarts(Some(2.0), 1), Some(1));
         // Three restarts while nobody listened.
-        assert_eq!(restarts(&resolver.learn(metadata(Some(9.0), 4))), 4);
+        assert_eq!(restarts(Some(9.0), 4), Some(4));
         // By hand: the policy's own count starts over.
-        assert_eq!(restarts(&resolver.learn(metadata(Some(10.0), 0))), 5);
+        assert_eq!(restarts(Some(10.0), 0), Some(5));
     }
 
     #[test]
@@ -124,14 +263,66 @@ mod tests {
         let mut resolver = Resolver::default();
         let id = metadata(None, 0).id;
         assert!(resolver.apply(&id, Action::Pause).is_none());
-        resolver.learn(metadata(Some(1.0), 0));
-        let Some(News::Changed(paused)) = resolver.apply(&id, Action::Pause) else { panic!() };
+        resolver.learn(told(metadata(Some(1.0), 0)));
+        let paused = changed(resolver.apply(&id, Action::Pause).unwrap());
         assert_eq!((paused.state, paused.started), (Some(State::Paused), Some(1.0)));
-        let Some(News::Changed(renamed)) = resolver.apply(&id, Action::Rename("shop".into())) else {
-            panic!()
-        };
+        let renamed = changed(resolver.apply(&id, Action::Rename("shop".into())).unwrap());
         assert_eq!((renamed.name.as_str(), renamed.state), ("shop", Some(State::Paused)));
         assert!(matches!(resolver.apply(&id, Action::Destroy), Some(News::Removed(_))));
         assert!(resolver.apply(&id, Action::Unpause).is_none());
+    }
+
+    #[test]
+    fn a_renamed_container_is_filtered_anew_with_its_image_and_labels() {
+        let terms = |terms: &[&str]| terms.iter().map(|term| (*term).to_owned()).collect::<Vec<_>>();
+        let filter = |include, exclude| Filter::new(&terms(include), &terms(exclude)).unwrap();
+        let renamed = |filter: Filter, name: &str| {
+            let mut resolver = Resolver::new(filter);
+            let before = changed(resolver.learn(told(metadata(None, 0)))).included;
+            let id = metadata(None, 0).id;
+            (before, changed(resolver.apply(&id, Action::Rename(name.into())).unwrap()).included)
+        };
+        assert_eq!(renamed(filter(&["name=web"], &[]), "shop"), (true, false));
+        assert_eq!(renamed(filter(&[], &["name=web"]), "shop"), (false, true));
+        assert_eq!(renamed(filter(&["label=tier=gold"], &[]), "shop"), (true, true));
+        assert_eq!(renamed(filter(&["name=web", "image=nginx"], &[]), "shop"), (true, true));
+    }
+
+    #[test]
+    fn a_list_without_inspections_leaves_unknown_what_only_they_tell() {
+        let mut resolver = Resolver::default();
+        let listed = changed(resolver.learn_row(row(|_| {})).unwrap());
+        assert_eq!((listed.restarts, listed.oom_killed, listed.health), (None, None, None));
+        assert!(resolver.learn_row(row(|_| {})).is_none(), "nothing new");
+        // And it takes nothing away from what they told before.
+        resolver.learn(told(metadata(Some(1.0), 2)));
+        let exited = resolver.learn_row(row(|metadata| metadata.state = Some(State::Exited))).unwrap();
+        let exited = changed(exited);
+        assert_eq!(
+            (exited.state, exited.restarts, exited.started),
+            (Some(State::Exited), Some(2), Some(1.0))
+        );
+    }
+
+    #[test]
+    fn only_rows_that_tell_something_new_are_inspected() {
+        let mut resolver = Resolver::default();
+        assert!(resolver.is_news(&row(|_| {})), "never inspected");
+        resolver.learn(told(metadata(Some(1000.0), 0)));
+        assert!(!resolver.is_news(&row(|_| {})));
+        assert!(resolver.is_news(&row(|metadata| metadata.name = "shop".into())));
+        assert!(resolver.is_news(&row(|metadata| metadata.state = Some(State::Paused))));
+        assert!(resolver.is_news(&row(|metadata| metadata.state = None)), "not understood");
+        assert!(resolver.is_news(&row(|metadata| metadata.health = Some(Health::Healthy))));
+        let started_later = Row { began_after: Some(2000.0), ..row(|_| {}) };
+        assert!(resolver.is_news(&started_later));
+        let started_then = Row { began_after: Some(995.0), ..row(|_| {}) };
+        assert!(!resolver.is_news(&started_then));
+        // A list shows the bare ID once a tag has been moved: news once, not every time.
+        resolver.note_row(&row(|_| {}));
+        let moved = row(|metadata| metadata.image = Some("sha256:0".into()));
+        assert!(resolver.is_news(&moved));
+        resolver.note_row(&moved);
+        assert!(!resolver.is_news(&moved));
     }
 }

@@ -1,4 +1,5 @@
-//! A Docker daemon on a unix socket: a fixture's recorded answers, with delays, lies and events as a test wants them.
+//! A Docker daemon on a unix socket: a fixture's recorded answers, with delays, lies, refusals and events as a test wants
+//! them.
 
 use std::{
     collections::HashMap,
@@ -12,13 +13,42 @@ use std::{
     time::Duration,
 };
 
+/// The time in every answer's head.
+pub const DATE: &str = "Mon, 23 Nov 2026 23:35:58 GMT";
+
+/// What is wrong with an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing comes.
+    Hangs,
+    /// The head and one byte of the body come, then nothing.
+    Stalls,
+    /// The body has no end.
+    Endless,
+    /// The head has no end.
+    EndlessHead,
+    /// The connection is closed in the middle of the body.
+    Cut,
+}
+
+type Gate = Box<dyn Fn(&str) -> bool + Send>;
+
 #[derive(Default)]
 struct State {
     answers: PathBuf,
     overrides: HashMap<String, (u16, String)>,
+    faults: HashMap<String, Fault>,
+    /// What a proxy in between lets through, by the path as it was asked for.
+    gate: Option<Gate>,
+    /// The smallest and largest API version that is spoken, as minor numbers.
+    versions: Option<(u32, u32)>,
     delay: Duration,
     listeners: Vec<UnixStream>,
     requests: Vec<String>,
+    raw_requests: Vec<String>,
+    open: usize,
+    most_inspections: usize,
+    inspections: usize,
 }
 
 pub struct FakeDockerd {
@@ -41,7 +71,11 @@ impl FakeDockerd {
                 }
                 let shared = Arc::clone(&shared);
                 let stream = stream.unwrap();
-                std::thread::spawn(move || answer(stream, &shared));
+                std::thread::spawn(move || {
+                    shared.lock().unwrap().open += 1;
+                    answer(stream, &shared);
+                    shared.lock().unwrap().open -= 1;
+                });
             }
         });
         Self { socket: socket.to_owned(), state, stopped }
@@ -56,9 +90,36 @@ impl FakeDockerd {
         self.state.lock().unwrap().overrides.insert(path.to_owned(), (status, body.into()));
     }
 
+    /// What is wrong with the answers of a path from now on.
+    pub fn fault(&self, path: &str, fault: Option<Fault>) {
+        let faults = &mut self.state.lock().unwrap().faults;
+        match fault {
+            Some(fault) => faults.insert(path.to_owned(), fault),
+            None => faults.remove(path),
+        };
+    }
+
+    /// Puts a proxy before the daemon: what it does not let through is answered 403, without a word of the daemon.
+    pub fn let_through(&self, gate: impl Fn(&str) -> bool + Send + 'static) {
+        self.state.lock().unwrap().gate = Some(Box::new(gate));
+    }
+
+    /// Speaks only the versions 1.`least` to 1.`most`.
+    pub fn speak(&self, least: u32, most: u32) {
+        self.state.lock().unwrap().versions = Some((least, most));
+        let version = format!(r#"{{"ApiVersion":"1.{most}","MinAPIVersion":"1.{least}"}}"#);
+        self.set("/version", 200, version);
+    }
+
     /// Lets every answer wait.
     pub fn delay(&self, delay: Duration) {
         self.state.lock().unwrap().delay = delay;
+    }
+
+    /// The recorded list, to be changed and set.
+    pub fn list(&self) -> Vec<serde_json::Value> {
+        let path = self.state.lock().unwrap().answers.join("containers.json");
+        serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
     }
 
     /// The recorded answer of an inspection, to be changed and set.
@@ -69,24 +130,66 @@ impl FakeDockerd {
 
     /// Sends an event to all who listen; waits until somebody does.
     pub fn event(&self, id: &str, action: &str, attributes: &serde_json::Value) {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        self.event_at(id, action, attributes, i64::try_from(now.as_nanos()).unwrap());
+    }
+
+    /// Sends an event of some time.
+    pub fn event_at(&self, id: &str, action: &str, attributes: &serde_json::Value, nanos: i64) {
+        let event = serde_json::json!({
+            "Type": "container", "Action": action, "Actor": {"ID": id, "Attributes": attributes},
+            "time": nanos / 1_000_000_000, "timeNano": nanos,
+        });
+        self.send(&format!("{event}\n"));
+    }
+
+    /// Sends anything on the event streams; waits until somebody listens.
+    pub fn send(&self, text: &str) {
         super::eventually("somebody listens to events", || {
             (!self.state.lock().unwrap().listeners.is_empty()).then_some(())
         });
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-        let event = serde_json::json!({
-            "Type": "container", "Action": action, "Actor": {"ID": id, "Attributes": attributes},
-            "time": now.as_secs(), "timeNano": u64::try_from(now.as_nanos()).unwrap(),
-        });
-        let line = format!("{event}\n");
-        let chunk = format!("{:x}\r\n{line}\r\n", line.len());
-        for listener in &mut self.state.lock().unwrap().listeners {
-            listener.write_all(chunk.as_bytes()).unwrap();
+        let chunk = format!("{:x}\r\n{text}\r\n", text.len());
+        // Whoever has gone away is found out here.
+        let listeners = &mut self.state.lock().unwrap().listeners;
+        listeners.retain_mut(|listener| listener.write_all(chunk.as_bytes()).is_ok());
+    }
+
+    /// Ends all event streams.
+    pub fn hang_up(&self) {
+        for listener in self.state.lock().unwrap().listeners.drain(..) {
+            let _already_gone = listener.shutdown(std::net::Shutdown::Both);
         }
     }
 
-    /// What was asked so far: `GET /version`.
+    /// What was asked so far, without the version: `GET /version`.
     pub fn requests(&self) -> Vec<String> {
         self.state.lock().unwrap().requests.clone()
+    }
+
+    /// What was asked so far, as it was asked: `GET /v1.45/info`.
+    pub fn raw_requests(&self) -> Vec<String> {
+        self.state.lock().unwrap().raw_requests.clone()
+    }
+
+    /// How many requests so far begin with this.
+    pub fn count(&self, begin: &str) -> usize {
+        self.requests().iter().filter(|request| request.starts_with(begin)).count()
+    }
+
+    /// How many inspections so far.
+    pub fn inspections(&self) -> usize {
+        let requests = self.requests();
+        requests.iter().filter(|request| is_inspection(request.trim_start_matches("GET "))).count()
+    }
+
+    /// The most inspections that were under way at once.
+    pub fn most_inspections(&self) -> usize {
+        self.state.lock().unwrap().most_inspections
+    }
+
+    /// Connections that are open, event streams left out.
+    pub fn open(&self) -> usize {
+        self.state.lock().unwrap().open
     }
 
     /// Goes away as a stopped daemon does: open streams end, the socket is gone.
@@ -94,9 +197,20 @@ impl FakeDockerd {
         self.stopped.store(true, Ordering::SeqCst);
         let _wakes_the_accepting_thread = UnixStream::connect(&self.socket);
         std::fs::remove_file(&self.socket).unwrap();
-        for listener in self.state.lock().unwrap().listeners.drain(..) {
-            listener.shutdown(std::net::Shutdown::Both).unwrap();
-        }
+        self.hang_up();
+    }
+}
+
+fn is_inspection(path: &str) -> bool {
+    path.starts_with("/containers/") && path.ends_with("/json") && path != "/containers/json"
+}
+
+/// A path without its version, and the minor number of that.
+fn unversioned(target: &str) -> (String, Option<u32>) {
+    let versioned = target.strip_prefix("/v1.").and_then(|rest| rest.split_once('/'));
+    match versioned {
+        Some((minor, rest)) => (format!("/{rest}"), Some(minor.parse().unwrap())),
+        None => (target.to_owned(), None),
     }
 }
 
@@ -104,38 +218,109 @@ fn answer(mut stream: UnixStream, state: &Mutex<State>) {
     let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
     let Some(request) = lines.next() else { return };
     for _ in lines.by_ref().take_while(|line| !line.is_empty()) {}
-    let target = request.split(' ').nth(1).unwrap().to_owned();
-    let path = target.split('?').next().unwrap().to_owned();
+    let raw = request.split(' ').nth(1).unwrap().to_owned();
     let method = request.split(' ').next().unwrap().to_owned();
-    let (delay, answers, changed) = {
+    let (target, minor) = unversioned(&raw);
+    let path = target.split('?').next().unwrap().to_owned();
+    let inspects = is_inspection(&path);
+    let (delay, answers, changed, fault, versions, is_refused) = {
         let mut state = state.lock().unwrap();
         state.requests.push(format!("{method} {target}"));
-        let changed = state.overrides.get(&target).or_else(|| state.overrides.get(&path)).cloned();
-        (state.delay, state.answers.clone(), changed)
-    };
-    std::thread::sleep(delay);
-    if path == "/events" {
-        let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
-        if stream.write_all(head.as_bytes()).is_ok() {
-            state.lock().unwrap().listeners.push(stream);
+        state.raw_requests.push(format!("{method} {raw}"));
+        if inspects {
+            state.inspections += 1;
+            state.most_inspections = state.most_inspections.max(state.inspections);
         }
-        return;
-    }
-    let file = match path.as_str() {
-        "/version" => "version.json".to_owned(),
-        "/info" => "info.json".to_owned(),
-        "/containers/json" => "containers.json".to_owned(),
-        path => path.replace("/containers/", "inspect/").replace("/json", ".json"),
+        let changed = state.overrides.get(&target).or_else(|| state.overrides.get(&path)).cloned();
+        let is_refused = state.gate.as_ref().is_some_and(|gate| !gate(raw.split('?').next().unwrap()));
+        let fault = state.faults.get(&path).copied();
+        (state.delay, state.answers.clone(), changed, fault, state.versions, is_refused)
     };
-    let (status, body) = changed.unwrap_or_else(|| match std::fs::read_to_string(answers.join(file)) {
-        Ok(body) => (200, body),
-        Err(_) if path == "/_ping" => (200, "OK".to_owned()),
-        Err(_) => (404, r#"{"message":"no such container"}"#.to_owned()),
-    });
-    let head = format!(
-        "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-        body.len()
-    );
-    let _client_may_have_given_up =
-        stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes()));
+    if !delay.is_zero() {
+        std::thread::sleep(delay);
+    }
+    let (status, body) = if is_refused {
+        (403, "<html>forbidden</html>".to_owned())
+    } else if let Some(complaint) = complaint(minor, versions) {
+        (400, serde_json::json!({"message": complaint}).to_string())
+    } else {
+        let file = match path.as_str() {
+            "/version" => "version.json".to_owned(),
+            "/info" => "info.json".to_owned(),
+            "/containers/json" => "containers.json".to_owned(),
+            "/events" => String::new(),
+            path => path.replace("/containers/", "inspect/").replace("/json", ".json"),
+        };
+        changed.unwrap_or_else(|| match std::fs::read_to_string(answers.join(file)) {
+            Ok(body) => (200, body),
+            Err(_) if matches!(path.as_str(), "/_ping" | "/events") => (200, "OK".to_owned()),
+            Err(_) => (404, r#"{"message":"no such container"}"#.to_owned()),
+        })
+    };
+    let mut head = format!("HTTP/1.1 {status} X\r\nDate: {DATE}\r\nContent-Type: application/json\r\n");
+    if let Some((_, most)) = versions.filter(|_| !is_refused) {
+        head += &format!("Api-Version: 1.{most}\r\n");
+    }
+    // Whoever asked may have given up.
+    let _sent = match fault {
+        Some(fault) => misbehave(&mut stream, &head, &body, fault),
+        None if path == "/events" && status == 200 => {
+            let sent = stream.write_all(format!("{head}Transfer-Encoding: chunked\r\n\r\n").as_bytes());
+            state.lock().unwrap().listeners.push(stream);
+            sent
+        }
+        None => {
+            let length = body.len();
+            let answer = format!("{head}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}");
+            stream.write_all(answer.as_bytes())
+        }
+    };
+    if inspects {
+        state.lock().unwrap().inspections -= 1;
+    }
+}
+
+/// What a daemon says of a version that it does not speak.
+fn complaint(minor: Option<u32>, versions: Option<(u32, u32)>) -> Option<String> {
+    let (minor, (least, most)) = (minor?, versions?);
+    if minor < least {
+        Some(format!(
+            "client version 1.{minor} is too old. Minimum supported API version is 1.{least}, \
+             please upgrade your client to a newer version"
+        ))
+    } else if minor > most {
+        Some(format!("client version 1.{minor} is too new. Maximum supported API version is 1.{most}"))
+    } else {
+        None
+    }
+}
+
+fn misbehave(stream: &mut UnixStream, head: &str, body: &str, fault: Fault) -> std::io::Result<()> {
+    let begin = format!("{head}Content-Length: {}\r\n\r\n{}", body.len() + 1, body.get(..1).unwrap_or("x"));
+    match fault {
+        Fault::Hangs => wait_for_the_end(stream),
+        Fault::Stalls => {
+            stream.write_all(begin.as_bytes())?;
+            wait_for_the_end(stream)
+        }
+        Fault::Cut => stream.write_all(begin.as_bytes()),
+        Fault::Endless => {
+            stream.write_all(format!("{head}Transfer-Encoding: chunked\r\n\r\n").as_bytes())?;
+            let chunk = format!("10000\r\n{}\r\n", " ".repeat(0x10000));
+            loop {
+                stream.write_all(chunk.as_bytes())?;
+            }
+        }
+        Fault::EndlessHead => {
+            stream.write_all(head.as_bytes())?;
+            loop {
+                stream.write_all(format!("X-Filler: {}\r\n", "x".repeat(4000)).as_bytes())?;
+            }
+        }
+    }
+}
+
+/// Until the client closes.
+fn wait_for_the_end(stream: &mut UnixStream) -> std::io::Result<()> {
+    std::io::copy(stream, &mut std::io::sink()).map(|_| ())
 }

@@ -15,6 +15,8 @@ pub mod cgroups;
 pub mod client;
 pub mod dockerd;
 pub mod exporter;
+pub mod following;
+pub mod front;
 
 use std::{
     io::Write,

@@ -1,7 +1,7 @@
 //! Which labels are shown, and which containers.
 
 use glob::Pattern;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Why a choice can't be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -142,6 +142,18 @@ impl Filter {
             terms.iter().map(|term| Term::parse(term)).collect()
         };
         Ok(Self { include: parse(include)?, exclude: parse(exclude)? })
+    }
+
+    /// The labels that a term asks for: all that has to be kept of a container's to filter it anew under another name.
+    #[must_use]
+    pub fn kept(&self, labels: &HashMap<String, String>) -> Vec<(String, String)> {
+        let keys = self.include.iter().chain(&self.exclude).filter_map(|term| match term {
+            Term::Label(key, _) => Some(key),
+            Term::Name(_) | Term::Image(_) => None,
+        });
+        keys.filter_map(|key| labels.get_key_value(key))
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect()
     }
 
     /// Whether a container is to be read.

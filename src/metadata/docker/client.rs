@@ -1,0 +1,404 @@
+//! Questions to the daemon. Each has its own connection, a deadline around the whole exchange and a limit on the answer.
+
+use super::{
+    convert::http_date,
+    events::Events,
+    tolerant::{List, read_info, read_inspection, read_list, read_version},
+    transport::Transport,
+};
+use crate::{metadata::DockerHost, parse::ContainerId};
+use bollard::{
+    API_DEFAULT_VERSION, BollardRequest, ClientVersion,
+    errors::Error,
+    models::{ContainerInspectResponse, SystemInfo},
+    query_parameters::{InspectContainerOptions, ListContainersOptionsBuilder},
+};
+use futures_util::future::{Either, select};
+use hyper::{
+    HeaderMap, Request, Uri,
+    client::conn::http1,
+    header::{DATE, HOST, HeaderValue},
+};
+use hyper_util::rt::TokioIo;
+use std::{
+    cell::{Cell, RefCell},
+    fmt, io,
+    pin::pin,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::time::timeout;
+
+/// The first question of a session: a daemon that is starting has it in its queue and answers it when it is up. Given up
+/// earlier, it would only be asked again and queue behind itself.
+const FIRST: Limits = Limits { wait: Duration::from_secs(10), bytes: 4 << 20 };
+/// A daemon that takes longer than this for an inspection is as good as absent; 4 MiB are some thousand times the usual.
+const SMALL: Limits = Limits { wait: Duration::from_secs(5), bytes: 4 << 20 };
+/// A list has about 2 KiB per container.
+const LIST: Limits = Limits { wait: Duration::from_secs(10), bytes: 64 << 20 };
+/// An event stream has no end; its lines are limited one by one.
+const STREAM: Limits = Limits { wait: Duration::from_secs(10), bytes: u64::MAX };
+/// The head of an answer: the daemon's own has some 300 bytes, proxies add theirs.
+const HEAD_BYTES: usize = 64 << 10;
+
+/// The version to try where nothing tells one: old enough for every daemon since 2024, and not too old for those of today.
+const GUESS: ClientVersion = ClientVersion { major_version: 1, minor_version: 44 };
+
+/// The events that change what is shown. Others (`exec_create` of every healthcheck…) are not asked for.
+const EVENTS: [&str; 10] =
+    ["create", "start", "die", "destroy", "rename", "pause", "unpause", "oom", "health_status", "update"];
+
+struct Limits {
+    wait: Duration,
+    bytes: u64,
+}
+
+/// Why a question has no answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Problem {
+    /// It answers, and says no.
+    #[error("status {status}: {message}")]
+    Refused { status: u16, message: String },
+    /// It answers, and nobody understands it.
+    #[error("an answer that is not understood: {0}")]
+    Odd(String),
+    /// No whole answer before the deadline.
+    #[error("no whole answer within {} s", .0.as_secs())]
+    Late(Duration),
+    /// No answer, or no whole one.
+    #[error("{0}")]
+    Silent(String),
+}
+
+impl Problem {
+    /// Whether it is no sign of life.
+    pub(super) fn is_silence(&self) -> bool {
+        matches!(self, Self::Late(_) | Self::Silent(_))
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::DockerResponseServerError { status_code, message } => {
+                Self::Refused { status: status_code, message: short(&message) }
+            }
+            Error::JsonDataError { message, .. } => Self::Odd(message),
+            Error::JsonSerdeError { err } => Self::Odd(err.to_string()),
+            error => Self::Silent(Chain(&error).to_string()),
+        }
+    }
+}
+
+impl From<io::Error> for Problem {
+    fn from(error: io::Error) -> Self {
+        Self::Silent(error.to_string())
+    }
+}
+
+impl From<hyper::Error> for Problem {
+    fn from(error: hyper::Error) -> Self {
+        Self::Silent(Chain(&error).to_string())
+    }
+}
+
+/// A daemon can be made to say anything at any length.
+fn short(message: &str) -> String {
+    message.chars().take(200).collect()
+}
+
+/// An error with its causes, since those of HTTP clients keep the reason to themselves.
+struct Chain<'a>(&'a dyn std::error::Error);
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+/// What can be asked of one daemon.
+pub(super) struct Client {
+    transport: Transport,
+    /// The version in every path; none until it has been negotiated.
+    version: RefCell<Option<ClientVersion>>,
+    /// `Date` of the last answer, unix s: the daemon's clock, or its proxy's.
+    date: Cell<Option<f64>>,
+}
+
+impl Client {
+    pub(super) fn new(host: &DockerHost) -> io::Result<Self> {
+        Ok(Self { transport: Transport::new(host)?, version: RefCell::default(), date: Cell::default() })
+    }
+
+    /// `Date` of the last answer.
+    pub(super) fn date(&self) -> Option<f64> {
+        self.date.get()
+    }
+
+    /// Finds the version to speak: the daemon's, at most bollard's own, at least the daemon's minimum. A proxy may let
+    /// only some paths through, or only those with a version, so each way of asking is tried in turn.
+    pub(super) async fn negotiate(&self) -> Result<(), Problem> {
+        for attempt in [None, Some(GUESS)] {
+            *self.version.borrow_mut() = attempt;
+            let (head, answer) =
+                self.ask(&FIRST, read_version, |docker| async move { docker.version().await }).await;
+            let told = match answer {
+                Ok(version) => version.api_version.as_deref().and_then(parse_version).map(|daemons| {
+                    let least = version.min_api_version.as_deref().and_then(parse_version);
+                    let ours = smaller(daemons, *API_DEFAULT_VERSION);
+                    least.map_or(ours, |least| larger(ours, least))
+                }),
+                Err(problem) if problem.is_silence() => return Err(problem),
+                Err(Problem::Refused { message, .. }) => version_in(&message),
+                Err(_) => None,
+            };
+            let told = told.or_else(|| head.as_ref().and_then(spoken));
+            let told = match told {
+                None if attempt.is_none() => self.version_of_ping().await?,
+                told => told,
+            };
+            if told.is_some() {
+                *self.version.borrow_mut() = told;
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    async fn version_of_ping(&self) -> Result<Option<ClientVersion>, Problem> {
+        let (head, answer) = self.ask(&FIRST, as_it_is, |docker| async move { docker.ping().await }).await;
+        match answer {
+            Err(problem) if problem.is_silence() => Err(problem),
+            _ => Ok(head.as_ref().and_then(spoken)),
+        }
+    }
+
+    /// What the daemon says of itself.
+    pub(super) async fn info(&self) -> Result<SystemInfo, Problem> {
+        let question = |docker: bollard::Docker| async move { docker.info().await };
+        match self.ask(&SMALL, read_info, question).await.1 {
+            Err(problem) if self.is_corrected(&problem) => self.ask(&SMALL, read_info, question).await.1,
+            other => other,
+        }
+    }
+
+    /// All containers.
+    pub(super) async fn list(&self) -> Result<List, Problem> {
+        let question = |docker: bollard::Docker| async move {
+            let all = ListContainersOptionsBuilder::new().all(true).build();
+            docker.list_containers(Some(all)).await
+        };
+        match self.ask(&LIST, read_list, question).await.1 {
+            Err(problem) if self.is_corrected(&problem) => self.ask(&LIST, read_list, question).await.1,
+            other => other,
+        }
+    }
+
+    /// Takes over a better version than the guessed one, if the daemon names one in its refusal.
+    fn is_corrected(&self, problem: &Problem) -> bool {
+        let Problem::Refused { status: 400, message } = problem else { return false };
+        let better = version_in(message);
+        if better.is_some() {
+            *self.version.borrow_mut() = better;
+        }
+        better.is_some()
+    }
+
+    pub(super) async fn inspect(&self, id: &ContainerId) -> Result<ContainerInspectResponse, Problem> {
+        let question = |docker: bollard::Docker| async move {
+            docker.inspect_container(id.as_str(), None::<InspectContainerOptions>).await
+        };
+        self.ask(&SMALL, read_inspection, question).await.1
+    }
+
+    /// Whether it lives. Any HTTP status is a sign of life.
+    pub(super) async fn ping(&self) -> Result<(), Problem> {
+        let (_, answer) = self.ask(&FIRST, as_it_is, |docker| async move { docker.ping().await }).await;
+        match answer {
+            Err(problem) if problem.is_silence() => Err(problem),
+            _ => Ok(()),
+        }
+    }
+
+    /// The event stream. It is read here and not by bollard, whose stream is over after one event that it does not
+    /// understand.
+    pub(super) async fn events(&self, since: f64) -> Result<Events, Problem> {
+        match self.open_events(since).await {
+            Err(problem) if self.is_corrected(&problem) => self.open_events(since).await,
+            other => other,
+        }
+    }
+
+    async fn open_events(&self, since: f64) -> Result<Events, Problem> {
+        let events = EVENTS.map(|event| format!("\"{event}\"")).join(",");
+        let filters = percent(&format!("{{\"event\":[{events}],\"type\":[\"container\"]}}"));
+        let version = self.version.borrow().as_ref().map(ToString::to_string);
+        let path = versioned(version.as_deref(), &format!("/events?since={since:.9}&filters={filters}"));
+        let exchange = async {
+            let stream = self.transport.open(STREAM.bytes).await?;
+            let (mut sender, connection) = http().handshake(TokioIo::new(stream)).await?;
+            let request = Request::get(path).header(HOST, self.transport.host()).body(String::new());
+            let request = request.map_err(|error| Problem::Odd(error.to_string()))?;
+            let mut connection = Box::pin(connection);
+            let answer = match select(pin!(sender.send_request(request)), &mut connection).await {
+                Either::Left((answer, _)) => answer?,
+                Either::Right((_, answer)) => answer.await?,
+            };
+            self.take_head(answer.headers());
+            let status = answer.status();
+            let events = Events::new(answer.into_body(), connection);
+            if status.is_success() {
+                return Ok(events);
+            }
+            Err(Problem::Refused { status: status.as_u16(), message: short(&events.text().await) })
+        };
+        timeout(STREAM.wait, exchange).await.unwrap_or(Err(Problem::Late(STREAM.wait)))
+    }
+
+    /// Asks one question over one connection. Connection and question are polled as one, so that a question that is given
+    /// up closes its connection at once.
+    async fn ask<T, U, Asked: Future<Output = Result<T, Error>>>(
+        &self,
+        limits: &Limits,
+        read: fn(Result<T, Error>) -> Result<U, Problem>,
+        question: impl FnOnce(bollard::Docker) -> Asked,
+    ) -> (Option<HeaderMap>, Result<U, Problem>) {
+        let head = Arc::new(Mutex::new(None));
+        let exchange = async {
+            let stream = self.transport.open(limits.bytes).await?;
+            let (sender, connection) = http().handshake(TokioIo::new(stream)).await?;
+            let sender = Mutex::new(sender);
+            let version = self.version.borrow().as_ref().map(ToString::to_string);
+            let host = HeaderValue::from_str(self.transport.host()).map_err(io::Error::other)?;
+            let seen = Arc::clone(&head);
+            let transport = move |mut request: BollardRequest| {
+                let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+                let path = versioned(version.as_deref(), path);
+                request.headers_mut().insert(HOST, host.clone());
+                let answer = path.parse::<Uri>().map(|uri| {
+                    *request.uri_mut() = uri;
+                    sender.lock().unwrap_or_else(PoisonError::into_inner).send_request(request)
+                });
+                let seen = Arc::clone(&seen);
+                async move {
+                    let answer = answer.map_err(io::Error::other)?.await?;
+                    *seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer.headers().clone());
+                    Ok(answer)
+                }
+            };
+            let docker = bollard::Docker::connect_with_custom_transport(
+                transport,
+                Some("http://docker"),
+                // The deadline below is around the whole exchange; bollard's ends with the head.
+                limits.wait.as_secs() + 1,
+                API_DEFAULT_VERSION,
+            )?;
+            match select(pin!(question(docker)), pin!(connection)).await {
+                Either::Left((answer, _)) => answer,
+                // All has been read from the connection, not all from its buffers.
+                Either::Right((_, question)) => question.await,
+            }
+        };
+        let answer = match timeout(limits.wait, exchange).await {
+            Ok(answer) => read(answer),
+            Err(_) => Err(Problem::Late(limits.wait)),
+        };
+        let head = head.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(head) = &head {
+            self.take_head(head);
+        }
+        (head, answer)
+    }
+
+    fn take_head(&self, head: &HeaderMap) {
+        let date = head.get(DATE).and_then(|date| http_date(date.to_str().ok()?));
+        self.date.set(date.or(self.date.get()));
+    }
+}
+
+fn as_it_is<T>(answer: Result<T, Error>) -> Result<T, Problem> {
+    Ok(answer?)
+}
+
+fn http() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder.max_buf_size(HEAD_BYTES).max_header_size(HEAD_BYTES);
+    builder
+}
+
+/// bollard 0.21 leaves the version out of its paths, later ones put it in.
+fn versioned(version: Option<&str>, path: &str) -> String {
+    match version {
+        Some(version) if !path.starts_with("/v1.") => format!("/v{version}{path}"),
+        _ => path.to_owned(),
+    }
+}
+
+/// A daemon names its version in the head of every answer, also of a refusal.
+fn spoken(head: &HeaderMap) -> Option<ClientVersion> {
+    let daemons = parse_version(head.get("Api-Version")?.to_str().ok()?)?;
+    Some(smaller(daemons, *API_DEFAULT_VERSION))
+}
+
+fn parse_version(text: &str) -> Option<ClientVersion> {
+    let (major, minor) = text.split_once('.')?;
+    Some(ClientVersion { major_version: major.parse().ok()?, minor_version: minor.parse().ok()? })
+}
+
+/// The version in "client version 1.53 is too new. Maximum supported API version is 1.41", or too old and a minimum.
+fn version_in(message: &str) -> Option<ClientVersion> {
+    let after = message.split_once("supported API version is ")?.1;
+    let end = after.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(after.len());
+    parse_version(after.get(..end)?.trim_end_matches('.'))
+}
+
+fn smaller(a: ClientVersion, b: ClientVersion) -> ClientVersion {
+    if a < b { a } else { b }
+}
+
+fn larger(a: ClientVersion, b: ClientVersion) -> ClientVersion {
+    if a < b { b } else { a }
+}
+
+/// What may stand in a query as it is, and the rest as `%XX`.
+fn percent(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut encoded, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded += &format!("%{byte:02X}");
+        }
+        encoded
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_daemon_names_the_version_that_it_wants() {
+        let version = |minor_version| Some(ClientVersion { major_version: 1, minor_version });
+        assert_eq!(
+            version_in("client version 1.53 is too new. Maximum supported API version is 1.41"),
+            version(41)
+        );
+        let old = "client version 1.41 is too old. Minimum supported API version is 1.44, please upgrade your client";
+        assert_eq!(version_in(old), version(44));
+        assert_eq!(version_in("no such container"), None);
+        assert_eq!(version_in("supported API version is ."), None);
+    }
+
+    #[test]
+    fn a_path_has_one_version() {
+        assert_eq!(versioned(Some("1.44"), "/info?x=1"), "/v1.44/info?x=1");
+        assert_eq!(versioned(Some("1.44"), "/v1.53/info"), "/v1.53/info");
+        assert_eq!(versioned(None, "/version"), "/version");
+    }
+}

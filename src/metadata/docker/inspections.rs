@@ -1,0 +1,130 @@
+//! The one queue of inspections: at most one per container, so that no old answer overtakes a new one, and a few at once.
+
+use super::client::{Client, Problem};
+use crate::parse::ContainerId;
+use bollard::models::ContainerInspectResponse;
+use futures_util::{StreamExt, future::LocalBoxFuture, stream::FuturesUnordered};
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    time::Duration,
+};
+use tokio::time::{Instant, sleep_until};
+
+/// Inspections under way at once: the daemon takes a lock per container, and there is no hurry.
+const AT_ONCE: usize = 8;
+/// A container that the daemon does not inspect in time is left alone for a moment, and then for longer.
+const FIRST_RETRY: Duration = Duration::from_secs(2);
+const LAST_RETRY: Duration = Duration::from_secs(64);
+
+/// The answer to an inspection.
+pub(super) type Answer = Result<Box<ContainerInspectResponse>, Problem>;
+
+/// What is to be inspected, and why.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Asked {
+    /// The reader asked for it, and waits to hear of it.
+    pub(super) is_looked_up: bool,
+    is_under_way: bool,
+    /// Something happened to it since the question was sent.
+    again: bool,
+    /// Questions in a row that were not answered in time.
+    failures: u32,
+}
+
+pub(super) struct Inspections<'c> {
+    client: &'c Client,
+    under_way: FuturesUnordered<LocalBoxFuture<'c, (ContainerId, Answer)>>,
+    waiting: VecDeque<ContainerId>,
+    /// Those to be asked for again, by time; the number tells those of one time apart.
+    later: BTreeMap<(Instant, u64), ContainerId>,
+    number: u64,
+    asked: HashMap<ContainerId, Asked>,
+}
+
+impl<'c> Inspections<'c> {
+    pub(super) fn new(client: &'c Client) -> Self {
+        Self {
+            client,
+            under_way: FuturesUnordered::new(),
+            waiting: VecDeque::new(),
+            later: BTreeMap::new(),
+            number: 0,
+            asked: HashMap::new(),
+        }
+    }
+
+    pub(super) fn ask(&mut self, id: ContainerId) {
+        if let Some(asked) = self.asked.get_mut(&id) {
+            asked.again |= asked.is_under_way;
+            return;
+        }
+        self.asked.insert(id.clone(), Asked::default());
+        self.waiting.push_back(id);
+    }
+
+    /// Something happened to a container: the answer that is under way may be older than that.
+    pub(super) fn touch(&mut self, id: &ContainerId) {
+        if let Some(asked) = self.asked.get_mut(id) {
+            asked.again |= asked.is_under_way;
+        }
+    }
+
+    /// Asks for a container that the reader wants to hear of.
+    pub(super) fn look_up(&mut self, id: ContainerId) {
+        self.ask(id.clone());
+        self.asked.entry(id).or_default().is_looked_up = true;
+    }
+
+    /// Asks once more for a container whose daemon did not answer in time.
+    pub(super) fn retry(&mut self, id: ContainerId, asked: Asked) {
+        if self.asked.contains_key(&id) {
+            return;
+        }
+        let wait = FIRST_RETRY.saturating_mul(1 << asked.failures.min(16)).min(LAST_RETRY);
+        self.number += 1;
+        self.later.insert((Instant::now() + wait, self.number), id.clone());
+        let failures = asked.failures.saturating_add(1);
+        self.asked.insert(id, Asked { is_looked_up: asked.is_looked_up, failures, ..Asked::default() });
+    }
+
+    /// Forgets what has not been sent yet and nobody waits for: a new list says what is to be asked.
+    pub(super) fn forget_waiting(&mut self) {
+        self.asked.retain(|_, asked| asked.is_under_way || asked.is_looked_up);
+        self.waiting.retain(|id| self.asked.contains_key(id));
+        self.later.retain(|_, id| self.asked.contains_key(id));
+    }
+
+    /// The next answer; waits for ever while nothing is asked. May be dropped at any time and called again.
+    pub(super) async fn next(&mut self) -> (ContainerId, Asked, Answer) {
+        loop {
+            while let Some(first) = self.later.first_entry().filter(|first| first.key().0 <= Instant::now()) {
+                self.waiting.push_back(first.remove());
+            }
+            while self.under_way.len() < AT_ONCE {
+                let Some(id) = self.waiting.pop_front() else { break };
+                self.send(id);
+            }
+            let due = self.later.keys().next().map(|(due, _)| *due);
+            tokio::select! {
+                Some((id, answer)) = self.under_way.next(), if !self.under_way.is_empty() => {
+                    let asked = self.asked.remove(&id).unwrap_or_default();
+                    if asked.again {
+                        self.ask(id.clone());
+                    }
+                    return (id, asked, answer);
+                }
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
+                else => std::future::pending().await,
+            }
+        }
+    }
+
+    fn send(&mut self, id: ContainerId) {
+        self.asked.entry(id.clone()).or_default().is_under_way = true;
+        let client = self.client;
+        self.under_way.push(Box::pin(async move {
+            let answer = client.inspect(&id).await;
+            (id, answer.map(Box::new))
+        }));
+    }
+}

@@ -1,0 +1,138 @@
+//! The one place that knows bollard: GET requests to the Docker API, and its event stream.
+
+mod client;
+mod convert;
+mod events;
+mod inspections;
+mod session;
+mod tolerant;
+mod transport;
+
+use super::{DockerHost, Filter, Health, Labels, Metadata, MetadataEvent, News, Source, State};
+use crate::parse::ContainerId;
+use client::Problem;
+use session::Memory;
+use std::{cell::RefCell, fmt, os::unix::fs::MetadataExt, time::Duration};
+use tokio::{
+    sync::mpsc::UnboundedReceiver,
+    time::{Instant, sleep},
+};
+
+/// The first try again comes soon, since most daemons that went away are restarted.
+const FIRST_BACKOFF: Duration = Duration::from_millis(250);
+/// A daemon that is away is looked for this often: what it starts first would otherwise go without names.
+const LAST_BACKOFF: Duration = Duration::from_secs(2);
+/// One that comes and goes is left alone for longer.
+const FLAPPING_BACKOFF: Duration = Duration::from_secs(10);
+/// A connection that lasted this long was no coming and going.
+const LASTING: Duration = Duration::from_secs(60);
+/// How often the socket of a daemon that is away is looked at: it makes it anew when it starts.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// The client, and what it is to look for.
+pub struct Docker {
+    host: DockerHost,
+    labels: Labels,
+    filter: Filter,
+    on_cut: Box<dyn Fn() + Send + Sync>,
+}
+
+impl fmt::Debug for Docker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Docker").field("host", &self.host).finish_non_exhaustive()
+    }
+}
+
+type Tell<'a> = &'a dyn Fn(News);
+
+impl Docker {
+    /// A client that has not connected yet. `on_cut` is called for every label that is too long to be shown whole.
+    #[must_use]
+    pub fn new(
+        host: DockerHost,
+        labels: Labels,
+        filter: Filter,
+        on_cut: impl Fn() + Send + Sync + 'static,
+    ) -> Self {
+        Self { host, labels, filter, on_cut: Box::new(on_cut) }
+    }
+
+    /// Follows the daemon for ever: connects, lists, listens, and connects again when it goes away. `lookups` are
+    /// containers that the reader found and Docker has not told of.
+    ///
+    /// Answers of any size are decoded in between, so this wants a thread of its own.
+    pub async fn follow(self, mut lookups: UnboundedReceiver<ContainerId>, tell: &dyn Fn(MetadataEvent)) {
+        let outage = RefCell::new(Outage::default());
+        let send: Tell<'_> = &|news| {
+            if matches!(news, News::Connected) {
+                outage.borrow_mut().ends(&self.host);
+            }
+            tell(MetadataEvent { source: Source::default(), news });
+        };
+        let mut memory = Memory::new(self.filter.clone());
+        let mut backoff = FIRST_BACKOFF;
+        loop {
+            let socket = self.socket();
+            let mut up = None;
+            let problem = session::follow(&self, &mut memory, send, &mut lookups, &mut up).await;
+            let lasted = up.map(|up| up.elapsed());
+            if outage.borrow_mut().begins(&self.host, &problem) {
+                send(News::Disconnected);
+            }
+            let is_away = lasted.is_none() && problem.is_silence();
+            let longest = if is_away { LAST_BACKOFF } else { FLAPPING_BACKOFF };
+            if lasted.is_some_and(|lasted| lasted >= LASTING) {
+                backoff = FIRST_BACKOFF;
+            }
+            let until = Instant::now() + backoff.min(longest);
+            // What is looked up meanwhile is in the list when the daemon is back.
+            while Instant::now() < until && self.socket() == socket {
+                sleep(LOOK.min(until.saturating_duration_since(Instant::now()))).await;
+                while lookups.try_recv().is_ok() {}
+            }
+            // Without a failed attempt, and with the socket that it had, it is the daemon that it was.
+            memory.inspect_all |= lasted.is_none() || self.socket() != socket;
+            backoff = (backoff * 2).min(FLAPPING_BACKOFF);
+        }
+    }
+
+    /// What tells one unix socket from another at the same path.
+    fn socket(&self) -> Option<(u64, u64, i64, i64)> {
+        let DockerHost::Unix(path) = &self.host else { return None };
+        let file = std::fs::metadata(path).ok()?;
+        Some((file.dev(), file.ino(), file.ctime(), file.ctime_nsec()))
+    }
+}
+
+/// What is known, and what was said, of the daemon being away.
+#[derive(Default)]
+struct Outage {
+    is_down: bool,
+    /// A warning of it has been written, and its end is to be told too.
+    is_said: bool,
+    last_said: Option<Instant>,
+}
+
+impl Outage {
+    /// Whether this is the begin of one.
+    fn begins(&mut self, host: &DockerHost, problem: &Problem) -> bool {
+        // One that comes and goes does not fill the log.
+        if !self.is_down && self.last_said.is_none_or(|said| said.elapsed() >= LASTING) {
+            (self.is_said, self.last_said) = (true, Some(Instant::now()));
+            tracing::warn!(
+                "docker at {host} does not answer ({problem}): numbers keep coming, names stay as they are; \
+                 trying again"
+            );
+        } else {
+            tracing::debug!("docker at {host}: {problem}");
+        }
+        !std::mem::replace(&mut self.is_down, true)
+    }
+
+    fn ends(&mut self, host: &DockerHost) {
+        self.is_down = false;
+        if std::mem::take(&mut self.is_said) {
+            tracing::info!("docker at {host} answers again");
+        }
+    }
+}

@@ -1,0 +1,449 @@
+//! One connection to the daemon, from the first answer to the last.
+
+use super::{
+    Docker, Tell,
+    client::{Client, Problem},
+    convert::{CgroupDriver, understood, unix_seconds},
+    events::{Events, Line, Replay},
+    inspections::{Answer, Asked, Inspections},
+    tolerant::List,
+};
+use crate::{
+    metadata::{
+        Filter, News, Resolver,
+        resolver::{Action, Row},
+    },
+    parse::ContainerId,
+};
+use bollard::models::EventMessage;
+use futures_util::future::LocalBoxFuture;
+use std::{
+    collections::{HashMap, HashSet},
+    convert::Infallible,
+    future::pending,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+use tokio::{
+    sync::mpsc::UnboundedReceiver,
+    time::{Instant, interval_at, sleep_until, timeout},
+};
+
+/// How often a silent daemon is asked for a sign of life: an event stream whose peer hangs says nothing.
+const PING: Duration = Duration::from_secs(30);
+/// After this, what a list told is shown without the inspections that are missing.
+const GRACE: Duration = Duration::from_secs(5);
+/// What events and inspections don't tell is in the next list, which is asked for no sooner than this after the last.
+const LIST_SOON: Duration = Duration::from_secs(2);
+/// How often a daemon that tells no events is listed.
+const LIST_AGAIN: Duration = Duration::from_secs(10);
+/// How often one that does is listed all the same: a stream can go deaf behind a proxy without anybody noticing.
+const LIST_ANYWAY: Duration = Duration::from_secs(300);
+/// How often a daemon that tells no events is asked for them again.
+const STREAM_AGAIN: Duration = Duration::from_secs(60);
+/// The head of the stream is waited for this long before the list is asked for. Some proxies keep it until the first
+/// event.
+const STREAM_HEAD: Duration = Duration::from_secs(1);
+
+/// What outlasts a session.
+#[derive(Default)]
+pub(super) struct Memory {
+    resolver: Resolver,
+    replay: Replay,
+    /// The daemon may have been another one meanwhile, so that every container has to be inspected.
+    pub(super) inspect_all: bool,
+    driver: Option<CgroupDriver>,
+    /// The daemon's time at the start of the last session: a new stream begins there, so that no OOM kill is lost.
+    since: Option<f64>,
+    /// What was warned of.
+    said: HashSet<&'static str>,
+}
+
+impl Memory {
+    pub(super) fn new(filter: Filter) -> Self {
+        Self { resolver: Resolver::new(filter), inspect_all: true, ..Self::default() }
+    }
+}
+
+/// A list of which not all has been told yet.
+struct Listing {
+    /// Rows that wait for their inspections.
+    waiting: HashMap<ContainerId, Row>,
+    /// All containers that there are; none if a row could not be read.
+    all: Option<HashSet<ContainerId>>,
+    /// When it is told as it is.
+    until: Instant,
+}
+
+/// The answer to something asked beside events and inspections.
+enum Chore {
+    Ping(Result<(), Problem>),
+    List(Result<List, Problem>),
+}
+
+pub(super) struct Session<'a> {
+    docker: &'a Docker,
+    memory: &'a mut Memory,
+    tell: Tell<'a>,
+    /// When it had told its first list.
+    up: &'a mut Option<Instant>,
+    inspections: Inspections<'a>,
+    listing: Option<Listing>,
+    /// Containers whose inspection was refused or is beyond understanding: the list has to do.
+    only_listed: HashSet<ContainerId>,
+    /// Those of them that the reader asked for.
+    looked_up: HashSet<ContainerId>,
+    last_list: Instant,
+    next_list: Option<Instant>,
+    /// The daemon's time when the session began.
+    now: f64,
+}
+
+/// Follows the daemon until it goes away, and says how.
+pub(super) async fn follow(
+    docker: &Docker,
+    memory: &mut Memory,
+    tell: Tell<'_>,
+    lookups: &mut UnboundedReceiver<ContainerId>,
+    up: &mut Option<Instant>,
+) -> Problem {
+    let client = match Client::new(&docker.host) {
+        Ok(client) => client,
+        Err(error) => return error.into(),
+    };
+    let began = Instant::now();
+    let mut session = Session {
+        docker,
+        memory,
+        tell,
+        up,
+        inspections: Inspections::new(&client),
+        listing: None,
+        only_listed: HashSet::new(),
+        looked_up: HashSet::new(),
+        last_list: began,
+        next_list: None,
+        now: 0.0,
+    };
+    match session.run(&client, lookups).await {
+        Ok(never) => match never {},
+        Err(problem) => problem,
+    }
+}
+
+impl<'a> Session<'a> {
+    async fn run(
+        &mut self,
+        client: &'a Client,
+        lookups: &mut UnboundedReceiver<ContainerId>,
+    ) -> Result<Infallible, Problem> {
+        let mut stream = self.begin(client).await?;
+        // Whoever was asked for before this is in the list.
+        while lookups.try_recv().is_ok() {}
+        self.take_list(client.list().await?);
+        let mut ping = interval_at(Instant::now() + PING, PING);
+        let mut chore: Option<LocalBoxFuture<'a, Chore>> = None;
+        loop {
+            self.settle();
+            let until = self.listing.as_ref().map(|listing| listing.until);
+            tokio::select! {
+                line = stream.next() => match line? {
+                    Some(Line::Event(event)) => self.event(&event),
+                    // Nobody knows whom it was about.
+                    Some(Line::Odd) => self.want_list(LIST_SOON),
+                    None => self.streams(&stream),
+                },
+                Some(id) = lookups.recv() => self.inspections.look_up(id),
+                (id, asked, answer) = self.inspections.next() => self.inspected(id, asked, answer),
+                done = done(&mut chore) => {
+                    chore = None;
+                    match done {
+                        Chore::Ping(answer) => answer?,
+                        Chore::List(list) => self.take_list(list?),
+                    }
+                }
+                () = at(self.next_list), if chore.is_none() => {
+                    self.next_list = None;
+                    chore = Some(Box::pin(async { Chore::List(client.list().await) }));
+                }
+                _ = ping.tick(), if chore.is_none() => {
+                    chore = Some(Box::pin(async { Chore::Ping(client.ping().await) }));
+                }
+                () = at(until) => self.tell_rest(),
+            }
+            if chore.is_none() {
+                self.want_list(if matches!(stream.state, StreamState::Refused(..)) {
+                    LIST_AGAIN
+                } else {
+                    LIST_ANYWAY
+                });
+            }
+        }
+    }
+
+    /// Finds out whom it talks to, and begins to listen: before the list, so that nothing falls between.
+    async fn begin(&mut self, client: &'a Client) -> Result<Stream<'a>, Problem> {
+        client.negotiate().await?;
+        let info = client.info().await.unwrap_or_else(|problem| {
+            self.say("its time and cgroup driver", &problem);
+            <_>::default()
+        });
+        self.memory.driver = CgroupDriver::of(&info).or(self.memory.driver);
+        let told = info.system_time.as_deref().and_then(unix_seconds);
+        self.now = told.or(client.date()).unwrap_or_else(|| {
+            SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+        });
+        // A clock that has been set back makes the earlier one the later.
+        let since = self.memory.since.replace(self.now).map_or(self.now, |before| before.min(self.now));
+        let mut stream =
+            Stream { client, since, state: StreamState::Opening(Box::pin(client.events(since))) };
+        // A daemon that sends the head at once is not asked for its list before.
+        if let Ok(none) = timeout(STREAM_HEAD, stream.next_state()).await {
+            none?;
+            self.streams(&stream);
+        }
+        Ok(stream)
+    }
+
+    /// The stream has begun, or was refused.
+    fn streams(&mut self, stream: &Stream<'_>) {
+        match &stream.state {
+            StreamState::Open(_) => self.memory.replay.begin(),
+            StreamState::Refused(problem, _) => {
+                let what = "its events, and is listed again and again instead";
+                self.say(what, problem);
+            }
+            StreamState::Opening(_) => {}
+        }
+    }
+
+    /// Warns once of something that the daemon, or a proxy before it, keeps to itself.
+    fn say(&mut self, what: &'static str, problem: &Problem) {
+        if self.memory.said.insert(what) {
+            tracing::warn!("docker at {} does not tell {what} ({problem})", self.docker.host);
+        }
+    }
+
+    fn tell(&mut self, news: News) {
+        if let Some(all) = self.listing.as_mut().and_then(|listing| listing.all.as_mut()) {
+            match &news {
+                News::Changed(metadata) => all.insert(metadata.id.clone()),
+                News::Removed(id) | News::Unknown(id) => all.remove(id),
+                _ => false,
+            };
+        }
+        (self.tell)(news);
+    }
+
+    fn want_list(&mut self, after_last: Duration) {
+        let then = (self.last_list + after_last).max(Instant::now());
+        self.next_list = Some(self.next_list.map_or(then, |next| next.min(then)));
+    }
+
+    fn take_list(&mut self, list: List) {
+        self.last_list = Instant::now();
+        self.next_list = self.next_list.map(|next| next.max(self.last_list + LIST_SOON));
+        let passed = self.up.map_or(0.0, |up| up.elapsed().as_secs_f64());
+        let count = list.rows.len();
+        let rows: Vec<_> = list
+            .rows
+            .iter()
+            .filter_map(|summary| self.docker.row(summary, self.memory.driver, self.now + passed))
+            .collect();
+        if list.odd > 0 {
+            let unread = count - rows.len();
+            let problem =
+                Problem::Odd(format!("{} of {count} rows, {unread} of them without an ID", list.odd));
+            self.say("all of its list", &problem);
+        }
+        let all: HashSet<_> = rows.iter().map(|row| row.told.metadata.id.clone()).collect();
+        let all = (rows.len() == count).then_some(all);
+        self.inspections.forget_waiting();
+        let mut waiting = HashMap::new();
+        for row in rows {
+            let id = row.told.metadata.id.clone();
+            if self.only_listed.contains(&id) {
+                if let Some(news) = self.memory.resolver.learn_row(row) {
+                    self.tell(news);
+                }
+                continue;
+            }
+            let is_news = self.memory.inspect_all || self.memory.resolver.is_news(&row);
+            self.memory.resolver.note_row(&row);
+            if is_news {
+                self.inspections.ask(id.clone());
+                waiting.insert(id, row);
+            }
+        }
+        for id in std::mem::take(&mut self.looked_up) {
+            if all.as_ref().is_some_and(|all| !all.contains(&id)) {
+                self.unknown(id);
+            }
+        }
+        self.listing = Some(Listing { waiting, all, until: Instant::now() + GRACE });
+    }
+
+    /// Ends a list once all of it has been told.
+    fn settle(&mut self) {
+        let Some(listing) = self.listing.take_if(|listing| listing.waiting.is_empty()) else { return };
+        if let Some(all) = listing.all {
+            self.memory.inspect_all = false;
+            let listed = self.memory.resolver.listed(all.into_iter().collect());
+            (self.tell)(listed);
+        }
+        if self.up.is_none() {
+            *self.up = Some(Instant::now());
+            (self.tell)(News::Connected);
+        }
+    }
+
+    /// Tells the rows that still wait for their inspections as they are.
+    fn tell_rest(&mut self) {
+        let waiting = self.listing.as_mut().map(|listing| std::mem::take(&mut listing.waiting));
+        for row in waiting.into_iter().flat_map(HashMap::into_values) {
+            self.tell_row(row);
+        }
+    }
+
+    fn tell_row(&mut self, row: Row) {
+        if let Some(news) = self.memory.resolver.learn_row(row) {
+            self.tell(news);
+        }
+    }
+
+    fn take_waiting(&mut self, id: &ContainerId) -> Option<Row> {
+        self.listing.as_mut().and_then(|listing| listing.waiting.remove(id))
+    }
+
+    fn unknown(&mut self, id: ContainerId) {
+        self.memory.resolver.forget(&id);
+        self.tell(News::Unknown(id));
+    }
+
+    fn inspected(&mut self, id: ContainerId, asked: Asked, answer: Answer) {
+        let row = self.take_waiting(&id);
+        let driver = self.memory.driver;
+        let problem = match answer.and_then(|inspect| self.docker.metadata(&id, *inspect, driver)) {
+            Ok(told) => {
+                self.only_listed.remove(&id);
+                let news = self.memory.resolver.learn(told);
+                return self.tell(news);
+            }
+            Err(problem) => problem,
+        };
+        tracing::debug!("inspect of {id:?}: {problem}");
+        if matches!(problem, Problem::Refused { status: 404, .. }) {
+            // Another inspection was on its way to being asked for: that one is to tell.
+            if asked.is_looked_up {
+                self.unknown(id);
+            }
+            return;
+        }
+        let is_listed = row.is_some();
+        if let Some(row) = row {
+            self.tell_row(row);
+        }
+        if problem.is_silence() {
+            return self.inspections.retry(id, asked);
+        }
+        self.say("all of its containers when they are inspected", &problem);
+        if !is_listed {
+            self.want_list(LIST_SOON);
+        }
+        if asked.is_looked_up {
+            self.looked_up.insert(id.clone());
+        }
+        self.only_listed.insert(id);
+    }
+
+    fn event(&mut self, event: &EventMessage) {
+        let Some((id, action)) = understood(event) else { return };
+        let name = event.action.as_deref().unwrap_or_default();
+        if self.memory.replay.has_seen(event.time_nano, &id, name) {
+            return;
+        }
+        if action == Action::Inspect {
+            if let Some(told) = self.docker.metadata_of_event(event, self.memory.driver) {
+                if let Some(news) = self.memory.resolver.learn_if_new(told) {
+                    self.tell(news);
+                }
+            }
+            return self.inspections.ask(id);
+        }
+        self.inspections.touch(&id);
+        let is_destroyed = action == Action::Destroy;
+        let action = match action {
+            Action::Rename(name) => Action::Rename(self.docker.cut(name)),
+            action => action,
+        };
+        match self.memory.resolver.apply(&id, action) {
+            Some(News::Oom(id)) => self.tell(News::Oom(id)),
+            Some(news) => {
+                // Its row in the list is older than this.
+                self.take_waiting(&id);
+                self.tell(news);
+            }
+            // It is new here: all of it is asked for.
+            None if !is_destroyed => self.inspections.ask(id),
+            None => {}
+        }
+    }
+}
+
+/// The event stream, or what there is instead of it.
+struct Stream<'a> {
+    client: &'a Client,
+    since: f64,
+    state: StreamState<'a>,
+}
+
+enum StreamState<'a> {
+    Opening(LocalBoxFuture<'a, Result<Events, Problem>>),
+    Open(Box<Events>),
+    /// It is asked for again then.
+    Refused(Problem, Instant),
+}
+
+impl Stream<'_> {
+    /// The next line; none if the stream has begun or was refused just now. May be dropped at any time and called again.
+    ///
+    /// # Errors
+    /// The stream has ended, or nobody answers.
+    async fn next(&mut self) -> Result<Option<Line>, Problem> {
+        if let StreamState::Open(events) = &mut self.state {
+            return events.next().await.map(Some);
+        }
+        self.next_state().await.map(|()| None)
+    }
+
+    async fn next_state(&mut self) -> Result<(), Problem> {
+        if let StreamState::Refused(_, again) = self.state {
+            sleep_until(again).await;
+            self.state = StreamState::Opening(Box::pin(self.client.events(self.since)));
+        }
+        let StreamState::Opening(opening) = &mut self.state else { return Ok(()) };
+        self.state = match opening.await {
+            Ok(events) => StreamState::Open(Box::new(events)),
+            Err(problem @ (Problem::Refused { status: 400..=499, .. } | Problem::Late(_))) => {
+                StreamState::Refused(problem, Instant::now() + STREAM_AGAIN)
+            }
+            Err(problem) => return Err(problem),
+        };
+        Ok(())
+    }
+}
+
+/// Waits until then, or for ever.
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => pending().await,
+    }
+}
+
+/// The answer to the chore; waits for ever without one.
+async fn done(chore: &mut Option<LocalBoxFuture<'_, Chore>>) -> Chore {
+    match chore {
+        Some(chore) => chore.await,
+        None => pending().await,
+    }
+}

@@ -1,0 +1,176 @@
+//! Answers read as far as they can be understood: what bollard does not know costs its field and nothing else.
+
+use super::client::Problem;
+use bollard::{
+    errors::Error,
+    models::{ContainerInspectResponse, ContainerSummary, EventMessage, SystemInfo, SystemVersion},
+};
+use serde_json::{Map, Value, from_slice, from_str, from_value};
+
+/// How deep an odd field is looked for; deeper down, the field around it is left out. `State.Health.Log[0].Output` is the
+/// deepest that Docker has.
+const DEPTH: usize = 5;
+
+/// A list of containers.
+pub(super) struct List {
+    /// The rows that could be read, without their odd fields.
+    pub(super) rows: Vec<ContainerSummary>,
+    /// Rows that had odd fields, or that could not be read at all.
+    pub(super) odd: usize,
+}
+
+macro_rules! tolerant {
+    ($(#[$doc:meta] $name:ident: $model:ident;)*) => {
+        $(#[$doc]
+        fn $name(mut value: Value) -> Option<$model> {
+            keep_understood(&mut value, &|value| from_value::<$model>(value.clone()).is_ok(), DEPTH);
+            from_value(value).ok()
+        })*
+    };
+}
+
+tolerant! {
+    /// What can be understood of an answer to `/version`.
+    version: SystemVersion;
+    /// What can be understood of an answer to `/info`.
+    info: SystemInfo;
+    /// What can be understood of a row of a list.
+    row: ContainerSummary;
+    /// What can be understood of an inspection.
+    inspection: ContainerInspectResponse;
+    /// What can be understood of an event.
+    event: EventMessage;
+}
+
+/// Leaves out the fields and elements that are not understood. `is_understood` looks at the whole in which all others have
+/// been left out.
+fn keep_understood(value: &mut Value, is_understood: &dyn Fn(&Value) -> bool, depth: usize) -> bool {
+    if is_understood(value) {
+        return true;
+    }
+    let Some(depth) = depth.checked_sub(1) else { return false };
+    match value {
+        Value::Object(fields) => {
+            let all = std::mem::take(fields);
+            for (key, mut field) in all {
+                let alone = |field: &Value| {
+                    is_understood(&Value::Object(Map::from_iter([(key.clone(), field.clone())])))
+                };
+                if keep_understood(&mut field, &alone, depth) {
+                    fields.insert(key, field);
+                }
+            }
+        }
+        Value::Array(elements) => {
+            let alone = |element: &Value| is_understood(&Value::Array(vec![element.clone()]));
+            elements.retain_mut(|element| keep_understood(element, &alone, depth));
+        }
+        _ => return false,
+    }
+    is_understood(value)
+}
+
+/// The answer itself, or what can be understood of it.
+fn read<T>(answer: Result<T, Error>, tolerant: fn(Value) -> Option<T>) -> Result<T, Problem> {
+    match answer {
+        Err(Error::JsonDataError { message, contents, .. }) => {
+            json(&contents).and_then(tolerant).ok_or(Problem::Odd(message))
+        }
+        other => Ok(other?),
+    }
+}
+
+pub(super) fn read_version(answer: Result<SystemVersion, Error>) -> Result<SystemVersion, Problem> {
+    read(answer, version)
+}
+
+pub(super) fn read_info(answer: Result<SystemInfo, Error>) -> Result<SystemInfo, Problem> {
+    read(answer, info)
+}
+
+pub(super) fn read_inspection(
+    answer: Result<ContainerInspectResponse, Error>,
+) -> Result<ContainerInspectResponse, Problem> {
+    read(answer, inspection)
+}
+
+pub(super) fn read_list(answer: Result<Vec<ContainerSummary>, Error>) -> Result<List, Problem> {
+    let (message, contents) = match answer {
+        Err(Error::JsonDataError { message, contents, .. }) => (message, contents),
+        other => return Ok(List { rows: other?, odd: 0 }),
+    };
+    let Some(Value::Array(all)) = json(&contents) else { return Err(Problem::Odd(message)) };
+    let mut list = List { rows: Vec::with_capacity(all.len()), odd: 0 };
+    for value in all {
+        match from_value(value.clone()) {
+            Ok(understood) => list.rows.push(understood),
+            Err(_) => {
+                list.odd += 1;
+                list.rows.push(row(value).unwrap_or_default());
+            }
+        }
+    }
+    Ok(list)
+}
+
+/// An event, if there is anything in its line.
+pub(super) fn read_event(line: &[u8]) -> Option<EventMessage> {
+    // RS begins each record of a JSON text sequence (RFC 7464), which newer daemons can send.
+    let line = line.strip_prefix(b"\x1e").unwrap_or(line);
+    from_slice(line).ok().or_else(|| event(json(&String::from_utf8_lossy(line))?))
+}
+
+fn json(text: &str) -> Option<Value> {
+    from_str(text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn an_odd_field_costs_itself_alone() {
+        let odd = json!({
+            "Id": "x", "Names": ["/a", 7, "/b"], "State": "levitating", "Labels": {"a": "b", "c": 3},
+            "Ports": [{"PrivatePort": 80, "Type": "quic"}, {"PrivatePort": 81, "Type": "tcp"}],
+            "HostConfig": {"NetworkMode": "host", "Annotations": 4}
+        });
+        let row = row(odd).unwrap();
+        assert_eq!(row.id.as_deref(), Some("x"));
+        assert_eq!(row.names.unwrap(), ["/a", "/b"]);
+        assert_eq!(row.state, None);
+        assert_eq!(row.labels.unwrap().into_iter().collect::<Vec<_>>(), [("a".into(), "b".into())]);
+        assert_eq!(row.host_config.unwrap().network_mode.as_deref(), Some("host"));
+    }
+
+    #[test]
+    fn an_odd_word_deep_inside_an_inspection_loses_no_state() {
+        let odd = json!({"Id": "x", "State": {"Status": "running", "Pid": 7, "Health": {"Status": "dizzy"}}});
+        let state = inspection(odd).unwrap().state.unwrap();
+        assert_eq!((state.pid, state.health.unwrap().status), (Some(7), None));
+        assert!(inspection(json!([1])).is_none() && inspection(json!("x")).is_none());
+    }
+
+    #[test]
+    fn an_event_is_read_without_its_odd_fields() {
+        let line =
+            br#"{"Type":"container","Action":"oom","Actor":{"ID":"x","Attributes":{"a":1}},"timeNano":1e30}"#;
+        let event = read_event(line).unwrap();
+        assert_eq!(event.action.as_deref(), Some("oom"));
+        assert_eq!(event.actor.unwrap().id.as_deref(), Some("x"));
+        assert!(read_event(b"\x1e{\"Action\":\"die\"}").is_some());
+        assert!(read_event(b"{").is_none() && read_event(b"7").is_none() && read_event(b"").is_none());
+    }
+
+    #[test]
+    fn what_is_nested_without_end_is_left_out() {
+        let mut deep = json!(1);
+        for _ in 0..100 {
+            deep = json!({"Ports": [deep]});
+        }
+        let mut odd = deep;
+        odd["Id"] = json!("x");
+        assert_eq!(row(odd).unwrap().id.as_deref(), Some("x"));
+    }
+}

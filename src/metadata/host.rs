@@ -1,0 +1,122 @@
+//! Where the Docker API is.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+/// Where the Docker API is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DockerHost {
+    /// A unix socket.
+    Unix(PathBuf),
+    /// Plain HTTP: `host:port`.
+    Http(String),
+    /// TLS with a client certificate.
+    Tls {
+        /// `host:port`
+        address: String,
+        /// The directory with `ca.pem`, `cert.pem` and `key.pem`.
+        certificates: PathBuf,
+    },
+}
+
+/// A Docker host that is none.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected unix://PATH, tcp://HOST:PORT, http://HOST:PORT or https://HOST:PORT, found \"{0}\"")]
+pub struct HostError(String);
+
+impl DockerHost {
+    /// Reads a host as the docker CLI does: `tcp://` is TLS when `DOCKER_TLS_VERIFY` is set to anything but nothing,
+    /// `https://` always; the certificates are in `DOCKER_CERT_PATH`.
+    ///
+    /// # Errors
+    /// Any other scheme, or no address.
+    pub fn parse(host: &str, tls_verify: bool, certificates: &Path) -> Result<Self, HostError> {
+        let error = || HostError(masked(host));
+        let (scheme, address) = host.split_once("://").ok_or_else(error)?;
+        let address = address.trim_end_matches('/');
+        if address.is_empty() || (scheme != "unix" && address.contains('/')) {
+            return Err(error());
+        }
+        let with_port = |port: u16| {
+            let bare = address.rsplit(':').next().is_none_or(|end| end.parse::<u16>().is_err());
+            if bare { format!("{address}:{port}") } else { address.to_owned() }
+        };
+        match scheme {
+            "unix" => Ok(Self::Unix(address.into())),
+            "tcp" | "https" if scheme == "https" || tls_verify => {
+                Ok(Self::Tls { address: with_port(2376), certificates: certificates.into() })
+            }
+            "tcp" => Ok(Self::Http(with_port(2375))),
+            "http" => Ok(Self::Http(with_port(80))),
+            _ => Err(error()),
+        }
+    }
+}
+
+impl fmt::Display for DockerHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unix(path) => write!(f, "unix://{}", path.display()),
+            Self::Http(address) => write!(f, "http://{}", masked(address)),
+            Self::Tls { address, .. } => write!(f, "https://{}", masked(address)),
+        }
+    }
+}
+
+/// A host or an address without its user and password, which are nobody's business.
+fn masked(host: &str) -> String {
+    let is_scheme = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let (scheme, rest) = host
+        .split_once("://")
+        .filter(|(scheme, _)| is_scheme(scheme))
+        .map_or((None, host), |(scheme, rest)| (Some(scheme), rest));
+    match (rest.rsplit_once('@'), scheme) {
+        (Some((_, address)), Some(scheme)) if scheme != "unix" => format!("{scheme}://***@{address}"),
+        (Some((_, address)), None) => format!("***@{address}"),
+        _ => host.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_and_passwords_are_not_shown() {
+        for (host, expected) in [
+            ("tcp://u:p@h:1", "http://***@h:1"),
+            ("http://u:p@q@h", "http://***@h:80"),
+            ("unix:///run/a@b", "unix:///run/a@b"),
+        ] {
+            assert_eq!(DockerHost::parse(host, false, Path::new("")).unwrap().to_string(), expected);
+        }
+        for wrong in ["u:secret@h:1", "ssh://u:secret@h", "tcp://u:sec/secret@h", "u:secret://secret@h"] {
+            let error = DockerHost::parse(wrong, false, Path::new("")).unwrap_err().to_string();
+            assert!(!error.contains("secret") && error.contains("***@h"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_host_is_read_as_the_docker_cli_does() {
+        let certs = Path::new("/certs");
+        let parse = |host: &str, verify| DockerHost::parse(host, verify, certs);
+        let tls = |address: &str| DockerHost::Tls { address: address.into(), certificates: certs.into() };
+        assert_eq!(
+            parse("unix:///var/run/docker.sock", true),
+            Ok(DockerHost::Unix("/var/run/docker.sock".into()))
+        );
+        assert_eq!(parse("tcp://h:1", false), Ok(DockerHost::Http("h:1".into())));
+        assert_eq!(parse("tcp://h", false), Ok(DockerHost::Http("h:2375".into())));
+        assert_eq!(parse("http://h:1/", true), Ok(DockerHost::Http("h:1".into())));
+        assert_eq!(parse("tcp://h:1", true), Ok(tls("h:1")));
+        assert_eq!(parse("https://[::1]", false), Ok(tls("[::1]:2376")));
+        for wrong in
+            ["/var/run/docker.sock", "ssh://h", "fd://", "npipe://x", "unix://", "tcp://", "tcp://h/path", ""]
+        {
+            let error = parse(wrong, false).unwrap_err().to_string();
+            assert!(error.contains("expected unix://") && error.contains(wrong), "{error}");
+        }
+    }
+}
