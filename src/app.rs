@@ -107,6 +107,7 @@ pub fn run(config: &Config) -> Result<(), Failure> {
         filter: filter.clone(),
         polling_interval: (!config.once).then(|| config.polling_interval()),
         fd_budget: usize::try_from(config.fd_budget).unwrap_or(usize::MAX),
+        show_unnamed: config.show_unnamed,
     };
     let docker = Docker::new(host, labels, filter);
     let result = runtime.block_on(async {

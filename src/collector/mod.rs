@@ -5,6 +5,7 @@
 
 mod body;
 mod containers;
+mod pulse;
 mod report;
 
 pub use body::Body;
@@ -19,6 +20,7 @@ use crate::{
 };
 use body::Bodies;
 use containers::{Containers, Reading};
+use pulse::Pulse;
 use std::{
     collections::HashSet,
     sync::{
@@ -32,6 +34,8 @@ use tokio::sync::{mpsc::UnboundedSender, oneshot};
 
 /// What is done rarely: machine size, device names, files that were absent, containers without a name.
 const SLOW: Duration = Duration::from_secs(30);
+/// However little there is to do, the collector turns a round this often, so that one that does not turn is known by it.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
 /// A start waits this long for Docker's first list before it is ready without names.
 const NAMES_AT_START: Duration = Duration::from_secs(5);
 
@@ -48,6 +52,8 @@ pub struct Config {
     pub polling_interval: Option<Duration>,
     /// Descriptors to keep open on files of containers.
     pub fd_budget: usize,
+    /// Whether containers that Docker was asked about and does not know are shown, under their short IDs.
+    pub show_unnamed: bool,
 }
 
 /// What the collector thread is told.
@@ -57,6 +63,8 @@ pub enum Message {
     Tick(oneshot::Sender<()>),
     /// Read everything, and render it.
     Scrape(Format, oneshot::Sender<Arc<Body>>),
+    /// Tell, between two passes, whether the containers are known, and named if Docker answers.
+    Ping(oneshot::Sender<bool>),
     /// Tell what is known of each container.
     Report(oneshot::Sender<Vec<ContainerReport>>),
     /// A container came or went.
@@ -77,6 +85,7 @@ pub struct Stopped;
 pub struct Handle {
     sender: Sender<Message>,
     ready: Arc<AtomicBool>,
+    pulse: Arc<Pulse>,
     metrics: SelfMetrics,
 }
 
@@ -84,7 +93,7 @@ impl Handle {
     /// A handle that sends to `sender`.
     #[must_use]
     pub fn new(sender: Sender<Message>, metrics: SelfMetrics) -> Self {
-        Self { sender, ready: Arc::default(), metrics }
+        Self { sender, ready: Arc::default(), pulse: Arc::default(), metrics }
     }
 
     /// Sends a message; `false` if nobody is there to take it.
@@ -108,6 +117,21 @@ impl Handle {
         self.ask(Message::Report).await
     }
 
+    /// Whether the containers are known, and named if Docker answers, as the collector itself says. It answers between
+    /// two passes: how long to wait for that is the caller's choice.
+    ///
+    /// # Errors
+    /// If the collector has stopped.
+    pub async fn ping(&self) -> Result<bool, Stopped> {
+        self.ask(Message::Ping).await
+    }
+
+    /// How long ago the collector last turned a round. It does so every second unless a pass takes longer.
+    #[must_use]
+    pub fn silence(&self) -> Duration {
+        self.pulse.silence()
+    }
+
     /// A polling tick, done when this returns.
     ///
     /// # Errors
@@ -122,7 +146,7 @@ impl Handle {
         answer.await.map_err(|_| Stopped)
     }
 
-    /// Whether the containers are known, and named if Docker answers.
+    /// Whether the containers are known, and named if Docker answers, as the collector last said.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.ready.load(Ordering::Relaxed)
@@ -192,10 +216,10 @@ impl Collector {
         let mut next_tick = self.config.polling_interval.map(|interval| Instant::now() + interval);
         let mut scrapes = Vec::new();
         loop {
-            let first = match next_tick {
-                None => receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
-                Some(at) => receiver.recv_timeout(at.saturating_duration_since(Instant::now())),
-            };
+            self.handle.pulse.beat();
+            let until_tick = next_tick.map(|at| at.saturating_duration_since(Instant::now()));
+            let first = receiver.recv_timeout(until_tick.unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT));
+            self.handle.pulse.beat();
             match first {
                 Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => {}
@@ -210,6 +234,8 @@ impl Collector {
                     }
                 }
             }
+            self.containers.ask_about_contradictions();
+            self.update_readiness();
             if next_tick.is_some_and(|at| at <= Instant::now()) {
                 self.tick();
                 // After a stall the ticks go on from now; they are not made up for.
@@ -226,6 +252,10 @@ impl Collector {
             Message::Tick(done) => {
                 self.tick();
                 let _nobody_waits = done.send(());
+            }
+            Message::Ping(reply) => {
+                self.update_readiness();
+                let _nobody_waits = reply.send(self.handle.is_ready());
             }
             Message::Report(reply) => {
                 let _nobody_waits = reply.send(self.containers.report());

@@ -135,6 +135,7 @@ fn json(containers: &[ContainerReport]) -> Answer {
                 "pid": container.pid,
                 "network": container.network,
                 "missing_files": container.missing_files,
+                "hidden": container.hidden,
             })
         })
         .collect();

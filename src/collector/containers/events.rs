@@ -1,20 +1,14 @@
 //! What cgroups and Docker tell, taken in: containers come, change and go.
 
-use super::{Containers, live_scope::LiveScope};
+use super::{Containers, candidates::Obstacle};
 use crate::{
     discovery::{Scope, ScopeEvent},
     exposition::LabelBlock,
-    metadata::{Metadata, MetadataEvent, News},
-    model::Window,
+    metadata::{Metadata, MetadataEvent, News, Source},
     parse::ContainerId,
-    sample::{NetReader, OpenError, ScopeReader},
+    sample::{Pass, Reason},
 };
-use std::{
-    collections::HashSet,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::{Instant, UNIX_EPOCH},
-};
+use std::{collections::HashSet, sync::Arc};
 
 /// Containers kept for their OOM kills while Docker can't say whether they will be started again.
 const MAX_DORMANT: usize = 1000;
@@ -22,108 +16,137 @@ const MAX_DORMANT: usize = 1000;
 impl Containers {
     pub(in crate::collector) fn take_scope(&mut self, event: ScopeEvent) {
         match event {
-            ScopeEvent::Appeared(scope) => self.appeared(&scope),
-            ScopeEvent::Vanished(scope) => self.vanished(&scope),
-            ScopeEvent::Written(scope) => {
-                if let Some(live) = self.find(&scope.id).and_then(|entry| entry.scope.as_mut()) {
-                    live.settings_known = false;
-                }
+            ScopeEvent::Appeared(scope) => {
+                self.add_candidate(&scope);
+                self.decide_one(&scope.id);
             }
+            ScopeEvent::Vanished(scope) => self.vanished(&scope),
+            ScopeEvent::Written(scope) => self.written(&scope),
             ScopeEvent::Resync(scopes) => {
                 let all: HashSet<&str> = scopes.iter().map(|scope| scope.cgroup.as_str()).collect();
                 for entry in &mut self.entries {
+                    entry.candidates.retain(|candidate| all.contains(candidate.cgroup.as_str()));
                     if entry.container.live && !all.contains(entry.container.cgroup.as_str()) {
                         entry.end();
                         self.unsettled = true;
                     }
                 }
-                self.forget_gone();
+                // All are known before one is chosen.
                 for scope in &scopes {
-                    self.appeared(scope);
+                    self.add_candidate(scope);
                 }
+                self.decide(false);
+                self.forget_gone();
             }
         }
     }
 
-    fn appeared(&mut self, scope: &Scope) {
-        let path = directory_of(&self.reading.cgroup_root, &scope.cgroup);
-        if let Some(entry) = self.find(&scope.id) {
-            if entry.container.metadata.as_ref().is_some_and(|metadata| !metadata.included) {
-                return;
-            }
-            // Another directory of the same container, or the same path made anew, is a new run.
-            if let Some(live) = entry.scope.as_mut().filter(|live| live.reader.is_current()) {
-                // Told of again after a rescan, the reason for which may be that events were lost.
-                live.watched = scope.watched;
-                live.settings_known = false;
-                return;
+    fn add_candidate(&mut self, scope: &Scope) {
+        let at = self.find_or_add(&scope.id, &scope.cgroup);
+        let Self { reading, entries, .. } = self;
+        let Some(entry) = entries.get_mut(at) else { return };
+        entry.add_candidate(scope, reading);
+        if entry.container.cgroup != scope.cgroup {
+            return;
+        }
+        if let Some(live) = &mut entry.scope {
+            // Told of again after a rescan, the reason for which may be that events were lost.
+            live.watched = scope.watched;
+            live.settings_known = false;
+            if !live.reader.is_current() {
+                entry.end();
+                self.unsettled = true;
             }
         }
-        let reader = match ScopeReader::open(&path) {
-            Ok(reader) => reader,
-            Err(OpenError::Gone) => return,
-            Err(OpenError::Failed(errno)) => {
-                tracing::warn!("{}: {}", path.display(), errno.desc());
-                return;
+    }
+
+    fn written(&mut self, scope: &Scope) {
+        let Some(entry) = self.find(&scope.id) else { return };
+        if entry.container.cgroup == scope.cgroup {
+            if let Some(live) = &mut entry.scope {
+                live.settings_known = false;
             }
-        };
-        let network = NetReader::new(&self.reading.proc_root);
-        let core_only = self.reading.core_only;
-        let entry = self.find_or_add(&scope.id, &scope.cgroup);
-        entry.end();
-        entry.container.oom_kills.new_run();
-        entry.container.cgroup.clone_from(&scope.cgroup);
-        entry.container.scope_created = reader
-            .created()
-            .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
-            .map(|since| since.as_secs_f64());
-        entry.container.live = true;
-        entry.scope = Some(LiveScope {
-            reader,
-            network,
-            problem: None,
-            claims: false,
-            watched: scope.watched,
-            settings_known: false,
-            window: Window::default(),
-            first_seen: Instant::now(),
-            located: None,
-        });
-        entry.labels = LabelBlock::new(&entry.container, core_only);
-        let unnamed = entry.container.metadata.is_none();
-        self.unsettled = true;
-        if unnamed {
-            self.look_up(&scope.id);
         }
     }
 
     fn vanished(&mut self, scope: &Scope) {
-        let Some(entry) = self.find(&scope.id).filter(|entry| entry.container.cgroup == scope.cgroup) else {
-            return;
-        };
-        if entry.scope.as_ref().is_some_and(|live| !live.reader.is_current()) {
+        let directory = self.reading.directory_of(&scope.cgroup);
+        let Some(entry) = self.find(&scope.id) else { return };
+        // It may have been made anew already; that is told of next.
+        if matches!(directory.try_exists(), Ok(false)) {
+            entry.candidates.retain(|candidate| candidate.cgroup != scope.cgroup);
+        }
+        let is_read = entry.container.cgroup == scope.cgroup;
+        if is_read && entry.scope.as_ref().is_some_and(|live| !live.reader.is_current()) {
             entry.end();
             self.unsettled = true;
-            self.forget_gone();
+        }
+        self.decide_one(&scope.id);
+        self.forget_gone();
+    }
+
+    /// Decides for every container that needs it which of its directories is read.
+    pub(super) fn decide(&mut self, is_full_pass: bool) {
+        let mut begun = Vec::new();
+        for entry in &mut self.entries {
+            if entry.is_to_be_decided(is_full_pass) && entry.decide(&self.reading, &mut self.scratch) {
+                self.unsettled = true;
+                if entry.container.live && entry.container.metadata.is_none() && entry.unknown_to.is_empty() {
+                    begun.push(entry.container.id.clone());
+                }
+            }
+        }
+        for id in begun {
+            self.look_up(&id);
+        }
+    }
+
+    fn decide_one(&mut self, id: &ContainerId) {
+        let Ok(at) = self.position(id) else { return };
+        let Some(entry) = self.entries.get_mut(at) else { return };
+        if !entry.decide(&self.reading, &mut self.scratch) {
+            return;
+        }
+        self.unsettled = true;
+        if entry.container.live && entry.container.metadata.is_none() && entry.unknown_to.is_empty() {
+            self.look_up(id);
+        }
+    }
+
+    /// After a full pass: a cgroup whose last process ended is not a running container's.
+    pub(super) fn end_emptied(&mut self) {
+        for entry in &mut self.entries {
+            if entry.container.live && entry.container.sample.populated == Some(0) {
+                entry.end();
+                self.unsettled = true;
+            }
+        }
+    }
+
+    /// Counts the directories that could not be opened.
+    pub(super) fn report_unopened(&self, pass: &mut Pass) {
+        for candidate in self.entries.iter().flat_map(|entry| &entry.candidates) {
+            if let Some(Obstacle::Unopened(errno)) = candidate.obstacle {
+                let directory = self.reading.directory_of(&candidate.cgroup);
+                pass.report.failed(&directory, "directory", Reason::Errno(errno));
+            }
         }
     }
 
     pub(in crate::collector) fn take_metadata(&mut self, event: MetadataEvent) {
-        match event.news {
-            News::Connected => self.docker_down = false,
-            News::Disconnected => self.docker_down = true,
-            News::Changed(metadata) => self.changed(metadata),
-            News::Removed(id) => {
-                if let Some(entry) = self.find(&id).filter(|entry| !entry.container.live) {
-                    entry.container.metadata = None;
+        let MetadataEvent { source, news } = event;
+        match news {
+            News::Connected => {
+                if self.sources.connected(source) {
+                    self.refuse_unknown();
+                    self.look_up_unnamed();
                 }
-                self.forget_gone();
             }
-            News::Listed(ids) => {
-                let all: HashSet<ContainerId> = ids.into_iter().collect();
-                self.entries.retain(|entry| entry.container.live || all.contains(&entry.container.id));
-            }
-            News::Unknown(_) => {}
+            News::Disconnected => self.sources.disconnected(source),
+            News::Changed(metadata) => self.changed(source, metadata),
+            News::Removed(id) => self.removed(source, &id),
+            News::Unknown(id) => self.unknown(source, &id),
+            News::Listed(ids) => self.listed(source, &ids.into_iter().collect()),
             News::Oom(id) => {
                 if let Some(entry) = self.find(&id) {
                     entry.container.oom_kills.witnessed();
@@ -132,9 +155,56 @@ impl Containers {
         }
     }
 
-    fn changed(&mut self, metadata: Arc<Metadata>) {
+    /// A daemon has told all its containers: what else it told of before is gone.
+    fn listed(&mut self, source: Source, all: &HashSet<ContainerId>) {
+        self.sources.listed(source);
+        for entry in self.entries.iter_mut().filter(|entry| entry.told_by == Some(source)) {
+            if !all.contains(&entry.container.id) {
+                entry.forget_metadata();
+            }
+        }
+        // Nothing but OOM kills may be left of those that no other daemon told of: this one will not start them again.
+        self.entries.retain(|entry| {
+            let is_its_own = entry.told_by.is_none_or(|told_by| told_by == source);
+            !(entry.is_nothing() && is_its_own) || all.contains(&entry.container.id)
+        });
+    }
+
+    fn removed(&mut self, source: Source, id: &ContainerId) {
+        if let Some(entry) = self.find(id).filter(|entry| entry.told_by == Some(source)) {
+            entry.forget_metadata();
+        }
+        self.forget_gone();
+    }
+
+    /// A daemon was asked and has no container of that ID. What it told before is believed as long as there is a cgroup
+    /// with processes to show for it.
+    fn unknown(&mut self, source: Source, id: &ContainerId) {
+        self.removed(source, id);
+        let Some(entry) = self.find(id).filter(|entry| entry.container.metadata.is_none()) else { return };
+        if !entry.unknown_to.contains(&source) {
+            entry.unknown_to.push(source);
+        }
+        self.refuse_unknown();
+    }
+
+    /// Stops reading what no daemon knows; other runtimes name their cgroups alike.
+    fn refuse_unknown(&mut self) {
+        for entry in &mut self.entries {
+            let is_refused =
+                entry.container.metadata.is_none() && self.sources.have_all_answered(&entry.unknown_to);
+            if entry.is_refused != is_refused {
+                entry.is_refused = is_refused;
+                self.unsettled |= entry.decide(&self.reading, &mut self.scratch);
+            }
+        }
+    }
+
+    fn changed(&mut self, source: Source, metadata: Arc<Metadata>) {
         let core_only = self.reading.core_only;
-        let entry = self.find_or_add(&metadata.id, &metadata.cgroup);
+        let id = metadata.id.clone();
+        let at = self.find_or_add(&id, &metadata.cgroup);
+        let Some(entry) = self.entries.get_mut(at) else { return };
         let container = &mut entry.container;
         if !container.live {
             container.cgroup.clone_from(&metadata.cgroup);
@@ -144,36 +214,29 @@ impl Containers {
         if metadata.oom_killed == Some(true) && stopped && !(container.live && ended_before_this_run) {
             container.oom_kills.ended_by_kill();
         }
-        let was_included = container.metadata.as_ref().is_none_or(|metadata| metadata.included);
-        let is_included = metadata.included;
         container.metadata = Some(metadata);
+        entry.told_by = Some(source);
+        entry.unknown_to.clear();
+        entry.is_refused = false;
+        entry.is_removed = false;
         entry.labels = LabelBlock::new(&entry.container, core_only);
-        if is_included {
-            if let Some(live) = &mut entry.scope {
-                // Its main process and network mode are known now.
-                live.located = None;
-            }
-        } else {
-            entry.end();
+        if let Some(live) = &mut entry.scope {
+            // Its main process and network mode are known now.
+            live.located = None;
         }
-        // It was left alone so far; the next rescan says whether it is watched.
-        let scope =
-            Scope { cgroup: entry.container.cgroup.clone(), id: entry.container.id.clone(), watched: false };
         self.unsettled = true;
-        if is_included && !was_included {
-            self.appeared(&scope);
-        }
+        // Whether it is included, and where its main process is, is known now too.
+        self.decide_one(&id);
     }
 
     /// Forgets containers that neither the kernel nor Docker knows; those with OOM kills only once Docker can say so.
     pub(super) fn forget_gone(&mut self) {
-        let mut dormant = if self.docker_down { MAX_DORMANT } else { 0 };
+        let mut dormant = if self.sources.any_is_down() { MAX_DORMANT } else { 0 };
         self.entries.retain(|entry| {
-            let container = &entry.container;
-            if container.live || container.metadata.is_some() {
+            if !entry.is_nothing() {
                 return true;
             }
-            let keep = dormant > 0 && container.oom_kills.total().is_some_and(|kills| kills > 0);
+            let keep = dormant > 0 && entry.container.oom_kills.total().is_some_and(|kills| kills > 0);
             dormant -= usize::from(keep);
             keep
         });
@@ -181,23 +244,28 @@ impl Containers {
 
     /// Asks Docker again for containers that it has not told of.
     pub(in crate::collector) fn look_up_unnamed(&self) {
-        for entry in &self.entries {
-            if entry.container.live && entry.container.metadata.is_none() {
+        for entry in self.entries.iter().filter(|entry| entry.container.live && !entry.is_refused) {
+            if entry.container.metadata.is_none() {
                 self.look_up(&entry.container.id);
+            }
+        }
+    }
+
+    /// Asks Docker, once, about containers of which it tells what the cgroups contradict.
+    pub(in crate::collector) fn ask_about_contradictions(&mut self) {
+        for entry in &mut self.entries {
+            if entry.is_to_be_asked_about() && !self.sources.all_are_down() {
+                let _without_docker = self.lookups.send(entry.container.id.clone());
             }
         }
     }
 
     /// While Docker is away nobody takes what is asked for, and it would pile up; its list tells all when it is back.
     fn look_up(&self, id: &ContainerId) {
-        if !self.docker_down {
+        if !self.sources.all_are_down() {
             let _without_docker = self.lookups.send(id.clone());
         }
     }
-}
-
-fn directory_of(root: &Path, cgroup: &str) -> PathBuf {
-    root.join(cgroup.trim_start_matches('/'))
 }
 
 #[cfg(test)]
@@ -223,6 +291,7 @@ mod tests {
             filter: Filter::default(),
             polling_interval: None,
             fd_budget: 100,
+            show_unnamed: false,
         };
         let (lookups, mut wanted) = unbounded_channel();
         let mut containers = Containers::new(Reading::new(&config, 1024), lookups);

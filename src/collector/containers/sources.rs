@@ -1,0 +1,151 @@
+//! Which Docker daemons there are, whether they answer, and how long names are waited for.
+
+use crate::metadata::Source;
+use std::time::{Duration, Instant};
+
+/// A series without its name, then one with it, breaks `rate()`: so long a new container waits for its name.
+const WAIT_FOR_NAME: Duration = Duration::from_secs(2);
+/// A daemon that is restarted is back within this; one that is away for longer holds up no container.
+const AWAY: Duration = Duration::from_secs(60);
+
+/// The daemons that were heard of.
+#[derive(Debug, Default)]
+pub(super) struct Sources {
+    links: Vec<Link>,
+}
+
+/// One daemon.
+#[derive(Debug)]
+struct Link {
+    source: Source,
+    is_up: bool,
+    /// Whether it ever answered.
+    ever: bool,
+    /// When it came or went.
+    since: Instant,
+    /// Whether it came back and has not told all of its containers since.
+    owes_list: bool,
+}
+
+impl Sources {
+    /// A daemon answers. `true` if it was known not to.
+    pub(super) fn connected(&mut self, source: Source) -> bool {
+        let link = self.link(source);
+        let was_away = !link.is_up;
+        if was_away {
+            link.owes_list = link.ever;
+            *link = Link { is_up: true, ever: true, since: Instant::now(), ..*link };
+        }
+        was_away
+    }
+
+    /// A daemon does not answer.
+    pub(super) fn disconnected(&mut self, source: Source) {
+        let link = self.link(source);
+        if link.is_up {
+            *link = Link { is_up: false, since: Instant::now(), ..*link };
+        }
+    }
+
+    /// A daemon has told all of its containers.
+    pub(super) fn listed(&mut self, source: Source) {
+        self.link(source).owes_list = false;
+    }
+
+    fn link(&mut self, source: Source) -> &mut Link {
+        // Not an `if let`: the borrow checker of today takes a reference returned early for one held on.
+        let at = self.links.iter().position(|link| link.source == source).unwrap_or_else(|| {
+            let since = Instant::now();
+            self.links.push(Link { source, is_up: false, ever: false, since, owes_list: false });
+            self.links.len() - 1
+        });
+        #[expect(clippy::indexing_slicing, reason = "found or added just above")]
+        &mut self.links[at]
+    }
+
+    /// Whether no daemon would take a question now. One that was not heard of yet may.
+    pub(super) fn all_are_down(&self) -> bool {
+        !self.links.is_empty() && self.links.iter().all(|link| !link.is_up)
+    }
+
+    /// Whether some daemon may know more than it has told.
+    pub(super) fn any_is_down(&self) -> bool {
+        self.links.iter().any(|link| !link.is_up)
+    }
+
+    /// Whether all daemons that could say something are among these.
+    pub(super) fn have_all_answered(&self, answered: &[Source]) -> bool {
+        !answered.is_empty()
+            && self.links.iter().filter(|link| link.is_up).all(|link| answered.contains(&link.source))
+    }
+
+    /// Whether a container first seen at this time may still get a name. Without any daemon, nobody waits for one.
+    pub(super) fn may_still_name(&self, first_seen: Instant) -> bool {
+        let is_young = |since: Instant| since.elapsed() < WAIT_FOR_NAME;
+        if self.links.is_empty() {
+            return is_young(first_seen);
+        }
+        self.links.iter().any(|link| {
+            let recently = link.since.elapsed() < AWAY;
+            if link.is_up {
+                is_young(first_seen.max(link.since)) || (link.owes_list && recently)
+            } else {
+                link.ever && recently
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: Source = Source(1);
+    const OTHER: Source = Source(2);
+
+    fn ago(seconds: u64) -> Instant {
+        Instant::now().checked_sub(Duration::from_secs(seconds)).unwrap()
+    }
+
+    #[test]
+    fn names_are_waited_for_while_a_daemon_is_restarted_and_no_longer() {
+        let mut sources = Sources::default();
+        assert!(sources.may_still_name(Instant::now()) && !sources.may_still_name(ago(3)));
+        // No daemon was ever there.
+        sources.disconnected(ONE);
+        assert!(!sources.may_still_name(Instant::now()));
+        sources.connected(ONE);
+        assert!(sources.may_still_name(ago(1)) && sources.may_still_name(ago(90)), "it may tell right now");
+        sources.link(ONE).since = ago(90);
+        assert!(sources.may_still_name(ago(1)) && !sources.may_still_name(ago(3)));
+        sources.disconnected(ONE);
+        // It goes on not answering.
+        sources.disconnected(ONE);
+        assert!(sources.may_still_name(ago(30)));
+        sources.link(ONE).since = ago(61);
+        sources.disconnected(ONE);
+        assert!(!sources.may_still_name(ago(1)));
+        // Back, but not through with its list.
+        assert!(sources.connected(ONE));
+        sources.link(ONE).since = ago(10);
+        assert!(sources.may_still_name(ago(50)));
+        sources.listed(ONE);
+        assert!(!sources.may_still_name(ago(50)));
+    }
+
+    #[test]
+    fn each_daemon_answers_for_itself() {
+        let mut sources = Sources::default();
+        assert!(!sources.all_are_down());
+        sources.connected(ONE);
+        sources.disconnected(OTHER);
+        assert!(!sources.all_are_down() && sources.any_is_down());
+        assert!(!sources.have_all_answered(&[]));
+        assert!(sources.have_all_answered(&[ONE]));
+        sources.connected(OTHER);
+        assert!(!sources.have_all_answered(&[ONE]) && sources.have_all_answered(&[OTHER, ONE]));
+        sources.disconnected(ONE);
+        sources.disconnected(OTHER);
+        assert!(sources.all_are_down() && sources.have_all_answered(&[ONE]));
+    }
+}
