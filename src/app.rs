@@ -30,7 +30,7 @@ use tokio::{
         mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
         oneshot,
     },
-    time::{interval, sleep},
+    time::{interval, sleep, timeout},
 };
 
 /// Why the program ends without success.
@@ -64,6 +64,8 @@ impl<E: Into<Error>> From<E> for Failure {
 
 /// `--once` and `--healthcheck` give up after this long.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// A collector that is in one pass for so long is said to hang.
+const HUNG: Duration = Duration::from_secs(60);
 /// How often readiness is looked at until it is there.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
@@ -255,6 +257,7 @@ async fn serve(
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let notify = tokio::spawn(supervise(handle.clone()));
+    let hangs = tokio::spawn(watch_for_hangs(handle.clone()));
     let (stop, stopped) = oneshot::channel();
     let routes = server::routes(handle.clone());
     let serving = server::serve(listener, tls, routes, async {
@@ -268,6 +271,7 @@ async fn serve(
         _ = interrupt.recv() => Ok(()),
     };
     notify.abort();
+    hangs.abort();
     if ended.is_ok() {
         tracing::info!("told to stop");
         let _no_supervisor = sd_notify::notify(&[NotifyState::Stopping]);
@@ -282,6 +286,26 @@ async fn serve(
     ended
 }
 
+/// Says in the log, once each time, that the collector hangs, and that it does no longer.
+async fn watch_for_hangs(handle: Handle) {
+    let mut hung = false;
+    loop {
+        sleep(Duration::from_secs(1)).await;
+        let silence = handle.silence();
+        if !hung && silence > HUNG {
+            hung = true;
+            tracing::error!(
+                "the collector has been in one pass for {} s: a file of a container or of /proc does not answer \
+                 (a FUSE file system, or lxcfs); nothing can be scraped until it does, and /healthz says so",
+                silence.as_secs()
+            );
+        } else if hung && silence < LOOK_AGAIN * 100 {
+            hung = false;
+            tracing::info!("the collector goes on");
+        }
+    }
+}
+
 /// Tells systemd when the exporter is ready, and, as long as the collector answers, that it lives.
 async fn supervise(handle: Handle) {
     while !handle.is_ready() {
@@ -294,8 +318,11 @@ async fn supervise(handle: Handle) {
     let mut beat = interval(watchdog / 2);
     loop {
         beat.tick().await;
-        if handle.report().await.is_err() {
-            return;
+        match timeout(watchdog / 2, handle.ping()).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(_)) => return,
+            // It hangs: if that lasts, systemd does what the unit says.
+            Err(_) => continue,
         }
         let _no_supervisor = sd_notify::notify(&[NotifyState::Watchdog]);
     }

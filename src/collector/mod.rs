@@ -159,6 +159,18 @@ impl Handle {
     }
 }
 
+#[cfg(test)]
+impl Handle {
+    /// A handle on a collector that has not turned a round for a while.
+    pub(crate) fn silent_for(
+        sender: Sender<Message>,
+        metrics: SelfMetrics,
+        silence: Duration,
+    ) -> Option<Self> {
+        Some(Self { pulse: Arc::new(Pulse::silent_for(silence)?), ..Self::new(sender, metrics) })
+    }
+}
+
 /// The owner of all containers.
 #[derive(Debug)]
 pub struct Collector {

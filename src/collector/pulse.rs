@@ -30,3 +30,24 @@ impl Pulse {
         self.start.elapsed().saturating_sub(Duration::from_millis(self.last.load(Ordering::Relaxed)))
     }
 }
+
+#[cfg(test)]
+impl Pulse {
+    /// One whose last beat was a while ago.
+    pub(super) fn silent_for(silence: Duration) -> Option<Self> {
+        Some(Self { start: Instant::now().checked_sub(silence)?, last: AtomicU64::new(0) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_beat_ends_the_silence() {
+        let pulse = Pulse::silent_for(Duration::from_secs(40)).unwrap();
+        assert!(pulse.silence() >= Duration::from_secs(40));
+        pulse.beat();
+        assert!(pulse.silence() < Duration::from_secs(40));
+    }
+}
