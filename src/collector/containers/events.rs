@@ -137,8 +137,10 @@ impl Containers {
         let MetadataEvent { source, news } = event;
         match news {
             News::Connected => {
-                if self.sources.connected(source) {
-                    self.refuse_unknown();
+                let was_down = self.sources.connected(source);
+                self.refuse_unknown();
+                if was_down {
+                    // What appeared meanwhile could not be asked for.
                     self.look_up_unnamed();
                 }
             }

@@ -18,7 +18,7 @@ pub(super) struct Sources {
 #[derive(Debug)]
 struct Link {
     source: Source,
-    is_up: bool,
+    state: State,
     /// Whether it ever answered.
     ever: bool,
     /// When it came or went.
@@ -27,23 +27,34 @@ struct Link {
     owes_list: bool,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// It told something, but not yet that it is through.
+    Coming,
+    Up,
+    Down,
+}
+
 impl Sources {
     /// A daemon answers. `true` if it was known not to.
     pub(super) fn connected(&mut self, source: Source) -> bool {
         let link = self.link(source);
-        let was_away = !link.is_up;
-        if was_away {
-            link.owes_list = link.ever;
-            *link = Link { is_up: true, ever: true, since: Instant::now(), ..*link };
+        let before = link.state;
+        if before != State::Up {
+            link.state = State::Up;
+            link.since = Instant::now();
+            link.ever = true;
         }
-        was_away
+        before == State::Down
     }
 
     /// A daemon does not answer.
     pub(super) fn disconnected(&mut self, source: Source) {
         let link = self.link(source);
-        if link.is_up {
-            *link = Link { is_up: false, since: Instant::now(), ..*link };
+        if link.state != State::Down {
+            link.state = State::Down;
+            link.since = Instant::now();
+            link.owes_list = link.ever;
         }
     }
 
@@ -53,10 +64,9 @@ impl Sources {
     }
 
     fn link(&mut self, source: Source) -> &mut Link {
-        // Not an `if let`: the borrow checker of today takes a reference returned early for one held on.
         let at = self.links.iter().position(|link| link.source == source).unwrap_or_else(|| {
             let since = Instant::now();
-            self.links.push(Link { source, is_up: false, ever: false, since, owes_list: false });
+            self.links.push(Link { source, state: State::Coming, ever: false, since, owes_list: false });
             self.links.len() - 1
         });
         #[expect(clippy::indexing_slicing, reason = "found or added just above")]
@@ -65,18 +75,22 @@ impl Sources {
 
     /// Whether no daemon would take a question now. One that was not heard of yet may.
     pub(super) fn all_are_down(&self) -> bool {
-        !self.links.is_empty() && self.links.iter().all(|link| !link.is_up)
+        !self.links.is_empty() && self.links.iter().all(|link| link.state == State::Down)
     }
 
     /// Whether some daemon may know more than it has told.
     pub(super) fn any_is_down(&self) -> bool {
-        self.links.iter().any(|link| !link.is_up)
+        self.links.iter().any(|link| link.state == State::Down)
     }
 
     /// Whether all daemons that could say something are among these.
     pub(super) fn have_all_answered(&self, answered: &[Source]) -> bool {
         !answered.is_empty()
-            && self.links.iter().filter(|link| link.is_up).all(|link| answered.contains(&link.source))
+            && self
+                .links
+                .iter()
+                .filter(|link| link.state == State::Up)
+                .all(|link| answered.contains(&link.source))
     }
 
     /// Whether a container first seen at this time may still get a name. Without any daemon, nobody waits for one.
@@ -87,10 +101,10 @@ impl Sources {
         }
         self.links.iter().any(|link| {
             let recently = link.since.elapsed() < AWAY;
-            if link.is_up {
-                is_young(first_seen.max(link.since)) || (link.owes_list && recently)
-            } else {
-                link.ever && recently
+            match link.state {
+                State::Coming => is_young(first_seen),
+                State::Up => is_young(first_seen.max(link.since)) || (link.owes_list && recently),
+                State::Down => link.ever && recently,
             }
         })
     }
