@@ -231,21 +231,22 @@ fn a_user_can_not_take_over_a_containers_series() {
     if !is_root("a_user_can_not_take_over_a_containers_series") {
         return;
     }
-    let path = format!("a.slice/user@1.service/docker-{WEB}.scope");
     for before in [true, false] {
         for with_docker in [true, false] {
             let host = Host::new("leaked-cgroups");
             let make = || {
-                let files = [("cgroup.procs", "999\n"), ("memory.current", "7\n")];
-                // Handed over before it has a name that is looked for, as mkdir by the user would make it.
-                let elsewhere = host.folder.path().join("fake");
-                support::copy(&host.cgroup(&format!("docker/{WEB}")), &elsewhere);
-                for (file, text) in files {
-                    fs::write(elsewhere.join(file), text).unwrap();
+                // More than are looked at in a pass, and each as a user would make it: below what is his.
+                for index in 0..20 {
+                    let his = host.cgroup(&format!("a.slice/user@1.service/{index}"));
+                    fs::create_dir_all(&his).unwrap();
+                    assert!(delegate(&his));
+                    let fake = host.folder.path().join("fake");
+                    support::copy(&host.cgroup(&format!("docker/{WEB}")), &fake);
+                    for (file, text) in [("cgroup.procs", "999\n"), ("memory.current", "7\n")] {
+                        fs::write(fake.join(file), text).unwrap();
+                    }
+                    fs::rename(&fake, his.join(format!("docker-{WEB}.scope"))).unwrap();
                 }
-                assert!(delegate(&elsewhere));
-                fs::create_dir_all(host.cgroup("a.slice/user@1.service")).unwrap();
-                fs::rename(&elsewhere, host.cgroup(&path)).unwrap();
             };
             if before {
                 make();
@@ -285,7 +286,7 @@ fn a_rootless_docker_is_a_docker_too() {
     let host = Host::new("leaked-cgroups");
     let path = format!("user.slice/user@1.service/user.slice/docker-{WEB}.scope");
     let scope = host.twin(&path, &[]);
-    assert!(delegate(&scope));
+    assert!(delegate(scope.parent().unwrap()));
     fs::remove_dir_all(host.cgroup(&format!("docker/{WEB}"))).unwrap();
     fs::write(host.folder.path().join("proc/101/cgroup"), format!("0::/{path}\n")).unwrap();
     let exporter = host.exporter(&[]);

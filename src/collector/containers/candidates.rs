@@ -73,12 +73,16 @@ impl Entry {
             known.watched = scope.watched;
             return true;
         }
-        let (delegated, born) = match ScopeReader::open(&reading.directory_of(&scope.cgroup)) {
-            Ok(reader) => (reader.owner() != reading.root_owner, reader.created()),
+        let directory = reading.directory_of(&scope.cgroup);
+        let born = match ScopeReader::open(&directory) {
+            Ok(reader) => reader.created(),
             Err(OpenError::Gone) => return false,
-            // Whoever it belongs to, it is tried again at each full pass.
-            Err(OpenError::Failed(_)) => (true, None),
+            // It is tried again at each pass.
+            Err(OpenError::Failed(_)) => None,
         };
+        // Who made it, that is: with user namespaces runc hands the directory itself to the container's root.
+        let parent = directory.parent().and_then(|parent| ScopeReader::open(parent).ok());
+        let delegated = parent.and_then(|parent| parent.owner()) != reading.root_owner;
         let born = born.unwrap_or_else(SystemTime::now);
         let cgroup = scope.cgroup.clone();
         self.candidates.push(Candidate { cgroup, watched: scope.watched, delegated, born, obstacle: None });

@@ -276,35 +276,129 @@ mod tests {
     use crate::{
         collector::{Config, containers::Reading},
         exposition::Selection,
-        metadata::{Filter, Source},
+        metadata::{Filter, Source, State},
         sample::Roots,
     };
-    use tokio::sync::mpsc::unbounded_channel;
+    use std::path::Path;
+    use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-    #[test]
-    fn nothing_piles_up_while_docker_is_away() {
-        let cgroups = tempfile::tempdir().unwrap();
-        let id = ContainerId::new(&"1".repeat(64)).unwrap();
-        let cgroup = format!("/docker-{id}.scope");
-        std::fs::create_dir(cgroups.path().join(&cgroup[1..])).unwrap();
+    const ONE: Source = Source(1);
+    const OTHER: Source = Source(2);
+
+    fn id(digit: &str) -> ContainerId {
+        ContainerId::new(&digit.repeat(64)).unwrap()
+    }
+
+    fn containers(cgroups: &Path) -> (Containers, UnboundedReceiver<ContainerId>) {
         let config = Config {
-            roots: Roots { cgroup: cgroups.path().into(), proc: "/proc".into(), sys: "/sys".into() },
+            roots: Roots { cgroup: cgroups.into(), proc: "/proc".into(), sys: "/sys".into() },
             selection: Selection::default(),
             filter: Filter::default(),
             polling_interval: None,
             fd_budget: 100,
             show_unnamed: false,
         };
-        let (lookups, mut wanted) = unbounded_channel();
-        let mut containers = Containers::new(Reading::new(&config, 1024), lookups);
-        containers.take_scope(ScopeEvent::Appeared(Scope { cgroup, id: id.clone(), watched: true }));
-        assert_eq!(wanted.try_recv(), Ok(id.clone()));
-        let tell = |news| MetadataEvent { source: Source::default(), news };
-        containers.take_metadata(tell(News::Disconnected));
+        let (lookups, wanted) = unbounded_channel();
+        (Containers::new(Reading::new(&config, 1024), lookups), wanted)
+    }
+
+    /// Makes a directory, without any file in it, and tells of it.
+    fn appear(containers: &mut Containers, id: &ContainerId) -> Scope {
+        let cgroup = format!("/docker-{id}.scope");
+        std::fs::create_dir(containers.reading.directory_of(&cgroup)).unwrap();
+        let scope = Scope { cgroup, id: id.clone(), watched: true };
+        containers.take_scope(ScopeEvent::Appeared(scope.clone()));
+        scope
+    }
+
+    fn running(id: &ContainerId) -> News {
+        News::Changed(Arc::new(Metadata { state: Some(State::Running), ..Metadata::new(id.clone()) }))
+    }
+
+    fn tell(containers: &mut Containers, source: Source, news: News) {
+        containers.take_metadata(MetadataEvent { source, news });
+    }
+
+    fn known(containers: &Containers) -> Vec<&str> {
+        let known = containers.entries.iter().filter(|entry| entry.container.metadata.is_some());
+        known.map(|entry| &entry.container.id.as_str()[..1]).collect()
+    }
+
+    #[test]
+    fn nothing_piles_up_while_docker_is_away() {
+        let cgroups = tempfile::tempdir().unwrap();
+        let (mut containers, mut wanted) = containers(cgroups.path());
+        appear(&mut containers, &id("1"));
+        assert_eq!(wanted.try_recv(), Ok(id("1")));
+        tell(&mut containers, ONE, News::Disconnected);
+        appear(&mut containers, &id("2"));
         containers.look_up_unnamed();
         assert!(wanted.is_empty());
-        containers.take_metadata(tell(News::Connected));
+        // Asked for when it is back, without waiting for the next round.
+        tell(&mut containers, ONE, News::Connected);
+        assert_eq!((wanted.try_recv(), wanted.try_recv()), (Ok(id("1")), Ok(id("2"))));
+    }
+
+    #[test]
+    fn a_list_removes_only_what_its_own_daemon_told() {
+        let cgroups = tempfile::tempdir().unwrap();
+        let (mut containers, _wanted) = containers(cgroups.path());
+        for digit in ["1", "2", "3"] {
+            tell(&mut containers, ONE, running(&id(digit)));
+        }
+        for digit in ["3", "4"] {
+            tell(&mut containers, OTHER, running(&id(digit)));
+        }
+        let live = appear(&mut containers, &id("2"));
+        tell(&mut containers, ONE, News::Listed(vec![id("5")]));
+        assert_eq!(known(&containers), ["2", "3", "4"], "2 has a cgroup to show for it");
+        tell(&mut containers, ONE, News::Removed(id("4")));
+        tell(&mut containers, ONE, News::Unknown(id("4")));
+        assert_eq!(known(&containers), ["2", "3", "4"]);
+        std::fs::remove_dir(containers.reading.directory_of(&live.cgroup)).unwrap();
+        containers.take_scope(ScopeEvent::Vanished(live));
+        assert_eq!(known(&containers), ["3", "4"]);
+        tell(&mut containers, OTHER, News::Removed(id("4")));
+        assert_eq!(known(&containers), ["3"]);
+    }
+
+    #[test]
+    fn what_no_daemon_knows_is_not_read_and_not_asked_about() {
+        let cgroups = tempfile::tempdir().unwrap();
+        let (mut containers, mut wanted) = containers(cgroups.path());
+        tell(&mut containers, ONE, News::Connected);
+        tell(&mut containers, OTHER, News::Connected);
+        appear(&mut containers, &id("1"));
+        assert_eq!(wanted.try_recv(), Ok(id("1")));
+        tell(&mut containers, ONE, News::Unknown(id("1")));
+        assert_eq!(containers.count(), (1, 0), "the other may know it");
+        tell(&mut containers, OTHER, News::Unknown(id("1")));
         containers.look_up_unnamed();
-        assert_eq!(wanted.try_recv(), Ok(id));
+        containers.decide(true);
+        assert!(wanted.is_empty());
+        assert_eq!((containers.count(), containers.open_files()), ((0, 0), 0));
+        tell(&mut containers, OTHER, running(&id("1")));
+        assert_eq!(containers.count(), (1, 1));
+    }
+
+    #[test]
+    fn a_daemon_that_comes_later_is_asked_too() {
+        let cgroups = tempfile::tempdir().unwrap();
+        let (mut containers, mut wanted) = containers(cgroups.path());
+        tell(&mut containers, ONE, News::Connected);
+        tell(&mut containers, OTHER, News::Disconnected);
+        appear(&mut containers, &id("1"));
+        tell(&mut containers, ONE, News::Unknown(id("1")));
+        assert_eq!(wanted.try_recv(), Ok(id("1")));
+        tell(&mut containers, OTHER, News::Connected);
+        containers.decide(true);
+        assert_eq!(wanted.try_recv(), Ok(id("1")));
+        tell(&mut containers, OTHER, News::Unknown(id("1")));
+        assert_eq!(containers.count(), (0, 0));
+        // Both may go and come back: it stays unknown.
+        tell(&mut containers, ONE, News::Disconnected);
+        tell(&mut containers, ONE, News::Connected);
+        containers.decide(true);
+        assert!(wanted.is_empty());
     }
 }
