@@ -192,12 +192,13 @@ fn start_collector(
     let handle = Handle::new(sender, metrics);
     let root = config.roots.cgroup.clone();
     let interval = config.polling_interval;
-    let collector = Collector::new(config, handle.clone(), max_open_files, lookups);
+    let collectors = handle.clone();
     let (alive, dead) = oneshot::channel::<()>();
     thread::spawn(move || {
         // Dropped when the thread ends, whatever ends it.
         let _alive = alive;
-        collector.run(&receiver);
+        // Made here, since it reads: /proc/meminfo of lxcfs may hang, and whoever asks is to hear of it.
+        Collector::new(config, collectors, max_open_files, lookups).run(&receiver);
     });
     let events = handle.clone();
     let mut send = move |event: ScopeEvent| events.send(Message::Scope(event));
@@ -230,15 +231,21 @@ async fn once(config: &Config, handle: &Handle) -> Result<(), Failure> {
     while !handle.is_ready() && begin.elapsed() < PATIENCE {
         sleep(LOOK_AGAIN).await;
     }
-    handle.tick().await?;
+    in_time(handle.tick()).await?;
     sleep(config.polling_interval()).await;
-    handle.tick().await?;
-    let page = handle.scrape(Format::Text).await?;
+    in_time(handle.tick()).await?;
+    let page = in_time(handle.scrape(Format::Text)).await?;
     match std::io::stdout().write_all(page.text()) {
         // A reader that went away (`| head`) has seen what it wanted.
         Err(error) if errno_of(&error) != Errno::EPIPE => Err(error.into()),
         _ => Ok(()),
     }
+}
+
+/// What the collector answers, if it does.
+async fn in_time<T>(answer: impl Future<Output = Result<T, collector::Stopped>>) -> Result<T, Error> {
+    let hangs = || anyhow!("no answer in {PATIENCE:?}: a file of a container or of /proc does not answer");
+    Ok(timeout(PATIENCE, answer).await.map_err(|_| hangs())??)
 }
 
 async fn serve(

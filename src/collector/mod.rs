@@ -14,7 +14,7 @@ pub use report::ContainerReport;
 use crate::{
     discovery::ScopeEvent,
     exposition::{Format, Page, Selection, SelfMetrics, render, render_own},
-    metadata::{Filter, MetadataEvent, News},
+    metadata::{Filter, MetadataEvent},
     parse::ContainerId,
     sample::{DeviceNames, Machine, Pass, Roots},
 };
@@ -185,15 +185,6 @@ pub struct Collector {
     start: Instant,
     next_slow: Instant,
     scanned: bool,
-    docker: DockerState,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum DockerState {
-    /// Not yet known.
-    Unknown,
-    Up,
-    Down,
 }
 
 impl Collector {
@@ -217,7 +208,6 @@ impl Collector {
             start: now,
             next_slow: now + SLOW,
             scanned: false,
-            docker: DockerState::Unknown,
             config,
             handle,
         }
@@ -292,26 +282,16 @@ impl Collector {
     }
 
     fn take_metadata(&mut self, event: MetadataEvent) {
-        let metrics = &self.handle.metrics;
-        match event.news {
-            News::Connected => {
-                if self.docker == DockerState::Down {
-                    metrics.docker_reconnects.inc();
-                }
-                self.docker = DockerState::Up;
-                metrics.docker_up.set(1.0);
-            }
-            News::Disconnected => {
-                self.docker = DockerState::Down;
-                metrics.docker_up.set(0.0);
-            }
-            _ => {}
-        }
+        let before = self.containers.docker_reconnects();
         self.containers.take_metadata(event);
+        let metrics = &self.handle.metrics;
+        let reconnects = self.containers.docker_reconnects().saturating_sub(before);
+        metrics.docker_reconnects.inc_by(crate::exposition::self_metrics::float(reconnects));
+        metrics.docker_up.set(if self.containers.docker_is_up() == Some(true) { 1.0 } else { 0.0 });
     }
 
     fn update_readiness(&mut self) {
-        let named = self.docker != DockerState::Unknown || self.start.elapsed() > NAMES_AT_START;
+        let named = self.containers.docker_is_up().is_some() || self.start.elapsed() > NAMES_AT_START;
         if self.scanned && named {
             self.handle.ready.store(true, Ordering::Relaxed);
         }

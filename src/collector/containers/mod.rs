@@ -176,6 +176,16 @@ impl Containers {
         (live().count() as u64, named as u64)
     }
 
+    /// Whether a Docker daemon answers; `None` until one has answered, or has failed to.
+    pub(super) fn docker_is_up(&self) -> Option<bool> {
+        self.sources.any_is_up()
+    }
+
+    /// Connections to Docker after the first.
+    pub(super) fn docker_reconnects(&self) -> u64 {
+        self.sources.reconnects()
+    }
+
     /// Descriptors held for all containers.
     pub(super) fn open_files(&self) -> u64 {
         let open = |live: &LiveScope| live.reader.open_files() + usize::from(live.network.pid().is_some());

@@ -12,6 +12,8 @@ const AWAY: Duration = Duration::from_secs(60);
 #[derive(Debug, Default)]
 pub(super) struct Sources {
     links: Vec<Link>,
+    /// Connections after the first of each.
+    reconnects: u64,
 }
 
 /// One daemon.
@@ -40,11 +42,13 @@ impl Sources {
     pub(super) fn connected(&mut self, source: Source) -> bool {
         let link = self.link(source);
         let before = link.state;
-        if before != State::Up {
-            link.state = State::Up;
-            link.since = Instant::now();
-            link.ever = true;
+        if before == State::Up {
+            return false;
         }
+        link.state = State::Up;
+        link.since = Instant::now();
+        let is_reconnect = std::mem::replace(&mut link.ever, true);
+        self.reconnects += u64::from(is_reconnect);
         before == State::Down
     }
 
@@ -71,6 +75,18 @@ impl Sources {
         });
         #[expect(clippy::indexing_slicing, reason = "found or added just above")]
         &mut self.links[at]
+    }
+
+    /// Connections after the first of each daemon.
+    pub(super) fn reconnects(&self) -> u64 {
+        self.reconnects
+    }
+
+    /// Whether some daemon answers; `None` until one has answered, or has failed to.
+    pub(super) fn any_is_up(&self) -> Option<bool> {
+        let mut known = self.links.iter().filter(|link| link.state != State::Coming).peekable();
+        known.peek()?;
+        Some(known.any(|link| link.state == State::Up))
     }
 
     /// Whether no daemon would take a question now. One that was not heard of yet may.
@@ -128,7 +144,9 @@ mod tests {
         // No daemon was ever there.
         sources.disconnected(ONE);
         assert!(!sources.may_still_name(Instant::now()));
+        assert_eq!(sources.any_is_up(), Some(false));
         sources.connected(ONE);
+        assert_eq!((sources.any_is_up(), sources.reconnects()), (Some(true), 0));
         assert!(sources.may_still_name(ago(1)) && sources.may_still_name(ago(90)), "it may tell right now");
         sources.link(ONE).since = ago(90);
         assert!(sources.may_still_name(ago(1)) && !sources.may_still_name(ago(3)));
@@ -141,6 +159,7 @@ mod tests {
         assert!(!sources.may_still_name(ago(1)));
         // Back, but not through with its list.
         assert!(sources.connected(ONE));
+        assert_eq!(sources.reconnects(), 1);
         sources.link(ONE).since = ago(10);
         assert!(sources.may_still_name(ago(50)));
         sources.listed(ONE);
@@ -151,6 +170,8 @@ mod tests {
     fn each_daemon_answers_for_itself() {
         let mut sources = Sources::default();
         assert!(!sources.all_are_down());
+        sources.listed(ONE);
+        assert_eq!((sources.any_is_up(), sources.all_are_down()), (None, false));
         sources.connected(ONE);
         sources.disconnected(OTHER);
         assert!(!sources.all_are_down() && sources.any_is_down());
