@@ -19,6 +19,8 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+/// Directories of one ID that are remembered.
+const REMEMBERED: usize = 64;
 /// Directories of one ID looked at in a pass: a user can make any number, but those of root come first.
 const LOOKED_AT: usize = 16;
 
@@ -68,11 +70,12 @@ impl Reading {
 impl Entry {
     /// Takes a directory in. `false` if it is not there any more.
     pub(super) fn add_candidate(&mut self, scope: &Scope, reading: &Reading) -> bool {
-        self.undecided = true;
         if let Some(known) = self.candidates.iter_mut().find(|known| known.cgroup == scope.cgroup) {
             known.watched = scope.watched;
+            self.undecided |= !self.is_idle();
             return true;
         }
+        self.undecided = true;
         let directory = reading.directory_of(&scope.cgroup);
         let born = match ScopeReader::open(&directory) {
             Ok(reader) => reader.created(),
@@ -87,6 +90,7 @@ impl Entry {
         let cgroup = scope.cgroup.clone();
         self.candidates.push(Candidate { cgroup, watched: scope.watched, delegated, born, obstacle: None });
         self.candidates.sort_by_key(|candidate| (candidate.delegated, candidate.born));
+        self.candidates.truncate(REMEMBERED);
         true
     }
 

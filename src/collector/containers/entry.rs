@@ -129,6 +129,11 @@ impl Entry {
         }
     }
 
+    /// Whether it is only a directory with an ID.
+    pub(super) fn is_idle(&self) -> bool {
+        !self.container.live && self.container.metadata.is_none()
+    }
+
     /// Whether neither the kernel nor Docker knows it.
     pub(super) fn is_nothing(&self) -> bool {
         !self.container.live && self.container.metadata.is_none() && self.candidates.is_empty()

@@ -1,12 +1,11 @@
 //! What cgroups and Docker tell, taken in: containers come, change and go.
 
-use super::{Containers, candidates::Obstacle};
+use super::Containers;
 use crate::{
     discovery::{Scope, ScopeEvent},
     exposition::LabelBlock,
     metadata::{Metadata, MetadataEvent, News, Source},
     parse::ContainerId,
-    sample::{Pass, Reason},
 };
 use std::{collections::HashSet, sync::Arc};
 
@@ -41,25 +40,6 @@ impl Containers {
         }
     }
 
-    fn add_candidate(&mut self, scope: &Scope) {
-        let at = self.find_or_add(&scope.id, &scope.cgroup);
-        let Self { reading, entries, .. } = self;
-        let Some(entry) = entries.get_mut(at) else { return };
-        entry.add_candidate(scope, reading);
-        if entry.container.cgroup != scope.cgroup {
-            return;
-        }
-        if let Some(live) = &mut entry.scope {
-            // Told of again after a rescan, the reason for which may be that events were lost.
-            live.watched = scope.watched;
-            live.settings_known = false;
-            if !live.reader.is_current() {
-                entry.end();
-                self.unsettled = true;
-            }
-        }
-    }
-
     fn written(&mut self, scope: &Scope) {
         let Some(entry) = self.find(&scope.id) else { return };
         if entry.container.cgroup == scope.cgroup {
@@ -83,54 +63,6 @@ impl Containers {
         }
         self.decide_one(&scope.id);
         self.forget_gone();
-    }
-
-    /// Decides for every container that needs it which of its directories is read.
-    pub(super) fn decide(&mut self, is_full_pass: bool) {
-        let mut begun = Vec::new();
-        for entry in &mut self.entries {
-            if entry.is_to_be_decided(is_full_pass) && entry.decide(&self.reading, &mut self.scratch) {
-                self.unsettled = true;
-                if entry.container.live && entry.container.metadata.is_none() && entry.unknown_to.is_empty() {
-                    begun.push(entry.container.id.clone());
-                }
-            }
-        }
-        for id in begun {
-            self.look_up(&id);
-        }
-    }
-
-    fn decide_one(&mut self, id: &ContainerId) {
-        let Ok(at) = self.position(id) else { return };
-        let Some(entry) = self.entries.get_mut(at) else { return };
-        if !entry.decide(&self.reading, &mut self.scratch) {
-            return;
-        }
-        self.unsettled = true;
-        if entry.container.live && entry.container.metadata.is_none() && entry.unknown_to.is_empty() {
-            self.look_up(id);
-        }
-    }
-
-    /// After a full pass: a cgroup whose last process ended is not a running container's.
-    pub(super) fn end_emptied(&mut self) {
-        for entry in &mut self.entries {
-            if entry.container.live && entry.container.sample.populated == Some(0) {
-                entry.end();
-                self.unsettled = true;
-            }
-        }
-    }
-
-    /// Counts the directories that could not be opened.
-    pub(super) fn report_unopened(&self, pass: &mut Pass) {
-        for candidate in self.entries.iter().flat_map(|entry| &entry.candidates) {
-            if let Some(Obstacle::Unopened(errno)) = candidate.obstacle {
-                let directory = self.reading.directory_of(&candidate.cgroup);
-                pass.report.failed(&directory, "directory", Reason::Errno(errno));
-            }
-        }
     }
 
     pub(in crate::collector) fn take_metadata(&mut self, event: MetadataEvent) {
@@ -263,7 +195,7 @@ impl Containers {
     }
 
     /// While Docker is away nobody takes what is asked for, and it would pile up; its list tells all when it is back.
-    fn look_up(&self, id: &ContainerId) {
+    pub(super) fn look_up(&self, id: &ContainerId) {
         if !self.sources.all_are_down() {
             let _without_docker = self.lookups.send(id.clone());
         }
@@ -400,5 +332,68 @@ mod tests {
         tell(&mut containers, ONE, News::Connected);
         containers.decide(true);
         assert!(wanted.is_empty());
+    }
+
+    #[test]
+    fn directories_that_anybody_makes_are_remembered_up_to_a_bound() {
+        // In memory, where there is such a place: some disks take half a minute for so many.
+        let cgroups = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        let (mut containers, mut wanted) = containers(cgroups.path());
+        let mut scopes = Vec::new();
+        for number in 0..5000 {
+            let id = ContainerId::new(&format!("{number:064x}")).unwrap();
+            let cgroup = format!("/docker-{id}.scope");
+            let directory = containers.reading.directory_of(&cgroup);
+            std::fs::create_dir(&directory).unwrap();
+            // The last ones have a process.
+            let populated = i32::from(number >= 4998);
+            std::fs::write(directory.join("cgroup.events"), format!("populated {populated}\n")).unwrap();
+            scopes.push(Scope { cgroup, id, watched: true });
+        }
+        containers.take_scope(ScopeEvent::Resync(scopes.clone()));
+        assert_eq!((containers.entries.len(), containers.count()), (4098, (2, 0)));
+        // One of the many begins to run: it is found in its turn.
+        let events = containers.reading.directory_of(&scopes[4000].cgroup).join("cgroup.events");
+        std::fs::write(events, "populated 1\n").unwrap();
+        for _ in 0..10 {
+            containers.decide(false);
+        }
+        assert_eq!(containers.count(), (3, 0));
+        // Many directories of one ID cost no more than that.
+        let id = id("f");
+        let twins: Vec<_> = (0..100)
+            .map(|number| Scope { cgroup: format!("/{number}/{id}"), id: id.clone(), watched: true })
+            .collect();
+        for twin in &twins {
+            std::fs::create_dir_all(containers.reading.directory_of(&twin.cgroup)).unwrap();
+            containers.take_scope(ScopeEvent::Appeared(twin.clone()));
+        }
+        assert_eq!(containers.find(&id).unwrap().candidates.len(), 64);
+        assert_eq!(std::iter::from_fn(|| wanted.try_recv().ok()).filter(|asked| *asked == id).count(), 1);
+    }
+
+    #[test]
+    fn a_directory_that_can_not_be_opened_is_counted_and_tried_again() {
+        use std::os::unix::fs::PermissionsExt;
+        let cgroups = tempfile::tempdir().unwrap();
+        let (mut containers, _wanted) = containers(cgroups.path());
+        let cgroup = format!("/docker-{}.scope", id("1"));
+        let directory = containers.reading.directory_of(&cgroup);
+        std::fs::create_dir(&directory).unwrap();
+        let mode = |mode| std::fs::set_permissions(&directory, PermissionsExt::from_mode(mode)).unwrap();
+        mode(0o000);
+        if std::fs::read_dir(&directory).is_ok() {
+            // Root may open everything.
+            return;
+        }
+        containers.take_scope(ScopeEvent::Appeared(Scope { cgroup, id: id("1"), watched: true }));
+        let mut pass = crate::sample::Pass::default();
+        containers.sample(&mut pass);
+        assert_eq!((pass.report.failures.len(), containers.count()), (1, (0, 0)));
+        mode(0o700);
+        pass.report.clear();
+        containers.sample(&mut pass);
+        assert!(pass.report.failures.iter().all(|failure| failure.file != "directory"));
+        assert_eq!(containers.count(), (1, 0));
     }
 }

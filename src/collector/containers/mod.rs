@@ -2,6 +2,7 @@
 
 mod candidates;
 mod complaints;
+mod decisions;
 mod entry;
 mod events;
 mod live_scope;
@@ -33,6 +34,12 @@ pub(super) struct Containers {
     sources: Sources,
     /// Where small files are read into between passes.
     scratch: Scratch,
+    /// Containers that are neither live nor named by Docker.
+    idle: usize,
+    /// Where the next pass begins to look at those.
+    next_idle: usize,
+    /// Whether it was said that there are too many of those.
+    is_crowded: bool,
     /// Whether the claims on network namespaces must be settled anew.
     unsettled: bool,
 }
@@ -45,6 +52,9 @@ impl Containers {
             entries: Vec::new(),
             sources: Sources::default(),
             scratch: Scratch::default(),
+            idle: 0,
+            next_idle: 0,
+            is_crowded: false,
             unsettled: false,
         }
     }
