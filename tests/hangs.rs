@@ -84,7 +84,7 @@ fn a_file_that_does_not_answer_is_no_secret() {
             (answer.status == 503).then(|| answer.text())
         });
         assert!(begin.elapsed() < Duration::from_secs(10));
-        assert!(answer.contains("the collector has not answered in 2s"), "{answer}");
+        assert!(answer.contains("the collector does not answer"), "{answer}");
         // Nothing but time has passed for those who would restart it.
         assert_eq!(exporter.get("/healthz").status, 200);
         let begin = Instant::now();
@@ -92,7 +92,7 @@ fn a_file_that_does_not_answer_is_no_secret() {
         assert_eq!(output.status.code(), Some(1));
         assert!(begin.elapsed() < Duration::from_secs(5));
         let text = String::from_utf8(output.stderr).unwrap();
-        assert!(text.contains("503") && text.contains("has not answered"), "{text}");
+        assert!(text.contains("503") && text.contains("does not answer"), "{text}");
         drop(stuck);
         assert_eq!(scrape.join().unwrap().status, 200);
     });

@@ -126,15 +126,7 @@ impl Entry {
             return was_read;
         };
         let Some(best) = self.candidates.get(at) else { return false };
-        if is_contested && self.container.metadata.is_some() && !std::mem::replace(&mut self.said, true) {
-            tracing::warn!(
-                "container {} ({}) has {} cgroup directories; {} is taken for its own",
-                self.container.id.short(),
-                self.container.name(),
-                self.candidates.len(),
-                best.cgroup
-            );
-        }
+        self.is_contested = is_contested;
         let same = self.scope.as_ref().is_some_and(|live| live.reader.inode() == reader.inode());
         if same && self.container.cgroup == best.cgroup {
             return false;

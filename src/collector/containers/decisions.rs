@@ -1,6 +1,6 @@
 //! Which directories are known, and which of them are read.
 
-use super::{Containers, candidates::Obstacle};
+use super::{Containers, candidates::Obstacle, entry::Entry};
 use crate::{
     discovery::Scope,
     parse::ContainerId,
@@ -11,6 +11,9 @@ use crate::{
 const MAX_IDLE: usize = 4096;
 /// Of these, how many are looked at in one pass for a first process.
 const IDLE_PER_PASS: usize = 512;
+
+/// Of containers that Docker has not named, so many are said to have more than one directory: IDs can be made up.
+const MAX_UNNAMED_CONTESTS: u32 = 20;
 
 impl Containers {
     /// Takes a directory in, without deciding yet whether it is the one that is read.
@@ -70,12 +73,16 @@ impl Containers {
                     self.next_idle = if looked_at == IDLE_PER_PASS { at + 1 } else { 0 };
                 }
             }
-            if entry.is_to_be_decided(is_full_pass) && entry.decide(&self.reading, &mut self.scratch) {
+            if !entry.is_to_be_decided(is_full_pass) {
+                continue;
+            }
+            if entry.decide(&self.reading, &mut self.scratch) {
                 self.unsettled = true;
                 if entry.container.live && entry.container.metadata.is_none() && entry.unknown_to.is_empty() {
                     begun.push(entry.container.id.clone());
                 }
             }
+            say_contested(entry, &mut self.unnamed_contests);
         }
         for id in begun {
             self.look_up(&id);
@@ -85,7 +92,9 @@ impl Containers {
     pub(super) fn decide_one(&mut self, id: &ContainerId) {
         let Ok(at) = self.position(id) else { return };
         let Some(entry) = self.entries.get_mut(at) else { return };
-        if !entry.decide(&self.reading, &mut self.scratch) {
+        let has_changed = entry.decide(&self.reading, &mut self.scratch);
+        say_contested(entry, &mut self.unnamed_contests);
+        if !has_changed {
             return;
         }
         self.unsettled = true;
@@ -113,4 +122,25 @@ impl Containers {
             }
         }
     }
+}
+
+/// Says, once for each container, that another directory could have been taken for its own.
+fn say_contested(entry: &mut Entry, unnamed: &mut u32) {
+    if !entry.is_contested || entry.is_said {
+        return;
+    }
+    if entry.container.metadata.is_none() {
+        if *unnamed == MAX_UNNAMED_CONTESTS {
+            return;
+        }
+        *unnamed += 1;
+    }
+    entry.is_said = true;
+    tracing::warn!(
+        "container {} ({}) has {} cgroup directories; {} is taken for its own",
+        entry.container.id.short(),
+        entry.container.name(),
+        entry.candidates.len(),
+        entry.container.cgroup
+    );
 }

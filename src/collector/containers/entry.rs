@@ -27,8 +27,9 @@ pub(super) struct Entry {
     pub(super) candidates: Vec<Candidate>,
     /// Whether it must be decided anew which of them is read.
     pub(super) undecided: bool,
-    /// Whether it was said that there is more than one.
-    pub(super) said: bool,
+    /// Whether there was more than one to be read, and whether that was said.
+    pub(super) is_contested: bool,
+    pub(super) is_said: bool,
     /// The daemon that told what is known of it.
     pub(super) told_by: Option<Source>,
     /// Daemons that were asked about it and do not know it.
@@ -57,7 +58,8 @@ impl Entry {
             shown: false,
             candidates: Vec::new(),
             undecided: false,
-            said: false,
+            is_contested: false,
+            is_said: false,
             told_by: None,
             unknown_to: Vec::new(),
             is_refused: false,
@@ -160,10 +162,10 @@ impl Entry {
         }
         self.ask_at = None;
         if self.scope.is_none() {
-            self.is_said_to_run()
-        } else {
-            self.container.metadata.is_some() && self.container.told_start().is_none()
+            return self.is_said_to_run();
         }
+        let Some(metadata) = &self.container.metadata else { return false };
+        self.container.told_start().is_none() || (metadata.state.is_some() && !self.is_said_to_run())
     }
 
     pub(super) fn is_to_be_shown(&mut self, reading: &Reading, sources: &Sources) -> bool {

@@ -40,6 +40,8 @@ pub(super) struct Containers {
     next_idle: usize,
     /// Whether it was said that there are too many of those.
     is_crowded: bool,
+    /// How many unnamed containers were said to have more than one directory.
+    unnamed_contests: u32,
     /// Whether the claims on network namespaces must be settled anew.
     unsettled: bool,
 }
@@ -55,6 +57,7 @@ impl Containers {
             idle: 0,
             next_idle: 0,
             is_crowded: false,
+            unnamed_contests: 0,
             unsettled: false,
         }
     }
