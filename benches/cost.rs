@@ -350,6 +350,7 @@ impl Ours {
             filter: Filter::default(),
             polling_interval: None,
             fd_budget,
+            show_unnamed: false,
         };
         let handle = Handle::new(sender, SelfMetrics::new().unwrap());
         let collector = Collector::new(config, handle.clone(), max_open_files, lookups);

@@ -31,7 +31,7 @@ use tokio::{
         mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
         oneshot,
     },
-    time::sleep,
+    time::{sleep, timeout},
 };
 
 /// Why the program ends without success.
@@ -65,6 +65,8 @@ impl<E: Into<Error>> From<E> for Failure {
 
 /// `--once` and `--healthcheck` give up after this long.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// A collector that is in one pass for so long is said to hang.
+const HUNG: Duration = Duration::from_secs(60);
 /// How often readiness is looked at until it is there.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
@@ -113,6 +115,7 @@ pub fn run(config: &Config) -> Result<(), Failure> {
         filter: filter.clone(),
         polling_interval: (!config.once).then(|| config.polling_interval()),
         fd_budget: usize::try_from(config.fd_budget).unwrap_or(usize::MAX),
+        show_unnamed: config.show_unnamed,
     };
     let cut = metrics.label_values_cut.clone();
     let docker = Docker::new(host, labels, filter, move || cut.inc());
@@ -241,13 +244,14 @@ fn start_collector(
     let handle = Handle::new(sender, metrics);
     let root = config.roots.cgroup.clone();
     let interval = config.polling_interval;
-    let collector = Collector::new(config, handle.clone(), max_open_files, lookups);
+    let collectors = handle.clone();
     let (alive, dead) = oneshot::channel::<()>();
     let thread = |name: &str| thread::Builder::new().name(name.into());
     let started = thread("collector").spawn(move || {
         // Dropped when the thread ends, whatever ends it.
         let _alive = alive;
-        collector.run(&receiver);
+        // Made here, since it reads: /proc/meminfo of lxcfs may hang, and whoever asks is to hear of it.
+        Collector::new(config, collectors, max_open_files, lookups).run(&receiver);
     });
     started.map_err(no_thread)?;
     let events = handle.clone();
@@ -297,10 +301,10 @@ async fn once(config: &Config, handle: &Handle, mut signals: Signals) -> Result<
         while !handle.is_ready() && begin.elapsed() < PATIENCE {
             sleep(LOOK_AGAIN).await;
         }
-        handle.tick().await?;
+        in_time(handle.tick()).await?;
         sleep(config.polling_interval()).await;
-        handle.tick().await?;
-        let page = handle.scrape(Format::Text).await?;
+        in_time(handle.tick()).await?;
+        let page = in_time(handle.scrape(Format::Text)).await?;
         let (done, written) = oneshot::channel();
         // A reader that is stuck must not keep a signal from ending this.
         let writing =
@@ -318,6 +322,12 @@ async fn once(config: &Config, handle: &Handle, mut signals: Signals) -> Result<
     }
 }
 
+/// What the collector answers, if it does.
+async fn in_time<T>(answer: impl Future<Output = Result<T, collector::Stopped>>) -> Result<T, Error> {
+    let hangs = || anyhow!("no answer in {PATIENCE:?}: a file of a container or of /proc does not answer");
+    Ok(timeout(PATIENCE, answer).await.map_err(|_| hangs())??)
+}
+
 async fn serve(
     config: &Config,
     listener: TcpListener,
@@ -333,6 +343,7 @@ async fn serve(
     }
     tracing::info!("serving {scheme}://{address}/metrics");
     let notify = tokio::spawn(supervise(handle.clone()));
+    let hangs = tokio::spawn(watch_for_hangs(handle.clone()));
     let (stop, stopped) = oneshot::channel();
     let serving = server::serve(listener, tls, handle.clone(), async {
         let _either_way = stopped.await;
@@ -344,6 +355,7 @@ async fn serve(
         () = signals.end() => Ok(()),
     };
     notify.abort();
+    hangs.abort();
     if ended.is_ok() {
         tracing::info!("told to stop");
         let _nobody_listens = Manager::from_environment().tell("STOPPING=1");
@@ -355,6 +367,26 @@ async fn serve(
         handle.send(Message::Shutdown);
     }
     ended
+}
+
+/// Says in the log, once each time, that the collector hangs, and that it does no longer.
+async fn watch_for_hangs(handle: Handle) {
+    let mut hung = false;
+    loop {
+        sleep(Duration::from_secs(1)).await;
+        let silence = handle.silence();
+        if !hung && silence > HUNG {
+            hung = true;
+            tracing::error!(
+                "the collector has been in one pass for {} s: a file of a container or of /proc does not answer \
+                 (a FUSE file system, or lxcfs); nothing can be scraped until it does, and /healthz says so",
+                silence.as_secs()
+            );
+        } else if hung && silence < LOOK_AGAIN * 100 {
+            hung = false;
+            tracing::info!("the collector goes on");
+        }
+    }
 }
 
 /// Tells systemd when the exporter is ready, and, as long as the collector answers, that it lives.
@@ -372,10 +404,14 @@ async fn supervise(handle: Handle) {
     }
     let Some(beat) = systemd::watchdog() else { return };
     loop {
-        if handle.report().await.is_err() {
-            return;
+        match timeout(beat, handle.ping()).await {
+            Ok(Ok(_)) => {
+                let _told_the_next_time = manager.tell("WATCHDOG=1");
+            }
+            Ok(Err(_)) => return,
+            // It hangs: if that lasts, systemd does what the unit says.
+            Err(_) => {}
         }
-        let _told_the_next_time = manager.tell("WATCHDOG=1");
         sleep(beat).await;
     }
 }

@@ -138,6 +138,7 @@ fn cpu_ratios_between_the_recordings_agree_with_the_files() {
             filter: Filter::default(),
             polling_interval: None,
             fd_budget: 100,
+            show_unnamed: false,
         };
         let handle = Handle::new(sender, SelfMetrics::new().unwrap());
         let collector = Collector::new(config, handle.clone(), 1024, lookups);

@@ -35,6 +35,7 @@ fn collector(messages: impl FnOnce(&Handle)) -> Handle {
         filter: Filter::default(),
         polling_interval: None,
         fd_budget: 100,
+        show_unnamed: false,
     };
     let collector = Collector::new(config, handle.clone(), 1024, lookups);
     thread::spawn(move || {

@@ -184,6 +184,22 @@ impl ScopeReader {
         true
     }
 
+    /// Whether the cgroup or one below it has a process, as `cgroup.events` says; `None` if that can't be told.
+    pub fn is_populated(&self, scratch: &mut Scratch) -> Option<bool> {
+        // Not to be held up by what is no regular file.
+        let flags = READ.union(OFlag::O_NONBLOCK);
+        let file = openat(&self.directory, c"cgroup.events", flags, Mode::empty()).ok()?;
+        let content = scratch.read(&File::from(file), KernelFile::CgroupEvents).ok()?;
+        let populated = flat_keyed_value(content, const { FlatKey::new("populated ") }).ok().flatten();
+        populated.map(|populated| populated != 0)
+    }
+
+    /// Who owns the directory: root, or the user to whom the subtree was handed.
+    #[must_use]
+    pub fn owner(&self) -> Option<u32> {
+        fstat(&self.directory).ok().map(|stat| stat.st_uid)
+    }
+
     /// The container's PIDs: of the scope, or of its children when the scope has none of its own.
     pub fn pids(&mut self, scratch: &mut Scratch) -> Vec<u32> {
         let own = read_pids(self.directory.as_fd(), c"cgroup.procs", scratch);
