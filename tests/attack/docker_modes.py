@@ -1,8 +1,10 @@
 """Hostile daemons, one after the other beside one exporter: each for some seconds, then a good one again."""
 import time
 
+from host import eventually
 from verdict import Meter
 
+UP = "docker_stat_prom_docker_up 1"
 QUESTIONS = ("ping", "version", "info", "list", "inspect", "events")
 
 
@@ -59,12 +61,18 @@ def run(options, make_target, short):
     target = make_target(options, "copied", (), False)
     meter = Meter(target.exporter)
 
-    def named():
-        """Docker answers and every container of the list has its name again."""
-        return b'docker_stat_prom_containers{state="named"} 11\n' in target.exporter.ask("/metrics")[1]
+    def lines():
+        page = target.exporter.ask("/metrics")[1].decode("utf-8", "replace").splitlines()
+        return {line for line in page if line.startswith(("docker_stat_prom_containers{", "docker_stat_prom_docker_up "))}
 
+    def named():
+        """Docker answers, and every container has its name again."""
+        return lines() == before
+
+    before, row = eventually("all are named", lambda: lines() if UP in lines() else None), None
     for name, order, seconds in wanted:
-        if not target.exporter.alive():
+        # What one has left behind must not count against the next.
+        if row and row["back"] is None:
             meter.stop()
             target.exporter = target.fresh()
             meter = Meter(target.exporter)
@@ -80,6 +88,7 @@ def run(options, make_target, short):
         target.dockerd.tell(mode="good")
         note = f"{seen['requests']} requests, {seen['peak']} at once"
         note += f", {seen['mutations']} changed answers" if seen["mutations"] else ""
-        yield meter.end(name, note, [], also=named)
+        row = meter.end(name, note, [], also=named)
+        yield row
     meter.stop()
     target.close()

@@ -1,4 +1,5 @@
 """The exporter under attack: a copied host, a fake dockerd in a process of its own, and the shipped binary between them."""
+import atexit
 import collections
 import json
 import os
@@ -138,6 +139,17 @@ HOSTS = {"copied": copied, "fat": fat, "plump": plump, "wide": wide}
 
 # --------------------------------------------------------------------------------------------------------------- processes
 
+STARTED = []
+
+
+@atexit.register
+def end_all():
+    """Nothing that was started outlives the harness, whatever ends it (`run` turns SIGTERM into an exit)."""
+    for process in STARTED:
+        process.kill()
+        process.wait()
+
+
 class Dockerd:
     """dockerd.py in a process of its own, told what to do by lines of JSON."""
 
@@ -145,6 +157,7 @@ class Dockerd:
         self.socket = os.path.join(folder, "docker.sock")
         command = [sys.executable, os.path.join(HERE, "dockerd.py"), self.socket, host]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        STARTED.append(self.process)
         assert self.process.stdout.readline() == "ready\n"
 
     def tell(self, **order):
@@ -156,6 +169,7 @@ class Dockerd:
     def stop(self):
         self.process.kill()
         self.process.wait()
+        STARTED.remove(self.process)
         self.process.stdin.close()
         self.process.stdout.close()
 
@@ -179,6 +193,7 @@ class Exporter:
         self.process = subprocess.Popen(command + self.tls_flags, env=CLEAN, stdin=subprocess.DEVNULL,
                                         stderr=subprocess.PIPE)
         self.pid = self.process.pid
+        STARTED.append(self.process)
         for line in self.process.stderr:
             self.log.append(line.decode("utf-8", "replace").rstrip())
             found = re.search(r"serving https?://127\.0\.0\.1:(\d+)/", self.log[-1])
@@ -268,6 +283,7 @@ class Exporter:
     def stop(self):
         self.process.kill()
         self.process.wait()
+        STARTED.remove(self.process)
 
 
 def tls_context(h2=False):
