@@ -68,6 +68,7 @@ def bomb(stream):
     return h2.frame(h2.HEADERS, 5, stream, h2.request() + h2.field("x", "y" * 3900, 0x40) + b"\xbe" * 4000)
 
 
+POST = h2.field(":method", "POST") + h2.SCHEME + h2.field(":path", "/metrics")
 # Frames that make work or answers, by name.
 FRAMES = {
     "rapid reset of /metrics": cancelled("/metrics"),
@@ -81,7 +82,7 @@ FRAMES = {
     "PRIORITY": lambda stream: h2.frame(h2.PRIORITY, 0, stream, b"\x00\x00\x00\x00\x10") * 20,
     "empty DATA": lambda stream: h2.frame(h2.HEADERS, 4, stream, h2.request()) + h2.frame(h2.DATA, 0, stream) * 100 + h2.rst(stream),
     "unknown frames": lambda stream: h2.frame(200, 0, stream, b"x" * 1000) * 20,
-    "methods that are refused": lambda stream: h2.frame(h2.HEADERS, 5, stream, h2.field(":method", "POST") + h2.SCHEME + h2.field(":path", "/metrics")),
+    "methods that are refused": lambda stream: h2.frame(h2.HEADERS, 5, stream, POST),
 }
 
 
