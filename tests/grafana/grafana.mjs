@@ -75,8 +75,19 @@ export async function query(address, target, view) {
     return data.toDataFrame({
       refId: target.refId,
       fields: [
-        { name: "Time", type: "time", values: values.map(([at]) => at * 1000), config: { interval: step * 1000 } },
-        { name: "Value", type: "number", labels, values: values.map(([, value]) => Number(value)), config: { displayNameFromDS: name } },
+        {
+          name: "Time",
+          type: "time",
+          values: values.map(([at]) => at * 1000),
+          config: { interval: step * 1000 },
+        },
+        {
+          name: "Value",
+          type: "number",
+          labels,
+          values: values.map(([, value]) => Number(value)),
+          config: { displayNameFromDS: name },
+        },
       ],
     });
   });
@@ -166,20 +177,29 @@ export function values(panel, frames, view) {
 }
 export const names = (frames) =>
   frames.flatMap((frame) =>
-    frame.fields.filter(({ type }) => type !== "time").map((field) => data.getFieldDisplayName(field, frame, frames)),
+    frame.fields
+      .filter(({ type }) => type !== "time")
+      .map((field) => data.getFieldDisplayName(field, frame, frames)),
   );
 
 /** The events that the data source makes of an annotation's query: stretches of steps with a value above 0. */
 export async function annotate(address, annotation, view) {
   const frames = await query(address, { ...annotation.target, range: true }, view);
-  return frames.filter((frame) => frame.fields.length > 0).flatMap(({ fields: [time, value] }) => {
-    const events = [];
-    value.values.forEach((amount, at) => {
-      if (!(amount > 0)) return;
-      const last = events.at(-1);
-      if (last && last.timeEnd + view.step * 1000 >= time.values[at]) last.timeEnd = time.values[at];
-      else events.push({ time: time.values[at], timeEnd: time.values[at], text: legend(annotation.textFormat, value.labels) });
+  return frames
+    .filter((frame) => frame.fields.length > 0)
+    .flatMap(({ fields: [time, value] }) => {
+      const events = [];
+      value.values.forEach((amount, at) => {
+        if (!(amount > 0)) return;
+        const last = events.at(-1);
+        if (last && last.timeEnd + view.step * 1000 >= time.values[at]) last.timeEnd = time.values[at];
+        else
+          events.push({
+            time: time.values[at],
+            timeEnd: time.values[at],
+            text: legend(annotation.textFormat, value.labels),
+          });
+      });
+      return events;
     });
-    return events;
-  });
 }

@@ -24,10 +24,13 @@ if (process.argv[1] === new URL(import.meta.url).pathname) {
     const counter = family !== "up";
     console.log(`# TYPE ${family} ${counter ? "counter" : "gauge"}`);
     for (const [labels, value] of list) {
-      const text = Object.entries({ instance, ...labels }).map(([key, text]) => `${key}="${text}"`).join(",");
+      const text = Object.entries({ instance, ...labels })
+        .map(([key, text]) => `${key}="${text}"`)
+        .join(",");
       for (let minute = 0; minute <= minutes; minute++) {
         const at = value(minute);
-        if (at !== undefined) console.log(`${family}${counter ? "_total" : ""}{${text}} ${at} ${last - (minutes - minute) * 60}`);
+        if (at !== undefined)
+          console.log(`${family}${counter ? "_total" : ""}{${text}} ${at} ${last - (minutes - minute) * 60}`);
       }
     }
   }

@@ -3,11 +3,20 @@ import fs from "node:fs";
 
 const [file, folder] = process.argv.slice(2);
 const dashboard = JSON.parse(fs.readFileSync(file, "utf8"));
-const kinds = { stat: "Stat", table: "Table", timeseries: "TimeSeries", bargauge: "BarGauge", "state-timeline": "StateTimeline" };
+const kinds = {
+  stat: "Stat",
+  table: "Table",
+  timeseries: "TimeSeries",
+  bargauge: "BarGauge",
+  "state-timeline": "StateTimeline",
+};
 const head = `
 import type * as schema from "@grafana/schema";
 ${Object.entries(kinds)
-  .map(([kind, name]) => `import type * as ${name} from "@grafana/schema/dist/types/raw/composable/${kind.replace("-", "")}/panelcfg/x/${name}PanelCfg_types.gen.d.ts";`)
+  .map(
+    ([kind, name]) =>
+      `import type * as ${name} from "@grafana/schema/dist/types/raw/composable/${kind.replace("-", "")}/panelcfg/x/${name}PanelCfg_types.gen.d.ts";`,
+  )
   .join("\n")}
 
 /** A type of the schema, with text where JSON has text for an enumeration. */
@@ -41,15 +50,17 @@ type Whole = Omit<Plain<schema.Dashboard>, "panels" | "annotations" | "templatin
 
 // The properties of an override are pairs of a path and a value: as an object they have a type too.
 const all = dashboard.panels.flatMap((panel) => [panel, ...(panel.panels ?? [])]);
-const overrides = all.flatMap((panel) => panel.fieldConfig?.overrides ?? []).map(({ properties }) => {
-  const config = {};
-  for (const { id, value } of properties) {
-    const [first, second] = id.split(".");
-    if (second) config[first] = { ...config[first], [second]: value };
-    else config[first] = value;
-  }
-  return config;
-});
+const overrides = all
+  .flatMap((panel) => panel.fieldConfig?.overrides ?? [])
+  .map(({ properties }) => {
+    const config = {};
+    for (const { id, value } of properties) {
+      const [first, second] = id.split(".");
+      if (second) config[first] = { ...config[first], [second]: value };
+      else config[first] = value;
+    }
+    return config;
+  });
 fs.writeFileSync(
   `${folder}/dashboard.ts`,
   `${head}
