@@ -13,13 +13,15 @@ export const orZero = (expression) => `(${expression}) or vector(0)`;
 
 /**
  * How much a counter grew in each step: whole numbers, whose sum over the graph is what happened.
- * A container that came in this step with a count above 0 counts too, if its host was watched before; a new name does not.
+ * What grew while a host could not be scraped, for up to an hour, counts in the step in which it is back. A container that
+ * came in this step with a count above 0 counts too, if its host was watched before; a new name of an old one does not.
  */
 export const steps = (family) => {
   const series = of(family);
+  const before = `last_over_time(${series}[1h] offset $__interval)`;
   return by(
-    `clamp_min(${series} - ${series} offset $__interval, 0)` +
-      ` or (${series} unless on (instance, id) ${series} offset $__interval)` +
+    `clamp_min(${series} - ${before}, 0)` +
+      ` or (${series} unless on (instance, id) ${before})` +
       ` and on (instance) up{${hosts}} offset $__interval == 1`,
   );
 };
