@@ -234,6 +234,29 @@ fn dashboard_expressions() -> Vec<String> {
         .collect()
 }
 
+/// What can be seen without Grafana's packages, with which tests/grafana tries the same file.
+#[test]
+fn panels_have_units_and_tables_are_asked_for_as_tables() {
+    let text = fs::read_to_string(deploy("grafana/docker-stat-prom.json")).unwrap();
+    let dashboard: Value = serde_json::from_str(&text).unwrap();
+    let rows = dashboard["panels"].as_array().unwrap().iter();
+    let panels: Vec<&Value> = rows
+        .flat_map(|row| std::iter::once(row).chain(row["panels"].as_array().into_iter().flatten()))
+        .filter(|panel| panel["type"] != "row")
+        .collect();
+    assert!(panels.len() > 40, "{}", panels.len());
+    for panel in panels {
+        let title = &panel["title"];
+        assert!(panel["fieldConfig"]["defaults"]["unit"].is_string(), "{title} has no unit");
+        for target in panel["targets"].as_array().unwrap() {
+            let table = panel["type"] == "table";
+            assert_eq!(target["format"] == "table", table, "{title}: {target}");
+            assert_ne!(target["instant"], target["range"], "{title}: {target}");
+            assert!(!table || target["instant"] == true, "{title}: {target}");
+        }
+    }
+}
+
 /// Every expression of a file with rules.
 fn rule_expressions(file: &str) -> Vec<String> {
     let text = fs::read_to_string(deploy(file)).unwrap();

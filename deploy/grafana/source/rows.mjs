@@ -82,7 +82,7 @@ export const rows = [
         thresholds(["green"], ["orange", 1], ["red", 10]),
       ),
       stat(
-        "Hosts that do not answer",
+        "Hosts down",
         "Exporters that answered Prometheus within the last day and do not now. Nothing is known of their containers.",
         instant(
           orZero(`count(up{${hosts}} == 0 and on (instance) last_over_time(docker_stat_prom_up[1d]))`),
