@@ -356,7 +356,14 @@ export const rows = [
         "percentunit",
         "No container has a memory limit",
       ),
-      lines(8, "CPU, of its quota", "", [range(ofCpuQuota)], "percentunit", "No container has a CPU quota"),
+      lines(
+        8,
+        "CPU, of its quota",
+        "At 100% the container is throttled.",
+        [range(ofCpuQuota)],
+        "percentunit",
+        "No container has a CPU quota",
+      ),
       lines(
         8,
         "Tasks, of their limit",
