@@ -102,6 +102,8 @@ impl Containers {
             let is_its_own = entry.told_by.is_none_or(|told_by| told_by == source);
             !(entry.is_nothing() && is_its_own) || all.contains(&entry.container.id)
         });
+        // What it was asked before it was through is not answered.
+        self.look_up_unnamed();
     }
 
     fn removed(&mut self, source: Source, id: &ContainerId) {
