@@ -235,6 +235,23 @@ fn nothing_is_removed_by_a_list_with_an_unreadable_row() {
 }
 
 #[test]
+fn a_list_that_is_refused_later_takes_nothing_away() {
+    let setting = Setting::new();
+    setting.dockerd.set("/events", 403, "no");
+    let following = Following::start(setting.host());
+    following.connected(1);
+    setting.dockerd.set("/containers/json", 500, "{\"message\":\"oh no\"}");
+    let lists = || setting.dockerd.count("GET /containers/json");
+    eventually("it is listed again", || (lists() == 2).then_some(()));
+    let mut list = setting.dockerd.list();
+    list.retain(|row| row["Id"] != WEB);
+    setting.list(&list);
+    eventually("it goes on", || (following.listed()?.len() == CONTAINERS - 1).then_some(()));
+    assert_eq!(following.count(|news| matches!(news, News::Disconnected)), 0);
+    assert_eq!(setting.dockerd.inspections(), CONTAINERS);
+}
+
+#[test]
 fn an_odd_word_in_an_inspection_costs_only_itself() {
     let setting = Setting::new();
     let mut inspect = setting.dockerd.inspect(WEB);

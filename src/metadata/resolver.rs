@@ -34,6 +34,16 @@ pub(super) struct Row {
     pub(super) told: Told,
     /// It was started or has ended after this, unix s, if the list says how long ago that was.
     pub(super) began_after: Option<f64>,
+    pub(super) words: Words,
+}
+
+/// What stands in a list and can only be compared with what stood there before.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Words {
+    /// The list's name for the image changes when a tag is moved, that of an inspection does not.
+    pub(super) image: Option<String>,
+    /// Such as `Up 2 hours`.
+    pub(super) status: String,
 }
 
 #[derive(Debug)]
@@ -41,8 +51,9 @@ struct Known {
     metadata: Arc<Metadata>,
     filtered_by: Vec<(String, String)>,
     is_inspected: bool,
-    /// The image as the last list named it: the list's name changes when a tag is moved, that of an inspection does not.
-    listed_image: Option<String>,
+    /// Much may have happened since.
+    is_stale: bool,
+    words: Option<Words>,
 }
 
 /// A list gives times in words, and daemons differ in how they round.
@@ -62,8 +73,9 @@ impl Resolver {
         Self { filter, known: HashMap::new() }
     }
 
-    /// Takes in what an inspection said, counting the starts between this and what was known.
-    pub(super) fn learn(&mut self, mut told: Told) -> News {
+    /// Takes in what an inspection said, counting the starts between this and what was known. `words` are those of the
+    /// list that it was asked for.
+    pub(super) fn learn(&mut self, mut told: Told, words: Option<Words>) -> News {
         let before = self.known.get(&told.metadata.id);
         if let Some(before) = before.filter(|before| before.is_inspected) {
             let fresh = &mut told.metadata;
@@ -73,12 +85,13 @@ impl Resolver {
                 None => fresh.restarts,
             };
         }
-        let listed_image = before.and_then(|before| before.listed_image.clone());
+        let words = words.or_else(|| before.and_then(|before| before.words.clone()));
         self.keep(Known {
             metadata: Arc::new(told.metadata),
             filtered_by: told.filtered_by,
             is_inspected: true,
-            listed_image,
+            is_stale: false,
+            words,
         })
     }
 
@@ -89,7 +102,8 @@ impl Resolver {
                 metadata: Arc::new(told.metadata),
                 filtered_by: told.filtered_by,
                 is_inspected: false,
-                listed_image: None,
+                is_stale: false,
+                words: None,
             })
         })
     }
@@ -97,12 +111,13 @@ impl Resolver {
     /// Takes in what a list says of a container whose inspection has no answer. What only an inspection tells stays.
     pub(super) fn learn_row(&mut self, row: Row) -> Option<News> {
         let Told { metadata: listed, filtered_by } = row.told;
-        let listed_image = listed.image.clone();
+        let words = Some(row.words);
         let Some(before) = self.known.get(&listed.id) else {
             let metadata = Arc::new(listed);
-            return Some(self.keep(Known { metadata, filtered_by, is_inspected: false, listed_image }));
+            let known = Known { metadata, filtered_by, is_inspected: false, is_stale: false, words };
+            return Some(self.keep(known));
         };
-        let is_inspected = before.is_inspected;
+        let (is_inspected, is_stale) = (before.is_inspected, before.is_stale);
         let mut metadata = Metadata::clone(&before.metadata);
         if !is_inspected {
             metadata.labels = listed.labels;
@@ -115,7 +130,8 @@ impl Resolver {
         metadata.state = listed.state.or(metadata.state);
         metadata.exit_code = listed.exit_code.or(metadata.exit_code);
         metadata.health = listed.health.or(metadata.health);
-        let known = Known { metadata: Arc::new(metadata), filtered_by, is_inspected, listed_image };
+        let metadata = Arc::new(metadata);
+        let known = Known { metadata, filtered_by, is_inspected, is_stale, words };
         let is_news = self.known.get(&known.metadata.id).is_none_or(|old| old.metadata != known.metadata);
         let news = self.keep(known);
         is_news.then_some(news)
@@ -124,28 +140,41 @@ impl Resolver {
     /// Whether a list tells something that an inspection has not told.
     pub(super) fn is_news(&self, row: &Row) -> bool {
         let listed = &row.told.metadata;
-        let Some(known) = self.known.get(&listed.id).filter(|known| known.is_inspected) else { return true };
+        let Some(known) = self.known.get(&listed.id).filter(|known| known.is_inspected && !known.is_stale)
+        else {
+            return true;
+        };
         let before = &known.metadata;
         let same_state = listed.state.is_some() && listed.state == before.state;
         let same_health = listed.health.is_none() || listed.health == before.health;
-        let same_image = known.listed_image.is_none() || known.listed_image == listed.image;
+        let words = known.words.as_ref();
+        let same_image = words.is_none_or(|words| words.image == row.words.image);
         let same_network = listed.network_mode.is_none() || listed.network_mode == before.network_mode;
         let began =
             if before.state.is_some_and(State::is_stopped) { before.finished } else { before.started };
-        let same_run = match (row.began_after, began) {
-            (Some(after), Some(began)) => began >= after - SLACK,
-            _ => true,
-        };
+        let same_status = words.is_some_and(|words| words.status == row.words.status);
+        let same_run = same_status
+            || match (row.began_after, began) {
+                (Some(after), Some(began)) => began >= after - SLACK,
+                _ => true,
+            };
         let same_end =
             listed.exit_code.is_none() || before.exit_code.is_none() || listed.exit_code == before.exit_code;
         let same = [same_state, same_health, same_image, same_network, same_run, same_end];
         listed.name != before.name || same.contains(&false)
     }
 
-    /// Notes how a list names the image of a container that is not inspected anew.
+    /// The daemon has been away: every container is news until it has been inspected anew.
+    pub(super) fn distrust(&mut self) {
+        for known in self.known.values_mut() {
+            known.is_stale = true;
+        }
+    }
+
+    /// Notes the words of a list.
     pub(super) fn note_row(&mut self, row: &Row) {
         if let Some(known) = self.known.get_mut(&row.told.metadata.id) {
-            known.listed_image.clone_from(&row.told.metadata.image);
+            known.words = Some(row.words.clone());
         }
     }
 
@@ -236,7 +265,8 @@ mod tests {
         let mut listed =
             Metadata { name: known.name, image: known.image, state: known.state, ..Metadata::new(known.id) };
         change(&mut listed);
-        Row { told: told(listed), began_after: None }
+        let image = listed.image.clone();
+        Row { told: told(listed), began_after: None, words: Words { image, status: String::new() } }
     }
 
     fn changed(news: News) -> Arc<Metadata> {
@@ -247,7 +277,8 @@ mod tests {
     #[test]
     fn starts_are_counted_whoever_made_them() {
         let mut resolver = Resolver::default();
-        let mut restarts = |started, count| changed(resolver.learn(told(metadata(started, count)))).restarts;
+        let mut restarts =
+            |started, count| changed(resolver.learn(told(metadata(started, count)), None)).restarts;
         assert_eq!(restarts(None, 0), Some(0));
         assert_eq!(restarts(Some(1.0), 0), Some(0));
         assert_eq!(restarts(Some(1.0), 0), Some(0));
@@ -263,7 +294,7 @@ mod tests {
         let mut resolver = Resolver::default();
         let id = metadata(None, 0).id;
         assert!(resolver.apply(&id, Action::Pause).is_none());
-        resolver.learn(told(metadata(Some(1.0), 0)));
+        resolver.learn(told(metadata(Some(1.0), 0)), None);
         let paused = changed(resolver.apply(&id, Action::Pause).unwrap());
         assert_eq!((paused.state, paused.started), (Some(State::Paused), Some(1.0)));
         let renamed = changed(resolver.apply(&id, Action::Rename("shop".into())).unwrap());
@@ -278,7 +309,7 @@ mod tests {
         let filter = |include, exclude| Filter::new(&terms(include), &terms(exclude)).unwrap();
         let renamed = |filter: Filter, name: &str| {
             let mut resolver = Resolver::new(filter);
-            let before = changed(resolver.learn(told(metadata(None, 0)))).included;
+            let before = changed(resolver.learn(told(metadata(None, 0)), None)).included;
             let id = metadata(None, 0).id;
             (before, changed(resolver.apply(&id, Action::Rename(name.into())).unwrap()).included)
         };
@@ -295,7 +326,7 @@ mod tests {
         assert_eq!((listed.restarts, listed.oom_killed, listed.health), (None, None, None));
         assert!(resolver.learn_row(row(|_| {})).is_none(), "nothing new");
         // And it takes nothing away from what they told before.
-        resolver.learn(told(metadata(Some(1.0), 2)));
+        resolver.learn(told(metadata(Some(1.0), 2)), None);
         let exited = resolver.learn_row(row(|metadata| metadata.state = Some(State::Exited))).unwrap();
         let exited = changed(exited);
         assert_eq!(
@@ -308,14 +339,21 @@ mod tests {
     fn only_rows_that_tell_something_new_are_inspected() {
         let mut resolver = Resolver::default();
         assert!(resolver.is_news(&row(|_| {})), "never inspected");
-        resolver.learn(told(metadata(Some(1000.0), 0)));
+        resolver.learn(told(metadata(Some(1000.0), 0)), None);
         assert!(!resolver.is_news(&row(|_| {})));
         assert!(resolver.is_news(&row(|metadata| metadata.name = "shop".into())));
         assert!(resolver.is_news(&row(|metadata| metadata.state = Some(State::Paused))));
         assert!(resolver.is_news(&row(|metadata| metadata.state = None)), "not understood");
         assert!(resolver.is_news(&row(|metadata| metadata.health = Some(Health::Healthy))));
-        let started_later = Row { began_after: Some(2000.0), ..row(|_| {}) };
+        let mut started_later = Row { began_after: Some(2000.0), ..row(|_| {}) };
         assert!(resolver.is_news(&started_later));
+        // Words that do not fit the times are news once, not every time.
+        started_later.words.status = "Up 2 seconds".into();
+        resolver.note_row(&started_later);
+        assert!(!resolver.is_news(&started_later));
+        resolver.distrust();
+        assert!(resolver.is_news(&row(|_| {})), "the daemon was away");
+        resolver.learn(told(metadata(Some(1000.0), 0)), None);
         let started_then = Row { began_after: Some(995.0), ..row(|_| {}) };
         assert!(!resolver.is_news(&started_then));
         // A list shows the bare ID once a tag has been moved: news once, not every time.

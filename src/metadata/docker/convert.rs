@@ -2,7 +2,7 @@
 
 use super::{Docker, Health, Metadata, State, client::Problem};
 use crate::{
-    metadata::resolver::{Action, Row, Told},
+    metadata::resolver::{Action, Row, Told, Words},
     parse::ContainerId,
 };
 use bollard::models::{
@@ -124,7 +124,9 @@ impl Docker {
             ..Metadata::new(id)
         };
         let told = Told { metadata, filtered_by: self.filter.kept(labels) };
-        Some(Row { told, began_after: age_in(status).map(|age| now - age) })
+        let words =
+            Words { image: told.metadata.image.clone(), status: status.chars().take(MAX_STATUS).collect() };
+        Some(Row { told, began_after: age_in(status).map(|age| now - age), words })
     }
 
     fn chosen<'a>(
@@ -167,6 +169,8 @@ impl Docker {
 const MAX_VALUE: usize = 1024;
 /// Bytes of all labels of a container that are chosen from Docker's, names and values.
 const MAX_LABELS: usize = 16 << 10;
+/// Characters of a status that are kept to compare it: Docker's own are half as long.
+const MAX_STATUS: usize = 100;
 /// Bytes of a path that the kernel takes.
 const MAX_PATH: usize = 4096;
 /// Bytes of a unit's name that systemd takes.

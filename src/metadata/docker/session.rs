@@ -38,6 +38,8 @@ const LIST_SOON: Duration = Duration::from_secs(2);
 const LIST_AGAIN: Duration = Duration::from_secs(10);
 /// How often one that does is listed all the same: a stream can go deaf behind a proxy without anybody noticing.
 const LIST_ANYWAY: Duration = Duration::from_secs(300);
+/// A container whose inspection was refused is inspected again after this, for the refusal may have been a bad moment.
+const INSPECT_AGAIN: Duration = Duration::from_secs(240);
 /// How often a daemon that tells no events is asked for them again.
 const STREAM_AGAIN: Duration = Duration::from_secs(60);
 /// The head of the stream is waited for this long before the list is asked for. Some proxies keep it until the first
@@ -88,10 +90,13 @@ pub(super) struct Session<'a> {
     up: &'a mut Option<Instant>,
     inspections: Inspections<'a>,
     listing: Option<Listing>,
-    /// Containers whose inspection was refused or is beyond understanding: the list has to do.
-    only_listed: HashSet<ContainerId>,
+    /// Containers whose inspection was refused or is beyond understanding, and since when: the list has to do.
+    only_listed: HashMap<ContainerId, Instant>,
     /// Those of them that the reader asked for.
     looked_up: HashSet<ContainerId>,
+    /// What was told since the last list was asked for: which containers there are, and which not any more. The list
+    /// may be older.
+    changes: HashMap<ContainerId, bool>,
     last_list: Instant,
     next_list: Option<Instant>,
     /// The daemon's time when the session began.
@@ -118,8 +123,9 @@ pub(super) async fn follow(
         up,
         inspections: Inspections::new(&client),
         listing: None,
-        only_listed: HashSet::new(),
+        only_listed: HashMap::new(),
         looked_up: HashSet::new(),
+        changes: HashMap::new(),
         last_list: began,
         next_list: None,
         now: 0.0,
@@ -158,11 +164,18 @@ impl<'a> Session<'a> {
                     chore = None;
                     match done {
                         Chore::Ping(answer) => answer?,
-                        Chore::List(list) => self.take_list(list?),
+                        Chore::List(Ok(list)) => self.take_list(list),
+                        Chore::List(Err(problem)) if problem.is_silence() => return Err(problem),
+                        // What is known stays, and the next list comes.
+                        Chore::List(Err(problem)) => {
+                            self.say("its list any more", &problem);
+                            (self.last_list, self.next_list) = (Instant::now(), None);
+                        }
                     }
                 }
                 () = at(self.next_list), if chore.is_none() => {
                     self.next_list = None;
+                    self.changes.clear();
                     chore = Some(Box::pin(async { Chore::List(client.list().await) }));
                 }
                 _ = ping.tick(), if chore.is_none() => {
@@ -224,13 +237,12 @@ impl<'a> Session<'a> {
     }
 
     fn tell(&mut self, news: News) {
-        if let Some(all) = self.listing.as_mut().and_then(|listing| listing.all.as_mut()) {
-            match &news {
-                News::Changed(metadata) => all.insert(metadata.id.clone()),
-                News::Removed(id) | News::Unknown(id) => all.remove(id),
-                _ => false,
-            };
-        }
+        let change = match &news {
+            News::Changed(metadata) => Some((metadata.id.clone(), true)),
+            News::Removed(id) | News::Unknown(id) => Some((id.clone(), false)),
+            _ => None,
+        };
+        self.changes.extend(change);
         (self.tell)(news);
     }
 
@@ -249,44 +261,62 @@ impl<'a> Session<'a> {
             .iter()
             .filter_map(|summary| self.docker.row(summary, self.memory.driver, self.now + passed))
             .collect();
+        let is_whole = rows.len() == count;
         if list.odd > 0 {
             let unread = count - rows.len();
             let problem =
                 Problem::Odd(format!("{} of {count} rows, {unread} of them without an ID", list.odd));
             self.say("all of its list", &problem);
         }
+        if std::mem::take(&mut self.memory.inspect_all) {
+            self.memory.resolver.distrust();
+        }
         let all: HashSet<_> = rows.iter().map(|row| row.told.metadata.id.clone()).collect();
-        let all = (rows.len() == count).then_some(all);
         self.inspections.forget_waiting();
         let mut waiting = HashMap::new();
         for row in rows {
             let id = row.told.metadata.id.clone();
-            if self.only_listed.contains(&id) {
-                if let Some(news) = self.memory.resolver.learn_row(row) {
-                    self.tell(news);
+            let refused = self.only_listed.get(&id);
+            if self.changes.get(&id) == Some(&false) {
+                continue;
+            }
+            if refused.is_some_and(|since| since.elapsed() < INSPECT_AGAIN) {
+                // Events are newer than this, and another list is newer than them.
+                if self.changes.contains_key(&id) {
+                    self.want_list(LIST_SOON);
+                } else {
+                    self.tell_row(row);
                 }
                 continue;
             }
-            let is_news = self.memory.inspect_all || self.memory.resolver.is_news(&row);
+            let is_news = self.memory.resolver.is_news(&row);
             self.memory.resolver.note_row(&row);
             if is_news {
                 self.inspections.ask(id.clone());
                 waiting.insert(id, row);
             }
         }
-        for id in std::mem::take(&mut self.looked_up) {
-            if all.as_ref().is_some_and(|all| !all.contains(&id)) {
-                self.unknown(id);
+        if is_whole {
+            for id in std::mem::take(&mut self.looked_up) {
+                if !all.contains(&id) && self.changes.get(&id) != Some(&true) {
+                    self.unknown(id);
+                }
             }
         }
-        self.listing = Some(Listing { waiting, all, until: Instant::now() + GRACE });
+        self.listing = Some(Listing { waiting, all: is_whole.then_some(all), until: Instant::now() + GRACE });
     }
 
     /// Ends a list once all of it has been told.
     fn settle(&mut self) {
         let Some(listing) = self.listing.take_if(|listing| listing.waiting.is_empty()) else { return };
-        if let Some(all) = listing.all {
-            self.memory.inspect_all = false;
+        if let Some(mut all) = listing.all {
+            for (id, exists) in self.changes.drain() {
+                if exists {
+                    all.insert(id);
+                } else {
+                    all.remove(&id);
+                }
+            }
             let listed = self.memory.resolver.listed(all.into_iter().collect());
             (self.tell)(listed);
         }
@@ -325,7 +355,7 @@ impl<'a> Session<'a> {
         let problem = match answer.and_then(|inspect| self.docker.metadata(&id, *inspect, driver)) {
             Ok(told) => {
                 self.only_listed.remove(&id);
-                let news = self.memory.resolver.learn(told);
+                let news = self.memory.resolver.learn(told, row.map(|row| row.words));
                 return self.tell(news);
             }
             Err(problem) => problem,
@@ -345,14 +375,14 @@ impl<'a> Session<'a> {
         if problem.is_silence() {
             return self.inspections.retry(id, asked);
         }
-        self.say("all of its containers when they are inspected", &problem);
+        self.say("more of some containers than its list does", &problem);
         if !is_listed {
             self.want_list(LIST_SOON);
         }
         if asked.is_looked_up {
             self.looked_up.insert(id.clone());
         }
-        self.only_listed.insert(id);
+        self.only_listed.insert(id, Instant::now());
     }
 
     fn event(&mut self, event: &EventMessage) {
