@@ -125,8 +125,8 @@ def fat(to):
 
 
 def plump(to):
-    """A page of some 8 MB."""
-    return many(to, 25, interfaces=120)
+    """A page of some 6 MB."""
+    return many(to, 18, interfaces=120)
 
 
 def wide(to):
