@@ -75,8 +75,36 @@ fn an_answer_that_stalls_in_its_middle_is_given_up_and_asked_for_again() {
 }
 
 #[test]
+fn a_daemon_that_no_longer_answers_is_found_out() {
+    // At the same time, since each waits for a ping and its deadline.
+    let settings: Vec<_> = [Some(Fault::Stalls), Some(Fault::Hangs), None]
+        .into_iter()
+        .map(|fault| {
+            let folder = tempfile::tempdir().unwrap();
+            let dockerd = dockerd(folder.path());
+            dockerd.fault("/_ping", fault);
+            if fault.is_none() {
+                dockerd.set("/_ping", 500, "no");
+            }
+            let following = Following::start(unix(folder.path()));
+            following.connected(1);
+            (fault, dockerd, following, folder)
+        })
+        .collect();
+    for (fault, dockerd, following, _) in &settings {
+        // A ping comes only every so often.
+        eventually("it is asked", || (dockerd.count("GET /_ping") > 0).then_some(()));
+        if fault.is_some() {
+            eventually("it is lost", || (following.count(is_lost) > 0).then_some(()));
+        } else {
+            assert_eq!(following.count(is_lost), 0, "any status is a sign of life");
+        }
+    }
+}
+
+#[test]
 fn an_answer_without_an_end_costs_neither_the_numbers_nor_the_memory() {
-    for (path, bound) in [("/version", 20 << 10), ("/info", 20 << 10), ("/containers/json", 120 << 10)] {
+    for (path, bound) in [("/version", 20 << 10), ("/info", 20 << 10), ("/containers/json", 20 << 10)] {
         let folder = tempfile::tempdir().unwrap();
         let dockerd = dockerd(folder.path());
         let mut command = exporter::on_host(&fixture(HOST));
@@ -97,6 +125,29 @@ fn an_answer_without_an_end_costs_neither_the_numbers_nor_the_memory() {
         assert!(grown < bound, "{path}: {grown} KiB");
         assert!(value(&exporter.metrics(), "container_memory_usage_bytes", &["name=\"web\""]).is_some());
     }
+}
+
+#[test]
+fn an_answer_of_countless_small_things_costs_little_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let dockerd = dockerd(folder.path());
+    let mut command = exporter::on_host(&fixture(HOST));
+    command.args(["-H", &dockerd.url()]);
+    let exporter = Exporter::start(&mut command);
+    let named = || value(&exporter.metrics(), "container_memory_usage_bytes", &["name=\"web\""]);
+    eventually("it is named", named);
+    let before = peak(exporter.pid());
+    let mut inspect = dockerd.inspect(WEB);
+    inspect["Mounts"] = vec![json!({}); 1_000_000].into();
+    dockerd.set(&format!("/containers/{WEB}/json"), 200, inspect.to_string());
+    dockerd.event(WEB, "start", &json!({}));
+    eventually("the inspection is given up", || exporter.log().contains("too long").then_some(()));
+    dockerd.set("/containers/json", 200, format!("[{}{{}}]", "{},".repeat(1_000_000)));
+    dockerd.hang_up();
+    eventually("the list is read", || exporter.log().contains("1000001 of them left out").then_some(()));
+    let grown = peak(exporter.pid()) - before;
+    assert!(grown < 40 << 10, "{grown} KiB");
+    assert!(named().is_some());
 }
 
 #[test]

@@ -1,17 +1,22 @@
 //! Questions to the daemon. Each has its own connection, a deadline around the whole exchange and a limit on the answer.
 
 use super::{
+    body::Body,
     convert::http_date,
     events::Events,
-    tolerant::{List, read_info, read_inspection, read_list, read_version},
-    transport::Transport,
+    rows::Splitter,
+    tolerant::{List, read_info, read_inspection, read_version},
+    transport::{MAX_OBJECTS, Transport},
 };
-use crate::{metadata::DockerHost, parse::ContainerId};
+use crate::{
+    metadata::{DockerHost, resolver::Row},
+    parse::ContainerId,
+};
 use bollard::{
     API_DEFAULT_VERSION, BollardRequest, ClientVersion,
     errors::Error,
-    models::{ContainerInspectResponse, SystemInfo},
-    query_parameters::{InspectContainerOptions, ListContainersOptionsBuilder},
+    models::{ContainerInspectResponse, ContainerSummary, SystemInfo},
+    query_parameters::InspectContainerOptions,
 };
 use futures_util::future::{Either, select};
 use hyper::{
@@ -188,16 +193,25 @@ impl Client {
         }
     }
 
-    /// All containers.
-    pub(super) async fn list(&self) -> Result<List, Problem> {
-        let question = |docker: bollard::Docker| async move {
-            let all = ListContainersOptionsBuilder::new().all(true).build();
-            docker.list_containers(Some(all)).await
-        };
-        match self.ask(&LIST, read_list, question).await.1 {
-            Err(problem) if self.is_corrected(&problem) => self.ask(&LIST, read_list, question).await.1,
+    /// All containers. The list is read here and not by bollard, which keeps it whole in memory, and decoded besides.
+    pub(super) async fn list(&self, row: impl Fn(&ContainerSummary) -> Option<Row>) -> Result<List, Problem> {
+        match self.list_once(&row).await {
+            Err(problem) if self.is_corrected(&problem) => self.list_once(&row).await,
             other => other,
         }
+    }
+
+    async fn list_once(&self, row: &impl Fn(&ContainerSummary) -> Option<Row>) -> Result<List, Problem> {
+        let exchange = async {
+            let mut body = self.get("/containers/json?all=true&size=false", &LIST).await?;
+            let mut splitter = Splitter::new();
+            let mut list = List::default();
+            while let Some(chunk) = body.chunk().await? {
+                splitter.take(&chunk, &mut |text| list.take(text, row))?;
+            }
+            splitter.end().map(|()| list)
+        };
+        timeout(LIST.wait, exchange).await.unwrap_or(Err(Problem::Late(LIST.wait)))
     }
 
     /// Takes over a better version than the guessed one, if the daemon names one in its refusal.
@@ -219,7 +233,7 @@ impl Client {
 
     /// Whether it lives. Any HTTP status is a sign of life.
     pub(super) async fn ping(&self) -> Result<(), Problem> {
-        let (_, answer) = self.ask(&FIRST, as_it_is, |docker| async move { docker.ping().await }).await;
+        let (_, answer) = self.ask(&SMALL, as_it_is, |docker| async move { docker.ping().await }).await;
         match answer {
             Err(problem) if problem.is_silence() => Err(problem),
             _ => Ok(()),
@@ -238,10 +252,16 @@ impl Client {
     async fn open_events(&self, since: f64) -> Result<Events, Problem> {
         let events = EVENTS.map(|event| format!("\"{event}\"")).join(",");
         let filters = percent(&format!("{{\"event\":[{events}],\"type\":[\"container\"]}}"));
+        let path = format!("/events?since={since:.9}&filters={filters}");
+        Ok(Events::new(self.get(&path, &STREAM).await?))
+    }
+
+    /// The begin of an answer that bollard does not read, over a connection of its own.
+    async fn get(&self, path: &str, limits: &Limits) -> Result<Body, Problem> {
         let version = self.version.borrow().as_ref().map(ToString::to_string);
-        let path = versioned(version.as_deref(), &format!("/events?since={since:.9}&filters={filters}"));
+        let path = versioned(version.as_deref(), path);
+        let stream = self.transport.open(limits.bytes, u64::MAX).await?;
         let exchange = async {
-            let stream = self.transport.open(STREAM.bytes).await?;
             let (mut sender, connection) = http().handshake(TokioIo::new(stream)).await?;
             let request = Request::get(path).header(HOST, self.transport.host()).body(String::new());
             let request = request.map_err(|error| Problem::Odd(error.to_string()))?;
@@ -252,13 +272,15 @@ impl Client {
             };
             self.take_head(answer.headers());
             let status = answer.status();
-            let events = Events::new(answer.into_body(), connection);
+            let body = Body::new(answer.into_body(), connection);
             if status.is_success() {
-                return Ok(events);
+                return Ok(body);
             }
-            Err(Problem::Refused { status: status.as_u16(), message: short(&events.text().await) })
+            let message = body.begin(HEAD_BYTES).await;
+            let message = short(&String::from_utf8_lossy(&message));
+            Err(Problem::Refused { status: status.as_u16(), message })
         };
-        timeout(STREAM.wait, exchange).await.unwrap_or(Err(Problem::Late(STREAM.wait)))
+        timeout(limits.wait, exchange).await.unwrap_or(Err(Problem::Late(limits.wait)))
     }
 
     /// Asks one question over one connection. Connection and question are polled as one, so that a question that is given
@@ -269,9 +291,13 @@ impl Client {
         read: fn(Result<T, Error>) -> Result<U, Problem>,
         question: impl FnOnce(bollard::Docker) -> Asked,
     ) -> (Option<HeaderMap>, Result<U, Problem>) {
+        // A connection has a deadline of its own.
+        let stream = match self.transport.open(limits.bytes, MAX_OBJECTS as u64).await {
+            Ok(stream) => stream,
+            Err(error) => return (None, Err(error.into())),
+        };
         let head = Arc::new(Mutex::new(None));
         let exchange = async {
-            let stream = self.transport.open(limits.bytes).await?;
             let (sender, connection) = http().handshake(TokioIo::new(stream)).await?;
             let sender = Mutex::new(sender);
             let version = self.version.borrow().as_ref().map(ToString::to_string);

@@ -1,14 +1,11 @@
 //! The event stream: lines of JSON without an end.
 
-use super::{client::Problem, tolerant::read_event};
+use super::{body::Body, client::Problem, tolerant::read_event};
 use crate::parse::ContainerId;
 use bollard::models::EventMessage;
-use hyper::body::{Body, Bytes, Incoming};
+use hyper::body::Bytes;
 use std::{
     collections::{HashSet, VecDeque},
-    future::{Future, poll_fn},
-    pin::Pin,
-    task::{Context, Poll},
     time::Duration,
 };
 use tokio::time::Instant;
@@ -29,12 +26,8 @@ pub(super) enum Line {
     Odd,
 }
 
-/// A connection that is driven along with the body that it carries.
-type Connection = Pin<Box<dyn Future<Output = Result<(), hyper::Error>>>>;
-
 pub(super) struct Events {
-    body: Incoming,
-    connection: Option<Connection>,
+    body: Body,
     chunk: Bytes,
     line: Vec<u8>,
     /// Bytes of a line that is too long, thrown away so far.
@@ -44,19 +37,8 @@ pub(super) struct Events {
 }
 
 impl Events {
-    pub(super) fn new(
-        body: Incoming,
-        connection: impl Future<Output = Result<(), hyper::Error>> + 'static,
-    ) -> Self {
-        Self {
-            body,
-            connection: Some(Box::pin(connection)),
-            chunk: Bytes::new(),
-            line: Vec::new(),
-            skipped: 0,
-            read: 0,
-            second: Instant::now(),
-        }
+    pub(super) fn new(body: Body) -> Self {
+        Self { body, chunk: Bytes::new(), line: Vec::new(), skipped: 0, read: 0, second: Instant::now() }
     }
 
     /// The next line. May be dropped at any time and called again.
@@ -75,20 +57,9 @@ impl Events {
                 self.read += 1;
                 return Ok(line);
             }
-            self.chunk = poll_fn(|context| self.poll_chunk(context)).await?;
+            let chunk = self.body.chunk().await?;
+            self.chunk = chunk.ok_or_else(|| Problem::Silent("the event stream has ended".into()))?;
         }
-    }
-
-    /// The begin of a body that is no event stream.
-    pub(super) async fn text(mut self) -> String {
-        let mut text = Vec::new();
-        while text.len() < MAX_LINE {
-            match poll_fn(|context| self.poll_chunk(context)).await {
-                Ok(chunk) => text.extend_from_slice(&chunk),
-                Err(_ended) => break,
-            }
-        }
-        String::from_utf8_lossy(&text).into_owned()
     }
 
     /// A line out of what has been received; `None` if more is needed.
@@ -125,25 +96,6 @@ impl Events {
             return Ok(Some(event.map_or(Line::Odd, |event| Line::Event(Box::new(event)))));
         }
         Ok(None)
-    }
-
-    fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Result<Bytes, Problem>> {
-        loop {
-            if let Some(connection) = &mut self.connection {
-                if connection.as_mut().poll(context).is_ready() {
-                    self.connection = None;
-                }
-            }
-            return match Pin::new(&mut self.body).poll_frame(context) {
-                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
-                    Ok(data) => Poll::Ready(Ok(data)),
-                    Err(_trailers) => continue,
-                },
-                Poll::Ready(Some(Err(error))) => Poll::Ready(Err(error.into())),
-                Poll::Ready(None) => Poll::Ready(Err(Problem::Silent("the event stream has ended".into()))),
-                Poll::Pending => Poll::Pending,
-            };
-        }
     }
 }
 

@@ -1,9 +1,11 @@
 //! The one place that knows bollard: GET requests to the Docker API, and its event stream.
 
+mod body;
 mod client;
 mod convert;
 mod events;
 mod inspections;
+mod rows;
 mod session;
 mod tolerant;
 mod transport;

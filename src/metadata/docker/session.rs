@@ -29,7 +29,7 @@ use tokio::{
 };
 
 /// How often a silent daemon is asked for a sign of life: an event stream whose peer hangs says nothing.
-const PING: Duration = Duration::from_secs(30);
+const PING: Duration = Duration::from_secs(15);
 /// After this, what a list told is shown without the inspections that are missing.
 const GRACE: Duration = Duration::from_secs(5);
 /// What events and inspections don't tell is in the next list, which is asked for no sooner than this after the last.
@@ -145,7 +145,8 @@ impl<'a> Session<'a> {
         let mut stream = self.begin(client).await?;
         // Whoever was asked for before this is in the list.
         while lookups.try_recv().is_ok() {}
-        self.take_list(client.list().await?);
+        let list = self.list(client).await?;
+        self.take_list(list);
         let mut ping = interval_at(Instant::now() + PING, PING);
         let mut chore: Option<LocalBoxFuture<'a, Chore>> = None;
         loop {
@@ -176,7 +177,8 @@ impl<'a> Session<'a> {
                 () = at(self.next_list), if chore.is_none() => {
                     self.next_list = None;
                     self.changes.clear();
-                    chore = Some(Box::pin(async { Chore::List(client.list().await) }));
+                    let list = self.list(client);
+                    chore = Some(Box::pin(async { Chore::List(list.await) }));
                 }
                 _ = ping.tick(), if chore.is_none() => {
                     chore = Some(Box::pin(async { Chore::Ping(client.ping().await) }));
@@ -251,21 +253,21 @@ impl<'a> Session<'a> {
         self.next_list = Some(self.next_list.map_or(then, |next| next.min(then)));
     }
 
+    /// Asks for the list. Times in it are told as ages, so the daemon's time now is noted.
+    fn list(&self, client: &'a Client) -> impl Future<Output = Result<List, Problem>> + use<'a> {
+        let passed = self.up.map_or(0.0, |up| up.elapsed().as_secs_f64());
+        let (docker, driver, now) = (self.docker, self.memory.driver, self.now + passed);
+        client.list(move |summary| docker.row(summary, driver, now))
+    }
+
     fn take_list(&mut self, list: List) {
         self.last_list = Instant::now();
         self.next_list = self.next_list.map(|next| next.max(self.last_list + LIST_SOON));
-        let passed = self.up.map_or(0.0, |up| up.elapsed().as_secs_f64());
-        let count = list.rows.len();
-        let rows: Vec<_> = list
-            .rows
-            .iter()
-            .filter_map(|summary| self.docker.row(summary, self.memory.driver, self.now + passed))
-            .collect();
+        let List { rows, count, odd } = list;
         let is_whole = rows.len() == count;
-        if list.odd > 0 {
+        if odd > 0 || !is_whole {
             let unread = count - rows.len();
-            let problem =
-                Problem::Odd(format!("{} of {count} rows, {unread} of them without an ID", list.odd));
+            let problem = Problem::Odd(format!("{odd} of {count} rows, {unread} of them left out"));
             self.say("all of its list", &problem);
         }
         if std::mem::take(&mut self.memory.inspect_all) {

@@ -1,6 +1,7 @@
 //! Answers read as far as they can be understood: what bollard does not know costs its field and nothing else.
 
-use super::client::Problem;
+use super::{client::Problem, rows::RowText};
+use crate::metadata::resolver::Row;
 use bollard::{
     errors::Error,
     models::{ContainerInspectResponse, ContainerSummary, EventMessage, SystemInfo, SystemVersion},
@@ -11,12 +12,29 @@ use serde_json::{Map, Value, from_slice, from_str, from_value};
 /// deepest that Docker has.
 const DEPTH: usize = 5;
 
+/// The most containers that are taken in: more than a host can have.
+const MAX_ROWS: usize = 32_768;
+
 /// A list of containers.
+#[derive(Default)]
 pub(super) struct List {
-    /// The rows that could be read, without their odd fields.
-    pub(super) rows: Vec<ContainerSummary>,
-    /// Rows that had odd fields, or that could not be read at all.
+    /// The rows that could be read, odd fields left out.
+    pub(super) rows: Vec<Row>,
+    /// How many there were. Only if all could be read, a container that is not among them is gone.
+    pub(super) count: usize,
+    /// How many had odd fields, or could not be read at all.
     pub(super) odd: usize,
+}
+
+impl List {
+    pub(super) fn take(&mut self, text: RowText<'_>, convert: &impl Fn(&ContainerSummary) -> Option<Row>) {
+        self.count += 1;
+        let text = text.filter(|_| self.rows.len() < MAX_ROWS);
+        let read = text.and_then(|text| from_slice(text).ok());
+        self.odd += usize::from(read.is_none());
+        let tolerant = || row(json(&String::from_utf8_lossy(text?))?);
+        self.rows.extend(read.or_else(tolerant).and_then(|summary| convert(&summary)));
+    }
 }
 
 macro_rules! tolerant {
@@ -92,25 +110,6 @@ pub(super) fn read_inspection(
     answer: Result<ContainerInspectResponse, Error>,
 ) -> Result<ContainerInspectResponse, Problem> {
     read(answer, inspection)
-}
-
-pub(super) fn read_list(answer: Result<Vec<ContainerSummary>, Error>) -> Result<List, Problem> {
-    let (message, contents) = match answer {
-        Err(Error::JsonDataError { message, contents, .. }) => (message, contents),
-        other => return Ok(List { rows: other?, odd: 0 }),
-    };
-    let Some(Value::Array(all)) = json(&contents) else { return Err(Problem::Odd(message)) };
-    let mut list = List { rows: Vec::with_capacity(all.len()), odd: 0 };
-    for value in all {
-        match from_value(value.clone()) {
-            Ok(understood) => list.rows.push(understood),
-            Err(_) => {
-                list.odd += 1;
-                list.rows.push(row(value).unwrap_or_default());
-            }
-        }
-    }
-    Ok(list)
 }
 
 /// An event, if there is anything in its line.

@@ -64,12 +64,12 @@ impl Transport {
         }
     }
 
-    /// A new connection, from which at most `limit` bytes can be read.
-    pub(super) async fn open(&self, limit: u64) -> io::Result<Limited> {
+    /// A new connection, from which at most so many bytes and so many opening braces can be read.
+    pub(super) async fn open(&self, bytes: u64, objects: u64) -> io::Result<Limited> {
         let stream = timeout(CONNECT, self.connect()).await.map_err(|_| {
             io::Error::new(io::ErrorKind::TimedOut, format!("no connection within {} s", CONNECT.as_secs()))
         })??;
-        Ok(Limited { stream, left: limit })
+        Ok(Limited { stream, bytes, objects })
     }
 
     async fn connect(&self) -> io::Result<Box<dyn Stream>> {
@@ -122,10 +122,15 @@ fn said_of(path: &Path, problem: &dyn std::fmt::Display) -> io::Error {
     io::Error::other(format!("{}: {problem}", path.display()))
 }
 
-/// A connection that fails once more has been read from it than its limit.
+/// JSON objects in one answer, or one row of a list: some hundred times the usual. Decoded, an object of two bytes has
+/// hundreds.
+pub(super) const MAX_OBJECTS: usize = 20_000;
+
+/// A connection that fails once more has been read from it than its limits.
 pub(super) struct Limited {
     stream: Box<dyn Stream>,
-    left: u64,
+    bytes: u64,
+    objects: u64,
 }
 
 impl AsyncRead for Limited {
@@ -136,13 +141,15 @@ impl AsyncRead for Limited {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
-        let read = u64::try_from(buffer.filled().len().saturating_sub(before)).unwrap_or(u64::MAX);
-        match self.left.checked_sub(read) {
-            Some(left) => {
-                self.left = left;
+        let read = buffer.filled().get(before..).unwrap_or_default();
+        let objects = memchr::memchr_iter(b'{', read).count();
+        let left = |limit: u64, used: usize| limit.checked_sub(u64::try_from(used).ok()?);
+        match (left(self.bytes, read.len()), left(self.objects, objects)) {
+            (Some(bytes), Some(objects)) => {
+                (self.bytes, self.objects) = (bytes, objects);
                 Poll::Ready(Ok(()))
             }
-            None => Poll::Ready(Err(io::Error::other("the answer is too long"))),
+            _ => Poll::Ready(Err(io::Error::other("the answer is too long"))),
         }
     }
 }
