@@ -120,6 +120,19 @@ pub struct Config {
     #[arg(long, env = "DOCKER_STAT_PROM_EXCLUDE", value_name = "TERMS", value_delimiter = ',')]
     pub exclude: Vec<String>,
 
+    /// Interfaces of containers that do not count: globs of their names, separated by commas
+    ///
+    /// A Docker inside a container passes the same bytes through its own interfaces again. These are left out of the network
+    /// sums and have no series. The list replaces the default; an empty one leaves out nothing, not even lo.
+    #[arg(
+        long,
+        env = "DOCKER_STAT_PROM_NETWORK_EXCLUDE",
+        value_name = "GLOBS",
+        value_delimiter = ',',
+        default_value = "lo,veth*,docker*,nerdctl*,br-*,cni*,virbr*"
+    )]
+    pub network_exclude: Vec<String>,
+
     /// Descriptors to keep open on files of containers
     ///
     /// A kept descriptor saves two system calls per reading and costs some 5 KB of kernel memory, charged to the exporter.
@@ -200,6 +213,7 @@ impl Config {
             &mut config.container_env,
             &mut config.include,
             &mut config.exclude,
+            &mut config.network_exclude,
         ] {
             list.retain(|item| !item.is_empty());
         }

@@ -7,13 +7,15 @@ use docker_stat_prom::{
     exposition::{Format, LabelBlock, Page, Selection, Text, render},
     model::Container,
     parse::ContainerId,
-    sample::{DeviceNames, FileSet, KernelFile, Machine, NetReader, Pass, ScopeReader},
+    sample::{DeviceNames, FileSet, Keep, KernelFile, Machine, NetReader, Pass, ScopeReader},
 };
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     path::Path,
     sync::atomic::{AtomicUsize, Ordering},
 };
+
+const ALL: Keep = Keep { directory: true, files: KernelFile::COUNT };
 
 struct Counting;
 
@@ -51,7 +53,7 @@ fn scopes(host: &Path) -> Vec<Scope> {
             let mut network = NetReader::new(&host.join("proc"));
             let pids = reader.pids(&mut Pass::default().scratch);
             let id: ContainerId = scope.id;
-            let _some_have_none = network.locate(&id, &pids, None);
+            let _some_have_none = network.locate(&id, &pids, None, &mut Pass::default().scratch);
             let mut container = Container::new(id, scope.cgroup);
             container.live = true;
             let labels = LabelBlock::new(&container, false);
@@ -63,8 +65,8 @@ fn scopes(host: &Path) -> Vec<Scope> {
 fn pass(scopes: &mut [Scope], pass: &mut Pass, machine: &Machine, selection: &Selection, text: &mut Text) {
     for scope in scopes.iter_mut() {
         let Scope { reader, network, container, .. } = scope;
-        assert!(reader.sample(selection.files(), KernelFile::COUNT, pass, &mut container.sample));
-        network.read(pass, &mut container.sample.net);
+        assert!(reader.sample(selection.files(), ALL, pass, &mut container.sample));
+        network.read(&container.id, pass, &mut container.sample.net);
     }
     *text = std::mem::take(text).cleared();
     let page = Page { devices: &pass.devices, machine, now: 0.0 };

@@ -37,7 +37,7 @@ const CRATES: [(&str, &[&str]); 14] = [
     ("tokio_rustls", &["server/tls.rs", "server/healthcheck.rs"]),
     ("prometheus", &["exposition/"]),
     ("clap", &["cli.rs"]),
-    ("glob", &["metadata/selection.rs"]),
+    ("glob", &["metadata/selection.rs", "sample/interfaces.rs"]),
     ("chrono", &["metadata/docker.rs"]),
     ("flate2", &["server/encoding.rs"]),
     ("anyhow", &["app.rs", "cli.rs", "main.rs", "demo/", "server/healthcheck.rs"]),

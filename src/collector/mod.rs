@@ -15,7 +15,7 @@ use crate::{
     exposition::{Format, Page, Selection, SelfMetrics, render, render_own},
     metadata::{Filter, MetadataEvent, News},
     parse::ContainerId,
-    sample::{DeviceNames, Machine, Pass, Roots},
+    sample::{DeviceNames, Errno, Interfaces, Machine, MachineReader, Pass, Reason, Roots},
 };
 use body::Bodies;
 use containers::{Containers, Reading};
@@ -24,7 +24,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
-        mpsc::{Receiver, RecvTimeoutError, Sender},
+        mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, sync_channel},
     },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -48,6 +48,8 @@ pub struct Config {
     pub polling_interval: Option<Duration>,
     /// Descriptors to keep open on files of containers.
     pub fd_budget: usize,
+    /// Which interfaces count.
+    pub interfaces: Interfaces,
 }
 
 /// What the collector thread is told.
@@ -63,6 +65,8 @@ pub enum Message {
     Scope(ScopeEvent),
     /// Docker said something.
     Metadata(MetadataEvent),
+    /// Say when everything sent before this was taken.
+    Barrier(SyncSender<()>),
     /// End.
     Shutdown,
 }
@@ -116,6 +120,14 @@ impl Handle {
         self.ask(Message::Tick).await
     }
 
+    /// Blocks until the collector has taken what was sent before; `false` if it has stopped. For threads that could send
+    /// faster than it takes.
+    #[must_use]
+    pub fn wait_until_taken(&self) -> bool {
+        let (taken, answer) = sync_channel(1);
+        self.send(Message::Barrier(taken)) && answer.recv().is_ok()
+    }
+
     async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Message) -> Result<T, Stopped> {
         let (reply, answer) = oneshot::channel();
         self.sender.send(message(reply)).map_err(|_| Stopped)?;
@@ -143,6 +155,11 @@ pub struct Collector {
     containers: Containers,
     pass: Pass,
     machine: Machine,
+    machine_reader: MachineReader,
+    /// Whether the machine's size is known, or not offered.
+    machine_is_read: bool,
+    /// Whether files that were absent are to be looked for at the next full pass.
+    recheck: bool,
     bodies: Bodies,
     complaints: HashSet<String>,
     /// Every time in the program counts from here.
@@ -172,10 +189,13 @@ impl Collector {
         let now = Instant::now();
         let devices = DeviceNames::new(&config.roots.sys);
         let reading = Reading::new(&config, max_open_files);
-        Self {
-            machine: Machine::read(&config.roots.proc),
+        let mut collector = Self {
+            machine: Machine::default(),
+            machine_reader: MachineReader::new(&config.roots.proc),
+            machine_is_read: false,
+            recheck: false,
             containers: Containers::new(reading, lookups),
-            pass: Pass { devices, ..Pass::default() },
+            pass: Pass { devices, interfaces: config.interfaces.clone(), ..Pass::default() },
             bodies: Bodies::default(),
             complaints: HashSet::new(),
             start: now,
@@ -184,7 +204,15 @@ impl Collector {
             docker: DockerState::Unknown,
             config,
             handle,
-        }
+        };
+        collector.read_machine();
+        collector
+    }
+
+    fn read_machine(&mut self) {
+        let before = self.pass.report.failures.len();
+        self.machine = self.machine_reader.read(&mut self.pass.report);
+        self.machine_is_read = self.pass.report.failures.len() == before;
     }
 
     /// Takes messages until it is told to end or nobody is left to send any.
@@ -232,13 +260,16 @@ impl Collector {
             }
             Message::Scope(event) => self.take_scope(event),
             Message::Metadata(event) => self.take_metadata(event),
+            Message::Barrier(taken) => {
+                let _nobody_waits = taken.send(());
+            }
             Message::Scrape(..) | Message::Shutdown => {}
         }
         self.update_readiness();
     }
 
     fn take_scope(&mut self, event: ScopeEvent) {
-        if let ScopeEvent::Resync(_) = &event {
+        if let ScopeEvent::Resync { .. } = &event {
             self.handle.metrics.discovery_resyncs.inc();
             // The first window starts with the first scan, not one interval later.
             if !std::mem::replace(&mut self.scanned, true) && self.config.polling_interval.is_some() {
@@ -281,26 +312,29 @@ impl Collector {
         self.account();
         if self.next_slow <= Instant::now() {
             self.slow();
+            self.account();
         }
         self.update_readiness();
     }
 
     fn slow(&mut self) {
         self.next_slow = Instant::now() + SLOW;
-        self.machine = Machine::read(&self.config.roots.proc);
+        self.read_machine();
         self.pass.devices.forget();
-        self.pass.recheck_absent = true;
+        self.recheck = true;
         self.containers.look_up_unnamed();
     }
 
     /// Reads everything once and answers all who wait, in each format that is asked for.
     fn scrape(&mut self, waiting: &mut Vec<(Format, oneshot::Sender<Arc<Body>>)>) {
         let begin = Instant::now();
+        self.pass.recheck_absent = std::mem::take(&mut self.recheck);
         self.containers.sample(&mut self.pass);
-        let complete = self.pass.report.failures.is_empty();
+        self.pass.recheck_absent = false;
+        let complete =
+            self.pass.report.failures.is_empty() && self.containers.all_reached() && self.machine_is_read;
         self.handle.metrics.up.set(if complete { 1.0 } else { 0.0 });
         self.account();
-        self.pass.recheck_absent = false;
         self.update_gauges();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
         let page = Page { devices: &self.pass.devices, machine: &self.machine, now };
@@ -349,7 +383,11 @@ impl Collector {
             let reason = failure.reason.label();
             metrics.read_failures.with_label_values(&[failure.file, &reason]).inc();
             if self.complaints.insert(format!("{} {reason}", failure.file)) {
-                tracing::warn!("{} (said once; counted in read_failures_total)", failure.message);
+                let hint = match failure.reason {
+                    Reason::Errno(Errno::EMFILE | Errno::ENFILE) => ": raise it (ulimit -n, LimitNOFILE=)",
+                    _ => "",
+                };
+                tracing::warn!("{}{hint} (said once; counted in read_failures_total)", failure.message);
             }
         }
         for (file, rows) in &self.pass.report.skipped_rows {

@@ -7,7 +7,7 @@ use crate::{
     model::{Container, Rates},
     sample::{FileSet, KernelFile},
 };
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// A series without its name, then one with it, breaks `rate()`: so long a new container waits for its name.
 const WAIT_FOR_NAME: Duration = Duration::from_secs(2);
@@ -18,6 +18,8 @@ pub(super) struct Entry {
     pub(super) container: Container,
     pub(super) labels: LabelBlock,
     pub(super) scope: Option<LiveScope>,
+    /// The run that it is in, or was in last: the same cgroup found again is no new one.
+    pub(super) last_run: Option<(u64, Option<SystemTime>)>,
     /// Whether it is on the page: found once per pass, and not again for each family.
     pub(super) shown: bool,
 }

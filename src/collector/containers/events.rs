@@ -7,7 +7,7 @@ use crate::{
     metadata::{Metadata, MetadataEvent, News},
     model::Window,
     parse::ContainerId,
-    sample::{NetReader, OpenError, ScopeReader},
+    sample::{Errno, Keep, NetReader, OpenError, ScopeReader},
 };
 use std::{
     collections::HashSet,
@@ -22,56 +22,76 @@ const MAX_DORMANT: usize = 1000;
 impl Containers {
     pub(in crate::collector) fn take_scope(&mut self, event: ScopeEvent) {
         match event {
-            ScopeEvent::Appeared(scope) => self.appeared(&scope),
+            ScopeEvent::Appeared(scope) => {
+                let _told_at_the_next_pass = self.appeared(&scope);
+            }
             ScopeEvent::Vanished(scope) => self.vanished(&scope),
             ScopeEvent::Written(scope) => {
                 if let Some(live) = self.find(&scope.id).and_then(|entry| entry.scope.as_mut()) {
                     live.settings_known = false;
                 }
             }
-            ScopeEvent::Resync(scopes) => {
+            ScopeEvent::Resync { scopes, unlisted } => {
                 let all: HashSet<&str> = scopes.iter().map(|scope| scope.cgroup.as_str()).collect();
+                // What is below a directory that could not be listed may be there.
+                let is_there = |cgroup: &str| {
+                    all.contains(cgroup) || unlisted.iter().any(|directory| directory.is_above(cgroup))
+                };
                 for entry in &mut self.entries {
-                    if entry.container.live && !all.contains(entry.container.cgroup.as_str()) {
+                    if entry.container.live && !is_there(&entry.container.cgroup) {
                         entry.end();
                         self.unsettled = true;
                     }
                 }
                 self.forget_gone();
+                let unlisted_too = unlisted.clone();
+                self.take_unlisted(unlisted_too, is_there);
                 for scope in &scopes {
-                    self.appeared(scope);
+                    let _told_at_the_next_pass = self.appeared(scope);
                 }
             }
         }
     }
 
-    fn appeared(&mut self, scope: &Scope) {
+    /// Takes in a scope that is there; the errno if it can't be opened.
+    pub(super) fn appeared(&mut self, scope: &Scope) -> Result<(), Errno> {
         let path = directory_of(&self.reading.cgroup_root, &scope.cgroup);
         if let Some(entry) = self.find(&scope.id) {
             if entry.container.metadata.as_ref().is_some_and(|metadata| !metadata.included) {
-                return;
+                self.reached(&scope.cgroup);
+                return Ok(());
             }
             // Another directory of the same container, or the same path made anew, is a new run.
             if let Some(live) = entry.scope.as_mut().filter(|live| live.reader.is_current()) {
                 // Told of again after a rescan, the reason for which may be that events were lost.
                 live.watched = scope.watched;
                 live.settings_known = false;
-                return;
+                self.reached(&scope.cgroup);
+                return Ok(());
             }
         }
-        let reader = match ScopeReader::open(&path) {
+        let mut reader = match ScopeReader::open(&path) {
             Ok(reader) => reader,
-            Err(OpenError::Gone) => return,
+            Err(OpenError::Gone) => {
+                self.reached(&scope.cgroup);
+                return Ok(());
+            }
             Err(OpenError::Failed(errno)) => {
-                tracing::warn!("{}: {}", path.display(), errno.desc());
-                return;
+                self.not_opened(scope);
+                return Err(errno);
             }
         };
+        self.reached(&scope.cgroup);
+        // Whether descriptors are left for it is found at the next pass, for all that came at once.
+        reader.close_above(Keep { directory: false, files: 0 });
         let network = NetReader::new(&self.reading.proc_root);
         let core_only = self.reading.core_only;
         let entry = self.find_or_add(&scope.id, &scope.cgroup);
         entry.end();
-        entry.container.oom_kills.new_run();
+        let run = Some(reader.run());
+        if std::mem::replace(&mut entry.last_run, run) != run {
+            entry.container.oom_kills.new_run();
+        }
         entry.container.cgroup.clone_from(&scope.cgroup);
         entry.container.scope_created = reader
             .created()
@@ -95,9 +115,11 @@ impl Containers {
         if unnamed {
             self.look_up(&scope.id);
         }
+        Ok(())
     }
 
     fn vanished(&mut self, scope: &Scope) {
+        self.reached(&scope.cgroup);
         let Some(entry) = self.find(&scope.id).filter(|entry| entry.container.cgroup == scope.cgroup) else {
             return;
         };
@@ -161,7 +183,7 @@ impl Containers {
             Scope { cgroup: entry.container.cgroup.clone(), id: entry.container.id.clone(), watched: false };
         self.unsettled = true;
         if is_included && !was_included {
-            self.appeared(&scope);
+            let _told_at_the_next_pass = self.appeared(&scope);
         }
     }
 
@@ -196,7 +218,7 @@ impl Containers {
     }
 }
 
-fn directory_of(root: &Path, cgroup: &str) -> PathBuf {
+pub(super) fn directory_of(root: &Path, cgroup: &str) -> PathBuf {
     root.join(cgroup.trim_start_matches('/'))
 }
 
@@ -223,6 +245,7 @@ mod tests {
             filter: Filter::default(),
             polling_interval: None,
             fd_budget: 100,
+            interfaces: crate::sample::Interfaces::default(),
         };
         let (lookups, mut wanted) = unbounded_channel();
         let mut containers = Containers::new(Reading::new(&config, 1024), lookups);

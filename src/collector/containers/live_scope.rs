@@ -47,7 +47,7 @@ impl LiveScope {
         let before = self.network.netns();
         let pids = self.reader.pids(scratch);
         let main_pid = container.metadata.as_ref().and_then(|metadata| metadata.main_pid);
-        self.problem = self.network.locate(&container.id, &pids, main_pid).err();
+        self.problem = self.network.locate(&container.id, &pids, main_pid, scratch).err();
         before != self.network.netns()
     }
 
@@ -57,7 +57,7 @@ impl LiveScope {
         if !(reading.network && self.claims) {
             return;
         }
-        if self.network.read(pass, &mut container.sample.net) {
+        if self.network.read(&container.id, pass, &mut container.sample.net) {
             return;
         }
         let changed = self.locate(container, &mut pass.scratch);
@@ -66,7 +66,7 @@ impl LiveScope {
             self.claims = false;
             self.located = None;
         } else {
-            self.network.read(pass, &mut container.sample.net);
+            self.network.read(&container.id, pass, &mut container.sample.net);
         }
     }
 

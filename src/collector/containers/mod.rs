@@ -5,20 +5,22 @@ mod entry;
 mod events;
 mod live_scope;
 mod reading;
+mod unreached;
 
 pub(super) use reading::Reading;
 
 use super::report::ContainerReport;
 use crate::{
     exposition::LabelBlock,
-    model::{Claimant, Container, RatePoint, claims},
+    model::{Claimant, Container, RatePoint, Rates, claims},
     parse::ContainerId,
-    sample::{FileSet, Netns, Pass, stat_file::Scratch},
+    sample::{Errno, FileSet, Keep, KernelFile, Netns, Pass, ScopeSample, stat_file::Scratch},
 };
 use entry::Entry;
 use live_scope::LiveScope;
 use std::time::Instant;
 use tokio::sync::mpsc::UnboundedSender;
+use unreached::Unreached;
 
 /// All containers, by ID.
 #[derive(Debug)]
@@ -31,11 +33,25 @@ pub(super) struct Containers {
     docker_down: bool,
     /// Whether the claims on network namespaces must be settled anew.
     unsettled: bool,
+    /// What could not be opened or listed.
+    unreached: Unreached,
+    /// How much stays open of each container.
+    kept: Keep,
+    said_few_files: bool,
 }
 
 impl Containers {
     pub(super) fn new(reading: Reading, lookups: UnboundedSender<ContainerId>) -> Self {
-        Self { reading, lookups, entries: Vec::new(), docker_down: false, unsettled: false }
+        Self {
+            reading,
+            lookups,
+            entries: Vec::new(),
+            docker_down: false,
+            unsettled: false,
+            unreached: Unreached::default(),
+            kept: Keep { directory: true, files: KernelFile::COUNT },
+            said_few_files: false,
+        }
     }
 
     fn find(&mut self, id: &ContainerId) -> Option<&mut Entry> {
@@ -50,7 +66,10 @@ impl Containers {
             Err(at) => {
                 let container = Container::new(id.clone(), cgroup.to_owned());
                 let labels = LabelBlock::new(&container, self.reading.core_only);
-                self.entries.insert(at, Box::new(Entry { container, labels, scope: None, shown: false }));
+                self.entries.insert(
+                    at,
+                    Box::new(Entry { container, labels, scope: None, last_run: None, shown: false }),
+                );
                 at
             }
         };
@@ -65,8 +84,8 @@ impl Containers {
             let sample = &container.sample;
             container.rates = live.window.advance(RatePoint {
                 cpu_usec: sample.cpu.map(|cpu| (at, cpu.usage_usec)),
-                network: sample.net.bytes().map(|bytes| (network_at, bytes)),
-                block: sample.io_bytes().map(|bytes| (at, bytes)),
+                network: sample.net.bytes().map(|_| (network_at, sample.net.rows.as_slice())),
+                block: sample.io_bytes().and(sample.io.as_deref()).map(|rows| (at, rows)),
             });
         });
     }
@@ -97,15 +116,22 @@ impl Containers {
         pass: &mut Pass,
         mut then: impl FnMut(&mut Container, &mut LiveScope, &Reading, &mut Pass),
     ) {
-        let keep = self.reading.kept_files(self.entries.len());
+        let keep = self.limit_open_files();
+        self.open_unopened(&mut pass.report);
         self.settle(&mut pass.scratch);
         let mut gone = false;
+        let mut root_is_lost = None;
         for entry in &mut self.entries {
             let Entry { container, scope: Some(live), .. } = &mut **entry else { continue };
             let all = || live.changeable(self.reading.files, pass.recheck_absent);
             let files = some.unwrap_or_else(all);
             if live.reader.sample(files, keep, pass, &mut container.sample) {
                 then(container, live, &self.reading, pass);
+            } else if *root_is_lost.get_or_insert_with(|| !self.reading.root_is_there()) {
+                // Nothing can be found below a root that was unmounted, which says nothing of the containers.
+                pass.report.failed_directory(live.reader.path(), Errno::ENOENT);
+                container.rates = Rates::default();
+                container.sample = ScopeSample::default();
             } else {
                 entry.end();
                 gone = true;
@@ -115,6 +141,29 @@ impl Containers {
             self.unsettled = true;
             self.forget_gone();
         }
+    }
+
+    /// How much may stay open; closes what is more than that.
+    fn limit_open_files(&mut self) -> Keep {
+        let keep = self.reading.kept(self.entries.len());
+        let less = keep < self.kept;
+        self.kept = keep;
+        for entry in &mut self.entries {
+            let Some(live) = &mut entry.scope else { continue };
+            live.network.keep(keep.directory);
+            if less {
+                live.reader.close_above(keep);
+            }
+        }
+        if !keep.directory && !std::mem::replace(&mut self.said_few_files, true) {
+            tracing::warn!(
+                "the limit of {} open files is too low to keep any open for {} containers: they are opened anew at each \
+                 reading, which takes three times as long; raise it (ulimit -n, LimitNOFILE=)",
+                self.reading.max_open_files,
+                self.entries.len()
+            );
+        }
+        keep
     }
 
     /// Finds the processes of containers that need one, and settles who may claim which namespace.
@@ -163,7 +212,7 @@ impl Containers {
 
     /// Descriptors held for all containers.
     pub(super) fn open_files(&self) -> u64 {
-        let open = |live: &LiveScope| live.reader.open_files() + usize::from(live.network.pid().is_some());
+        let open = |live: &LiveScope| live.reader.open_files() + live.network.open_files();
         self.entries.iter().filter_map(|entry| entry.scope.as_ref()).map(open).sum::<usize>() as u64
     }
 
