@@ -62,6 +62,13 @@ pub(super) struct Found {
 }
 
 impl Found {
+    /// An unmounted root is a directory with nothing in it, or with another file system's: then all below it is unknown.
+    pub(super) fn look_at_root(&mut self, root: &Path) {
+        if let Err(error) = look_at_root(root) {
+            self.unlisted.push(Unlisted::new(root, root, &error));
+        }
+    }
+
     pub(super) fn into_resync(mut self) -> ScopeEvent {
         self.scopes.sort();
         self.unlisted.sort();
@@ -80,7 +87,9 @@ pub fn scan(root: &Path) -> Vec<Scope> {
 /// One scan of the tree below `root`, as a [`ScopeEvent::Resync`].
 #[must_use]
 pub fn resync(root: &Path) -> ScopeEvent {
-    search(root).into_resync()
+    let mut found = search(root);
+    found.look_at_root(root);
+    found.into_resync()
 }
 
 fn search(root: &Path) -> Found {
@@ -128,8 +137,7 @@ fn list(directory: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(children)
 }
 
-/// Fails unless the root is that of cgroup v2: an unmounted one is a directory with nothing in it, or with another file
-/// system's.
+/// Fails unless the root is that of cgroup v2.
 pub(super) fn look_at_root(root: &Path) -> io::Result<()> {
     std::fs::metadata(root.join("cgroup.controllers")).map(|_| ())
 }

@@ -10,7 +10,7 @@
 
 use super::{
     ScopeEvent,
-    scan::{Found, Scope, Unlisted, can_hold_containers, is_worth_a_watch, look_at_root, walk},
+    scan::{Found, Scope, can_hold_containers, is_worth_a_watch, look_at_root, walk},
 };
 use futures_util::StreamExt;
 use inotify::{EventMask, EventStream, Inotify, WatchDescriptor, WatchMask};
@@ -52,6 +52,7 @@ pub fn watch(
 struct Watcher<'a> {
     root: &'a Path,
     polling_interval: Duration,
+    open: fn() -> io::Result<Inotify>,
     events: Option<EventStream<Vec<u8>>>,
     watched: HashMap<WatchDescriptor, Watched>,
     /// Whether the root had been that of cgroup v2 at the start.
@@ -80,6 +81,7 @@ impl<'a> Watcher<'a> {
         Self {
             root,
             polling_interval,
+            open: Inotify::init,
             events: None,
             watched: HashMap::new(),
             root_was_there: look_at_root(root).is_ok(),
@@ -94,7 +96,7 @@ impl<'a> Watcher<'a> {
         loop {
             let begin = Instant::now();
             if self.events.is_none() {
-                match Inotify::init().and_then(|inotify| inotify.into_event_stream(vec![0; BUFFER])) {
+                match (self.open)().and_then(|inotify| inotify.into_event_stream(vec![0; BUFFER])) {
                     Ok(events) => self.events = Some(events),
                     Err(error) => self.do_without(&error),
                 }
@@ -108,8 +110,8 @@ impl<'a> Watcher<'a> {
             let early = Instant::now() + at_least;
             while let Ok(event) = timeout_at(rescan, self.next()).await {
                 let Some((wd, mask, name)) = event else { break };
-                if mask.contains(EventMask::Q_OVERFLOW) {
-                    tracing::debug!("inotify queue overflowed, rescanning");
+                if mask.intersects(EventMask::Q_OVERFLOW | EventMask::UNMOUNT) {
+                    tracing::debug!("inotify queue overflowed, or a file system was unmounted: rescanning");
                     sleep_until(early).await;
                     break;
                 }
@@ -150,9 +152,7 @@ impl<'a> Watcher<'a> {
             self.unwatch(wd);
         }
         if self.root_was_there {
-            if let Err(error) = look_at_root(self.root) {
-                found.unlisted.push(Unlisted::new(self.root, self.root, &error));
-            }
+            found.look_at_root(self.root);
         }
         self.unlisted = false;
         found.into_resync()
@@ -354,6 +354,28 @@ mod tests {
         std::fs::create_dir(&slice).unwrap();
         std::fs::create_dir(slice.join(name("1"))).unwrap();
         assert_eq!(next(), format!("+/lab.slice/{}", name("1")));
+    }
+
+    #[test]
+    fn without_inotify_scans_keep_their_distance() {
+        let root = tempfile::tempdir().unwrap();
+        let mut watcher = Watcher::new(root.path(), Duration::from_millis(1));
+        watcher.open = || Err(io::Error::from_raw_os_error(24));
+        let begin = std::time::Instant::now();
+        let mut scans = 0;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(watcher.run(&mut |_| {
+            scans += 1;
+            scans < 3
+        }));
+        assert!(begin.elapsed() >= 2 * RESCAN_AT_LEAST);
+    }
+
+    #[test]
+    fn only_what_ran_out_is_the_end_of_watching() {
+        let is_exhaustion = |errno| is_exhaustion(&io::Error::from_raw_os_error(errno));
+        assert!([12, 23, 24, 28].into_iter().all(is_exhaustion));
+        assert!(![1, 2, 13, 20].into_iter().any(is_exhaustion));
     }
 
     #[test]
