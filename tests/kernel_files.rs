@@ -20,7 +20,10 @@ use docker_stat_prom::{
 use std::{
     collections::BTreeSet,
     fs,
-    os::unix::{fs::PermissionsExt, process::CommandExt},
+    os::unix::{
+        fs::{FileExt, PermissionsExt},
+        process::CommandExt,
+    },
     path::{Path, PathBuf},
     process::Command,
     sync::mpsc,
@@ -304,6 +307,7 @@ fn torn_for_one_tick<R>(
     mut open: impl FnMut() -> R,
     mut tick: impl FnMut(&mut R, Duration) -> (Option<(u64, u64)>, Option<(f64, f64)>),
 ) -> usize {
+    let file_of = fs::OpenOptions::new().write(true).create(true).truncate(false).open(path).unwrap();
     let mut count = 0;
     for file in files {
         let grown = |by: u64| grow(file, by);
@@ -313,7 +317,9 @@ fn torn_for_one_tick<R>(
             for (number, text) in
                 [&grown(0), &grown(1), &damaged, &grown(3), &grown(4), &grown(5)].into_iter().enumerate()
             {
-                fs::write(path, text).unwrap();
+                // Without truncation, after which some file systems write to the disk at once.
+                file_of.write_all_at(text.as_bytes(), 0).unwrap();
+                file_of.set_len(text.len() as u64).unwrap();
                 let (bytes, rate) = tick(&mut reader, TICK * u32::try_from(number).unwrap());
                 seen.take(bytes, rate, text);
             }
@@ -401,14 +407,8 @@ fn no_torn_row_of_net_dev_makes_bytes_fall_or_a_rate_of_them() {
 #[test]
 fn a_torn_row_for_one_tick_is_a_gap_and_no_fall() {
     let host = copy_of("rate-torn-io");
-    let io_stat =
-        host.path().join("sys/fs/cgroup/system.slice").join(scope("01").replace("0101", "01").as_str());
-    let io_stat = if io_stat.is_dir() {
-        io_stat
-    } else {
-        host.path().join("sys/fs/cgroup/system.slice").join(format!("docker-{}.scope", "01".repeat(32)))
-    }
-    .join("io.stat");
+    let name = format!("docker-{}.scope", "01".repeat(32));
+    let io_stat = host.path().join("sys/fs/cgroup/system.slice").join(name).join("io.stat");
     let whole = fs::read_to_string(&io_stat).unwrap();
     let direct = Direct::new(host.path());
     let mut before = (0.0, 0.0);
@@ -496,9 +496,6 @@ fn a_slice_that_cant_be_listed_keeps_its_containers() {
     let page = eventually("it looks again", || {
         let page = exporter.metrics();
         (value(&page, "docker_stat_prom_discovery_resyncs_total", &[])? > 1.0).then_some(page)
-    });
-    let page = eventually("it is told", || {
-        (failures(&page, "directory") > 1.0).then(|| page.clone()).or_else(|| Some(exporter.metrics()))
     });
     assert!(shown(&page).is_some());
     assert_eq!(up(&page), Some(0.0));
