@@ -324,7 +324,7 @@ fn torn_for_one_tick<R>(
                 seen.take(bytes, rate, text);
             }
             // In a clean run each row gains 1,000 per tick in each direction.
-            let rows = file.lines().count() as f64;
+            let rows = f64::from(u32::try_from(file.lines().count()).unwrap());
             let most = rows * 1000.0 / TICK.as_secs_f64();
             assert!(seen.most.0 <= most && seen.most.1 <= most, "{:?} after {damaged:?}", seen.most);
             count += 1;

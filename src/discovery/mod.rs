@@ -1,5 +1,6 @@
 //! Which containers there are: inotify on the cgroup tree in, [`ScopeEvent`]s out.
 
+mod errno;
 mod scan;
 mod watcher;
 

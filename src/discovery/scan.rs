@@ -1,6 +1,6 @@
 //! Finding container cgroups anywhere in the tree.
 
-use super::ScopeEvent;
+use super::{ScopeEvent, errno::ENOENT};
 use crate::parse::ContainerId;
 use std::{
     io,
@@ -107,7 +107,7 @@ pub(super) fn walk(root: &Path, from: &Path, enter: &mut dyn FnMut(&Path), found
         let children = match list(&directory) {
             Ok(children) => children,
             // Removed meanwhile. Not so the root, which nobody removes.
-            Err(error) if error.kind() == io::ErrorKind::NotFound && directory != root => continue,
+            Err(error) if is_absent(&error) && directory != root => continue,
             Err(error) => {
                 found.unlisted.push(Unlisted::new(root, &directory, &error));
                 continue;
@@ -130,11 +130,15 @@ fn list(directory: &Path) -> io::Result<Vec<PathBuf>> {
         let entry = entry?;
         match entry.file_type() {
             Ok(kind) if kind.is_dir() => children.push(entry.path()),
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Err(error) if !is_absent(&error) => return Err(error),
             _ => {}
         }
     }
     Ok(children)
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(ENOENT)
 }
 
 /// Fails unless the root is that of cgroup v2.

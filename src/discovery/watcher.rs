@@ -10,6 +10,7 @@
 
 use super::{
     ScopeEvent,
+    errno::{EMFILE, ENFILE, ENOMEM, ENOSPC},
     scan::{Found, Scope, can_hold_containers, is_worth_a_watch, look_at_root, walk},
 };
 use futures_util::StreamExt;
@@ -258,10 +259,6 @@ impl<'a> Watcher<'a> {
 
 /// Whether watches (ENOSPC), descriptors (EMFILE, ENFILE) or memory ran out, so that the next watch fails as well.
 fn is_exhaustion(error: &io::Error) -> bool {
-    const ENOMEM: i32 = 12;
-    const ENFILE: i32 = 23;
-    const EMFILE: i32 = 24;
-    const ENOSPC: i32 = 28;
     matches!(error.raw_os_error(), Some(ENOMEM | ENFILE | EMFILE | ENOSPC))
 }
 

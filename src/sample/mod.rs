@@ -13,6 +13,7 @@ pub mod own_process;
 pub mod roots;
 pub mod samples;
 pub mod scope_reader;
+mod slot;
 pub mod stat_file;
 mod tally;
 

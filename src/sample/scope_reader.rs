@@ -3,6 +3,7 @@
 use super::{
     FileSet, KernelFile, Pass, Reason, ScopeSample,
     samples::Hugetlb,
+    slot::{Outcome, Slot},
     stat_file::{READ, Scratch, errno_of, open_regular},
     tally::Tally,
 };
@@ -12,13 +13,12 @@ use crate::parse::{
 };
 use nix::{
     errno::Errno,
-    fcntl::{OFlag, open, openat},
+    fcntl::{OFlag, open},
     sys::stat::{Mode, fstat},
 };
 use std::{
     ffi::{CStr, CString},
-    fs::File,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::fd::{AsFd, OwnedFd},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::SystemTime,
@@ -65,30 +65,11 @@ pub struct Keep {
     pub files: usize,
 }
 
-#[derive(Debug, Default)]
-struct Slot {
-    /// A descriptor kept from reading to reading; else the file is opened for each.
-    kept: Option<File>,
-    /// Not offered by this kernel, or its controller is off.
-    absent: bool,
-    /// Whether it was seen to be a regular file. Looked at once: what is not is refused by `pread` too, but for devices.
-    regular: bool,
-}
-
 #[derive(Debug)]
 struct HugetlbFiles {
     pagesize: Name,
     current: CString,
     events: CString,
-}
-
-/// What reading one file came to.
-enum Outcome<'a> {
-    Content(&'a [u8]),
-    Absent,
-    /// The file went while it was open, and perhaps its directory too.
-    Went,
-    Failed(Reason),
 }
 
 impl ScopeReader {
@@ -412,78 +393,6 @@ impl OpenError {
         match errno {
             Errno::ENOENT | Errno::ENODEV | Errno::ENOTDIR => Self::Gone,
             errno => Self::Failed(errno),
-        }
-    }
-}
-
-impl Slot {
-    fn read<'a>(
-        &mut self,
-        directory: BorrowedFd<'_>,
-        file: KernelFile,
-        keep: bool,
-        recheck: bool,
-        scratch: &'a mut Scratch,
-    ) -> Outcome<'a> {
-        if self.absent && !recheck {
-            return Outcome::Absent;
-        }
-        let was_kept = self.kept.is_some();
-        let outcome = self.read_once(directory, file, keep, scratch);
-        match outcome {
-            // Gone and made again, when pressure was switched off and on: the old descriptor stays dead.
-            Err(Reason::Errno(Errno::ENODEV)) if was_kept => {}
-            Ok(len) => return Outcome::Content(scratch.content(len)),
-            Err(reason) => return self.failed(reason),
-        }
-        self.kept = None;
-        match self.read_once(directory, file, keep, scratch) {
-            Ok(len) => Outcome::Content(scratch.content(len)),
-            Err(reason) => match self.failed(reason) {
-                Outcome::Absent => Outcome::Went,
-                outcome => outcome,
-            },
-        }
-    }
-
-    #[inline]
-    fn read_once(
-        &mut self,
-        directory: BorrowedFd<'_>,
-        file: KernelFile,
-        keep: bool,
-        scratch: &mut Scratch,
-    ) -> Result<usize, Reason> {
-        let descriptor = match &mut self.kept {
-            Some(descriptor) => descriptor,
-            none => {
-                let name = file.c_name();
-                let opened = if self.regular {
-                    openat(directory, name, READ, Mode::empty()).map(File::from).map_err(Reason::Errno)?
-                } else {
-                    open_regular(directory, name)?
-                };
-                self.regular = true;
-                none.insert(opened)
-            }
-        };
-        let len = scratch.read(descriptor, file).map(<[u8]>::len).map_err(Reason::Errno)?;
-        self.absent = false;
-        if !keep {
-            self.kept = None;
-        }
-        Ok(len)
-    }
-
-    #[cold]
-    fn failed(&mut self, reason: Reason) -> Outcome<'static> {
-        self.kept = None;
-        // EOPNOTSUPP: pressure without PSI, cgroup.procs of a threaded cgroup.
-        self.absent = matches!(reason, Reason::Errno(Errno::ENOENT | Errno::EOPNOTSUPP));
-        match reason {
-            _ if self.absent => Outcome::Absent,
-            Reason::Errno(Errno::ENODEV) => Outcome::Went,
-            reason => Outcome::Failed(reason),
         }
     }
 }
