@@ -402,3 +402,72 @@ impl Collector {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{path::Path, sync::mpsc::channel};
+
+    fn collector(host: &Path) -> (Collector, Handle, Receiver<Message>) {
+        let config = Config {
+            roots: Roots { cgroup: host.into(), proc: "/proc".into(), sys: "/sys".into() },
+            selection: Selection::default(),
+            filter: Filter::default(),
+            polling_interval: None,
+            fd_budget: 100,
+            interfaces: Interfaces::default(),
+        };
+        let (sender, receiver) = channel();
+        let (lookups, _nobody_looks_up) = tokio::sync::mpsc::unbounded_channel();
+        let handle = Handle::new(sender, SelfMetrics::new().unwrap());
+        (Collector::new(config, handle.clone(), 1024, lookups), handle, receiver)
+    }
+
+    #[test]
+    fn absent_files_are_looked_for_once_per_slow_round_and_not_at_each_tick() {
+        let host = tempfile::tempdir().unwrap();
+        let directory = host.path().join("docker").join("a".repeat(64));
+        std::fs::create_dir_all(&directory).unwrap();
+        std::fs::write(directory.join("cpu.stat"), "usage_usec 1\n").unwrap();
+        let (mut collector, _handle, _receiver) = collector(host.path());
+        collector.containers.take_scope(crate::discovery::resync(host.path()));
+        let reads_io = |collector: &mut Collector, scrape: bool| {
+            if scrape {
+                collector.scrape(&mut Vec::new());
+            } else {
+                collector.tick();
+            }
+            collector.containers.all().any(|container| container.sample.io.is_some())
+        };
+        assert!(!reads_io(&mut collector, true));
+        std::fs::write(directory.join("io.stat"), "").unwrap();
+        collector.next_slow = Instant::now();
+        for _ in 0..3 {
+            assert!(!reads_io(&mut collector, false));
+        }
+        assert!(reads_io(&mut collector, true));
+        assert!(!collector.recheck && !collector.pass.recheck_absent);
+    }
+
+    #[test]
+    fn who_sends_scopes_waits_until_they_are_taken() {
+        let host = tempfile::tempdir().unwrap();
+        let (collector, handle, receiver) = collector(host.path());
+        let (told, waits) = channel();
+        let sender = handle.clone();
+        let thread = std::thread::spawn(move || {
+            for _ in 0..3 {
+                let scan = ScopeEvent::Resync { scopes: vec![], unlisted: vec![] };
+                told.send(sender.send(Message::Scope(scan)) && sender.wait_until_taken()).unwrap();
+            }
+        });
+        // Nobody takes anything: one scan waits, and no second one is made.
+        assert!(waits.recv_timeout(Duration::from_millis(100)).is_err());
+        let runs = std::thread::spawn(move || collector.run(&receiver));
+        assert!((0..3).all(|_| waits.recv_timeout(Duration::from_secs(20)).unwrap()));
+        thread.join().unwrap();
+        handle.send(Message::Shutdown);
+        runs.join().unwrap();
+        assert!(!handle.wait_until_taken());
+    }
+}

@@ -129,6 +129,8 @@ pub struct Pass {
     pub devices: DeviceNames,
     /// Which interfaces count.
     pub interfaces: Interfaces,
+    /// Child cgroups of containers looked into so far.
+    pub children: u64,
     /// Whether files that were absent before are looked for again: controllers can be enabled later.
     pub recheck_absent: bool,
 }

@@ -116,6 +116,7 @@ impl Containers {
         pass: &mut Pass,
         mut then: impl FnMut(&mut Container, &mut LiveScope, &Reading, &mut Pass),
     ) {
+        pass.children = 0;
         let keep = self.limit_open_files();
         self.open_unopened(&mut pass.report);
         self.settle(&mut pass.scratch);
@@ -201,6 +202,11 @@ impl Containers {
     /// The containers that are shown, as the last full pass left them, with their labels.
     pub(super) fn shown(&self) -> impl Iterator<Item = (&Container, &LabelBlock)> + Clone {
         self.entries.iter().filter(|entry| entry.shown).map(|entry| (&entry.container, &entry.labels))
+    }
+
+    #[cfg(test)]
+    pub(super) fn all(&self) -> impl Iterator<Item = &Container> {
+        self.entries.iter().map(|entry| &entry.container)
     }
 
     /// Containers with a cgroup, and how many of those Docker named.

@@ -7,6 +7,9 @@ use crate::{
 };
 use std::collections::BTreeMap;
 
+/// So many directories of one scan are told of; a user may make more in a part of the tree that is theirs.
+const MAX_TOLD: usize = 100;
+
 /// Scopes that can't be opened and directories that can't be listed.
 #[derive(Debug, Default)]
 pub(super) struct Unreached {
@@ -31,7 +34,7 @@ impl Containers {
 
     /// What a scan could not list, and what it found: other scopes need not be waited for.
     pub(super) fn take_unlisted(&mut self, unlisted: Vec<Unlisted>, is_there: impl Fn(&str) -> bool) {
-        for directory in &unlisted {
+        for directory in unlisted.iter().take(MAX_TOLD) {
             let path = super::events::directory_of(&self.reading.cgroup_root, &directory.cgroup);
             self.unreached.report.failed_directory(&path, Errno::from_raw(directory.errno));
         }
