@@ -13,6 +13,7 @@
 
 pub mod dockerd;
 pub mod exporter;
+pub mod host;
 
 use std::{
     io::Write,
