@@ -35,6 +35,11 @@
 //!   read when somebody has written to the container's cgroup, which inotify tells.
 //! - A container is (ID, cgroup inode): the same ID with a new inode is a new run, whose rates start over.
 //! - A file or key that the kernel does not offer gives no series, never a made-up 0.
+//! - A part is not the whole: a sum over rows is unknown while one of them could not be read ([`sample`]), and each device and
+//!   interface has its own rate window ([`model`]).
+//! - A refusal is not absence: a file that went is not the end of its container, and what is below a directory that can't be
+//!   listed is unknown, which is counted and lowers `docker_stat_prom_up`. Only a directory that is gone ends a container.
+//! - Descriptors are left for everything else: above the limit the files of containers are opened anew at each reading.
 //! - Docker stands between no number and its scrape.
 //! - A pass over known containers allocates nothing (`tests/allocations.rs`).
 //! - Rooms import only what is below them, and each external crate has its place (`tests/layering.rs`).

@@ -199,6 +199,8 @@ fn an_unmounted_root_is_no_host_without_containers() {
     let away = host.path().join("away");
     fs::rename(&root, &away).unwrap();
     fs::create_dir(&root).unwrap();
+    // Before any scan.
+    assert_eq!(up(&direct.page()), Some(0.0));
     direct.tell(resync(&root));
     let discovered = || value(&direct.page(), "docker_stat_prom_containers", &["discovered"]);
     assert_eq!((up(&direct.page()), discovered()), (Some(0.0), Some(1.0)));

@@ -103,6 +103,10 @@ impl Containers {
                 container.oom_kills.read(kills);
             }
         });
+        if !self.reading.root_is_there() {
+            // Noticed here, since nothing tells of it and scans are rare.
+            pass.report.failed_directory(&self.reading.cgroup_root, Errno::ENOENT);
+        }
         for entry in &mut self.entries {
             entry.shown = entry.is_to_be_shown(&self.reading, self.docker_down);
         }
