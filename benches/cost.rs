@@ -733,8 +733,8 @@ fn passes(count: usize, tree: &Path) {
         .map(|scope| {
             let mut reader = ScopeReader::open(&roots.cgroup.join(&scope.cgroup[1..])).unwrap();
             let mut network = NetReader::new(&roots.proc);
-            let pids = reader.pids(&mut Pass::default().scratch);
-            network.locate(&scope.id, &pids, None, &mut Pass::default().scratch).unwrap();
+            let pids = reader.pids(&mut Pass::default());
+            network.locate(&scope.id, &pids, None, &mut Pass::default()).unwrap();
             let mut container = Container::new(scope.id, scope.cgroup);
             container.live = true;
             let labels = LabelBlock::new(&container, false);

@@ -51,9 +51,9 @@ fn scopes(host: &Path) -> Vec<Scope> {
             let mut reader =
                 ScopeReader::open(&cgroup_root.join(scope.cgroup.trim_start_matches('/'))).unwrap();
             let mut network = NetReader::new(&host.join("proc"));
-            let pids = reader.pids(&mut Pass::default().scratch);
+            let pids = reader.pids(&mut Pass::default());
             let id: ContainerId = scope.id;
-            let _some_have_none = network.locate(&id, &pids, None, &mut Pass::default().scratch);
+            let _some_have_none = network.locate(&id, &pids, None, &mut Pass::default());
             let mut container = Container::new(id, scope.cgroup);
             container.live = true;
             let labels = LabelBlock::new(&container, false);

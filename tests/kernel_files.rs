@@ -278,7 +278,7 @@ fn more_containers_than_descriptors_are_all_read() {
 
 #[test]
 fn a_fifo_costs_only_itself() {
-    let host = copy_of("rate-torn-io");
+    let host = copy_of("cases/rate-torn-io");
     let directory = host.path().join(format!("sys/fs/cgroup/system.slice/docker-{}.scope", "01".repeat(32)));
     let other = host.path().join("sys/fs/cgroup/system.slice").join(scope("f"));
     fs::create_dir(&other).unwrap();
@@ -318,7 +318,7 @@ fn a_fifo_costs_only_itself() {
 
 #[test]
 fn a_fifo_as_net_dev_costs_only_the_network() {
-    let host = copy_of("rate-torn-io");
+    let host = copy_of("cases/rate-torn-io");
     if !fifo(&host.path().join("proc/101/net/dev")) {
         return skip("a_fifo_as_net_dev_costs_only_the_network", "there is no mkfifo");
     }
@@ -333,7 +333,7 @@ fn a_fifo_as_net_dev_costs_only_the_network() {
 
 #[test]
 fn odd_lines_of_meminfo_hide_nothing() {
-    let host = copy_of("meminfo-ddwrt");
+    let host = copy_of("cases/meminfo-ddwrt");
     let meminfo = host.path().join("proc/meminfo");
     let recorded = fs::read_to_string(&meminfo).unwrap();
     for text in [
@@ -360,7 +360,7 @@ fn odd_lines_of_meminfo_hide_nothing() {
 
 #[test]
 fn an_odd_line_about_a_process_lets_no_stranger_in() {
-    let host = copy_of("rate-torn-io");
+    let host = copy_of("cases/rate-torn-io");
     let cgroup = host.path().join("proc/101/cgroup");
     let own = fs::read_to_string(&cgroup).unwrap();
     let receive = || value(&Direct::new(host.path()).page(), "container_network_receive_bytes", &["0101"]);
@@ -373,6 +373,7 @@ fn an_odd_line_about_a_process_lets_no_stranger_in() {
         assert_eq!(receive(), None, "{strange:?}");
     }
     fs::remove_file(&cgroup).unwrap();
+    fs::create_dir(&cgroup).unwrap();
     assert_eq!(receive(), None);
 }
 

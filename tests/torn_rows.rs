@@ -191,7 +191,7 @@ fn no_torn_row_of_net_dev_makes_bytes_fall_or_a_rate_of_them() {
         &process.join("net/dev"),
         || {
             let mut reader = NetReader::new(&host.path().join("proc"));
-            reader.locate(&id, &[7], None, &mut Pass::default().scratch).unwrap();
+            reader.locate(&id, &[7], None, &mut Pass::default()).unwrap();
             (reader, Window::default())
         },
         |(reader, window), at| {
@@ -205,7 +205,7 @@ fn no_torn_row_of_net_dev_makes_bytes_fall_or_a_rate_of_them() {
 
 #[test]
 fn a_torn_row_for_one_tick_is_a_gap_and_no_fall() {
-    let host = copy_of("rate-torn-io");
+    let host = copy_of("cases/rate-torn-io");
     let name = format!("docker-{}.scope", "01".repeat(32));
     let io_stat = host.path().join("sys/fs/cgroup/system.slice").join(name).join("io.stat");
     let whole = fs::read_to_string(&io_stat).unwrap();
@@ -266,7 +266,7 @@ fn network(host: &Path, arguments: &[&str]) -> (Option<f64>, Option<f64>, BTreeS
 
 #[test]
 fn a_docker_inside_does_not_count_the_same_bytes_again() {
-    let host = fixture("dind-veth");
+    let host = fixture("cases/dind-veth");
     let only = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
     assert_eq!(network(&host, &[]), (Some(1_000_000.0), Some(2_000_000.0), only(&["eth0"])));
     let (receive, transmit, interfaces) = network(&host, &["--network_exclude", "lo,veth*,br-?*"]);

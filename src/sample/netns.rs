@@ -171,14 +171,14 @@ impl NetReader {
         id: &ContainerId,
         listed: &[u32],
         main_pid: Option<u32>,
-        scratch: &mut Scratch,
+        pass: &mut Pass,
     ) -> Result<(), NetProblem> {
         self.process = None;
         let foreign = listed.contains(&0);
         let main = main_pid.filter(|pid| *pid != 0 && (foreign || listed.contains(pid)));
         let others = listed.iter().copied().filter(|pid| *pid != 0 && Some(*pid) != main_pid);
         for pid in main.into_iter().chain(others) {
-            if let Some(process) = Process::open(&self.proc_root, pid, id, scratch) {
+            if let Some(process) = Process::open(&self.proc_root, pid, id, pass) {
                 if self.counted != process.netns {
                     self.tally = Tally::default();
                     self.counted = process.netns;
@@ -229,10 +229,18 @@ impl NetReader {
 }
 
 impl Process {
-    fn open(proc_root: &Path, pid: u32, id: &ContainerId, scratch: &mut Scratch) -> Option<Self> {
+    fn open(proc_root: &Path, pid: u32, id: &ContainerId, pass: &mut Pass) -> Option<Self> {
         let path = proc_root.join(pid.to_string());
-        let directory = open_directory(&path).ok()?;
-        if !belongs_to(&directory, id, scratch) {
+        let directory = match open_directory(&path) {
+            Ok(directory) => directory,
+            // It ended, or is hidden from us.
+            Err(Errno::ENOENT | Errno::ESRCH | Errno::EACCES | Errno::EPERM) => return None,
+            Err(errno) => {
+                pass.report.failed_directory(&path, errno);
+                return None;
+            }
+        };
+        if !belongs_to(&directory, id, &mut pass.scratch) {
             return None;
         }
         let netns = Netns::of(&path);
@@ -272,7 +280,11 @@ fn open_directory(path: &Path) -> Result<OwnedFd, Errno> {
 /// Whether the process with this PID is the container's: our procfs may be of another PID namespace than the
 /// one that `cgroup.procs` or Docker counted in. `/` is our own cgroup in a private cgroup namespace.
 fn belongs_to(process: impl AsFd, id: &ContainerId, scratch: &mut Scratch) -> bool {
-    let Ok(file) = openat(process, c"cgroup", READ, Mode::empty()) else { return false };
+    let file = match openat(process, c"cgroup", READ, Mode::empty()) {
+        Ok(file) => file,
+        // A recording without it; a process that has ended shows no interfaces either.
+        Err(errno) => return errno == Errno::ENOENT,
+    };
     let Ok(content) = scratch.read_records(&File::from(file)) else { return false };
     unified_path(content).is_some_and(|path| path == b"/" || contains(path, id.as_str().as_bytes()))
 }
@@ -309,18 +321,15 @@ mod tests {
         process(root.path(), 20, &format!("{scope}/inner"), 8);
         process(root.path(), 30, "/init.scope", 1);
         let mut reader = NetReader::new(root.path());
-        assert_eq!(reader.locate(&id(), &[20, 10], Some(10), &mut Scratch::default()), Ok(()));
+        assert_eq!(reader.locate(&id(), &[20, 10], Some(10), &mut Pass::default()), Ok(()));
         assert_eq!(reader.pid(), Some(10));
-        assert_eq!(reader.locate(&id(), &[20, 10], None, &mut Scratch::default()), Ok(()));
+        assert_eq!(reader.locate(&id(), &[20, 10], None, &mut Pass::default()), Ok(()));
         assert_eq!(reader.pid(), Some(20));
-        assert_eq!(reader.locate(&id(), &[0, 0], Some(10), &mut Scratch::default()), Ok(()));
+        assert_eq!(reader.locate(&id(), &[0, 0], Some(10), &mut Pass::default()), Ok(()));
         assert_eq!(reader.pid(), Some(10));
-        assert_eq!(
-            reader.locate(&id(), &[0], Some(30), &mut Scratch::default()),
-            Err(NetProblem::ForeignPids)
-        );
-        assert_eq!(reader.locate(&id(), &[40], None, &mut Scratch::default()), Err(NetProblem::Hidden));
-        assert_eq!(reader.locate(&id(), &[], Some(10), &mut Scratch::default()), Err(NetProblem::NoProcess));
+        assert_eq!(reader.locate(&id(), &[0], Some(30), &mut Pass::default()), Err(NetProblem::ForeignPids));
+        assert_eq!(reader.locate(&id(), &[40], None, &mut Pass::default()), Err(NetProblem::Hidden));
+        assert_eq!(reader.locate(&id(), &[], Some(10), &mut Pass::default()), Err(NetProblem::NoProcess));
     }
 
     #[test]
@@ -342,7 +351,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         process(root.path(), 10, "/", 7);
         let mut reader = NetReader::new(root.path());
-        reader.locate(&id(), &[10], None, &mut Scratch::default()).unwrap();
+        reader.locate(&id(), &[10], None, &mut Pass::default()).unwrap();
         let (mut pass, mut table) = (Pass::default(), NetTable::default());
         assert!(reader.read(&id(), &mut pass, &mut table));
         assert_eq!(table.bytes(), Some((5, 7)));

@@ -252,19 +252,28 @@ impl ScopeReader {
     }
 
     /// The container's PIDs: of the scope, or of its children when the scope has none of its own.
-    pub fn pids(&mut self, scratch: &mut Scratch) -> Vec<u32> {
+    pub fn pids(&mut self, pass: &mut Pass) -> Vec<u32> {
+        let Pass { scratch, report, .. } = pass;
         let mut pids = Vec::new();
-        let _none_that_can_be_had = self.read_own(c"cgroup.procs", scratch, |file| {
+        let own = self.read_own(c"cgroup.procs", scratch, |file| {
             pids.extend(parse::cgroup_procs::pids(file));
         });
+        if let Some(reason) = own.err().filter(is_worth_telling) {
+            report.failed(&self.path, "cgroup.procs", reason);
+        }
         if pids.is_empty() {
-            // Any process will do, so that what can't be read is left out.
-            let _some = walk_below(&self.path, MAX_CHILDREN, &mut |child| {
-                if let Ok(file) = scratch.read_path(&child.join("cgroup.procs")) {
-                    pids.extend(parse::cgroup_procs::pids(file));
+            // Any process will do, so that one that can't be read is no reason to end.
+            let below = walk_below(&self.path, MAX_CHILDREN, &mut |child| {
+                match scratch.read_path(&child.join("cgroup.procs")) {
+                    Ok(file) => pids.extend(parse::cgroup_procs::pids(file)),
+                    Err(reason) if is_worth_telling(&reason) => report.failed(child, "cgroup.procs", reason),
+                    Err(_) => {}
                 }
                 Ok(())
             });
+            if let Err((directory, reason)) = below {
+                report.failed(&directory, "cgroup.procs", reason);
+            }
         }
         pids
     }
@@ -277,8 +286,8 @@ impl ScopeReader {
             match scratch.read_path(&child.join("cgroup.procs")) {
                 Ok(file) => count += parse::cgroup_procs::pids(file).count() as u64,
                 // Removed meanwhile, or threaded: then its processes are listed by the domain above it.
-                Err(Reason::Errno(Errno::ENOENT | Errno::ENODEV | Errno::EOPNOTSUPP)) => {}
-                Err(reason) => return Err(reason),
+                Err(reason) if is_worth_telling(&reason) => return Err(reason),
+                Err(_) => {}
             }
             Ok(())
         })?;
@@ -324,8 +333,8 @@ impl ScopeReader {
                 let reason = match value {
                     Ok(Ok(value)) => return value,
                     Ok(Err(error)) => Reason::Parse(error),
-                    Err(Reason::Errno(Errno::ENOENT | Errno::ENODEV | Errno::EOPNOTSUPP)) => return None,
-                    Err(reason) => reason,
+                    Err(reason) if is_worth_telling(&reason) => reason,
+                    Err(_) => return None,
                 };
                 pass.report.failed(&self.path, name, reason);
                 None
@@ -349,6 +358,11 @@ fn is_gone(path: &Path, identity: Identity) -> bool {
         Ok(found) => identity != Identity { device: found.dev(), inode: found.ino() },
         Err(error) => OpenError::of(errno_of(&error)) == OpenError::Gone,
     }
+}
+
+/// Whether a file was refused, and is not just removed, withdrawn or not offered.
+fn is_worth_telling(reason: &Reason) -> bool {
+    !matches!(reason, Reason::Errno(Errno::ENOENT | Errno::ENODEV | Errno::EOPNOTSUPP))
 }
 
 /// Nothing was read: what an earlier pass read is not shown for it.

@@ -14,7 +14,7 @@ use crate::{
     exposition::LabelBlock,
     model::{Claimant, Container, RatePoint, Rates, claims},
     parse::ContainerId,
-    sample::{Errno, FileSet, Keep, KernelFile, Netns, Pass, ScopeSample, stat_file::Scratch},
+    sample::{Errno, FileSet, Keep, KernelFile, Netns, Pass, ScopeSample},
 };
 use entry::Entry;
 use live_scope::LiveScope;
@@ -123,7 +123,7 @@ impl Containers {
         pass.children = 0;
         let keep = self.limit_open_files();
         self.open_unopened(&mut pass.report);
-        self.settle(&mut pass.scratch);
+        self.settle(pass);
         let mut gone = false;
         let mut root_is_lost = None;
         for entry in &mut self.entries {
@@ -172,14 +172,14 @@ impl Containers {
     }
 
     /// Finds the processes of containers that need one, and settles who may claim which namespace.
-    fn settle(&mut self, scratch: &mut Scratch) {
+    fn settle(&mut self, pass: &mut Pass) {
         if !self.reading.network {
             return;
         }
         for entry in &mut self.entries {
             let Entry { container, scope: Some(live), .. } = &mut **entry else { continue };
             if live.is_due() {
-                self.unsettled |= live.locate(container, scratch);
+                self.unsettled |= live.locate(container, pass);
             }
         }
         if !std::mem::take(&mut self.unsettled) {
