@@ -351,6 +351,7 @@ impl Ours {
             polling_interval: None,
             fd_budget,
             interfaces: Interfaces::default(),
+            show_unnamed: false,
         };
         let handle = Handle::new(sender, SelfMetrics::new().unwrap());
         let collector = Collector::new(config, handle.clone(), max_open_files, lookups);
@@ -733,7 +734,8 @@ fn passes(count: usize, tree: &Path) {
         .map(|scope| {
             let mut reader = ScopeReader::open(&roots.cgroup.join(&scope.cgroup[1..])).unwrap();
             let mut network = NetReader::new(&roots.proc);
-            let pids = reader.pids(&mut Pass::default());
+            let mut pass = Pass::default();
+            let pids = reader.pids(&mut pass.scratch, &mut pass.report);
             network.locate(&scope.id, &pids, None, &mut Pass::default()).unwrap();
             let mut container = Container::new(scope.id, scope.cgroup);
             container.live = true;

@@ -30,7 +30,7 @@ use tokio::{
         mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
         oneshot,
     },
-    time::{interval, sleep},
+    time::{interval, sleep, timeout},
 };
 
 /// Why the program ends without success.
@@ -64,6 +64,8 @@ impl<E: Into<Error>> From<E> for Failure {
 
 /// `--once` and `--healthcheck` give up after this long.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// A collector that is in one pass for so long is said to hang.
+const HUNG: Duration = Duration::from_secs(60);
 /// How often readiness is looked at until it is there.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
@@ -110,6 +112,7 @@ pub fn run(config: &Config) -> Result<(), Failure> {
         polling_interval: (!config.once).then(|| config.polling_interval()),
         fd_budget: usize::try_from(config.fd_budget).unwrap_or(usize::MAX),
         interfaces,
+        show_unnamed: config.show_unnamed,
     };
     let docker = Docker::new(host, labels, filter);
     let result = runtime.block_on(async {
@@ -192,12 +195,13 @@ fn start_collector(
     let handle = Handle::new(sender, metrics);
     let root = config.roots.cgroup.clone();
     let interval = config.polling_interval;
-    let collector = Collector::new(config, handle.clone(), max_open_files, lookups);
+    let collectors = handle.clone();
     let (alive, dead) = oneshot::channel::<()>();
     thread::spawn(move || {
         // Dropped when the thread ends, whatever ends it.
         let _alive = alive;
-        collector.run(&receiver);
+        // Made here, since it reads: /proc/meminfo of lxcfs may hang, and whoever asks is to hear of it.
+        Collector::new(config, collectors, max_open_files, lookups).run(&receiver);
     });
     let events = handle.clone();
     match interval {
@@ -233,15 +237,21 @@ async fn once(config: &Config, handle: &Handle) -> Result<(), Failure> {
     while !handle.is_ready() && begin.elapsed() < PATIENCE {
         sleep(LOOK_AGAIN).await;
     }
-    handle.tick().await?;
+    in_time(handle.tick()).await?;
     sleep(config.polling_interval()).await;
-    handle.tick().await?;
-    let page = handle.scrape(Format::Text).await?;
+    in_time(handle.tick()).await?;
+    let page = in_time(handle.scrape(Format::Text)).await?;
     match std::io::stdout().write_all(page.text()) {
         // A reader that went away (`| head`) has seen what it wanted.
         Err(error) if errno_of(&error) != Errno::EPIPE => Err(error.into()),
         _ => Ok(()),
     }
+}
+
+/// What the collector answers, if it does.
+async fn in_time<T>(answer: impl Future<Output = Result<T, collector::Stopped>>) -> Result<T, Error> {
+    let hangs = || anyhow!("no answer in {PATIENCE:?}: a file of a container or of /proc does not answer");
+    Ok(timeout(PATIENCE, answer).await.map_err(|_| hangs())??)
 }
 
 async fn serve(
@@ -260,6 +270,7 @@ async fn serve(
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let notify = tokio::spawn(supervise(handle.clone()));
+    let hangs = tokio::spawn(watch_for_hangs(handle.clone()));
     let (stop, stopped) = oneshot::channel();
     let routes = server::routes(handle.clone());
     let serving = server::serve(listener, tls, routes, async {
@@ -273,6 +284,7 @@ async fn serve(
         _ = interrupt.recv() => Ok(()),
     };
     notify.abort();
+    hangs.abort();
     if ended.is_ok() {
         tracing::info!("told to stop");
         let _no_supervisor = sd_notify::notify(&[NotifyState::Stopping]);
@@ -287,6 +299,26 @@ async fn serve(
     ended
 }
 
+/// Says in the log, once each time, that the collector hangs, and that it does no longer.
+async fn watch_for_hangs(handle: Handle) {
+    let mut hung = false;
+    loop {
+        sleep(Duration::from_secs(1)).await;
+        let silence = handle.silence();
+        if !hung && silence > HUNG {
+            hung = true;
+            tracing::error!(
+                "the collector has been in one pass for {} s: a file of a container or of /proc does not answer \
+                 (a FUSE file system, or lxcfs); nothing can be scraped until it does, and /healthz says so",
+                silence.as_secs()
+            );
+        } else if hung && silence < LOOK_AGAIN * 100 {
+            hung = false;
+            tracing::info!("the collector goes on");
+        }
+    }
+}
+
 /// Tells systemd when the exporter is ready, and, as long as the collector answers, that it lives.
 async fn supervise(handle: Handle) {
     while !handle.is_ready() {
@@ -299,8 +331,11 @@ async fn supervise(handle: Handle) {
     let mut beat = interval(watchdog / 2);
     loop {
         beat.tick().await;
-        if handle.report().await.is_err() {
-            return;
+        match timeout(watchdog / 2, handle.ping()).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(_)) => return,
+            // It hangs: if that lasts, systemd does what the unit says.
+            Err(_) => continue,
         }
         let _no_supervisor = sd_notify::notify(&[NotifyState::Watchdog]);
     }

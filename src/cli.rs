@@ -133,6 +133,13 @@ pub struct Config {
     )]
     pub network_exclude: Vec<String>,
 
+    /// Show containers that Docker does not know, under their short IDs
+    ///
+    /// Other runtimes name their cgroups as Docker does. A container that Docker was asked about and does not know is left
+    /// out otherwise. Without any Docker that answers, all containers are shown under their short IDs in any case.
+    #[arg(long, env = "DOCKER_STAT_PROM_SHOW_UNNAMED", value_parser = BoolishValueParser::new())]
+    pub show_unnamed: bool,
+
     /// Descriptors to keep open on files of containers
     ///
     /// A kept descriptor saves two system calls per reading and costs some 5 KB of kernel memory, charged to the exporter.

@@ -34,6 +34,9 @@
 //! - Counters are read at the scrape; the polling tick reads only what the rate gauges need. Settings (limits, weights) are
 //!   read when somebody has written to the container's cgroup, which inotify tells.
 //! - A container is (ID, cgroup inode): the same ID with a new inode is a new run, whose rates start over.
+//! - A directory's name does not make it a container: an empty cgroup is not one that runs, what Docker answers 404 for is
+//!   not Docker's, and of several directories with one ID one is read (`collector/containers/candidates.rs` says which).
+//! - Each fact about a container knows the Docker daemon that told it; no daemon removes what another one told.
 //! - A file or key that the kernel does not offer gives no series, never a made-up 0.
 //! - A part is not the whole: a sum over rows is unknown while one of them could not be read ([`sample`]), and each device and
 //!   interface has its own rate window ([`model`]).
@@ -41,6 +44,7 @@
 //!   listed is unknown, which is counted and lowers `docker_stat_prom_up`. Only a directory that is gone ends a container.
 //! - Descriptors are left for everything else: above the limit the files of containers are opened anew at each reading.
 //! - Docker stands between no number and its scrape.
+//! - Whoever waits for the collector waits with a deadline, and is told why there is no answer.
 //! - A pass over known containers allocates nothing (`tests/allocations.rs`).
 //! - Rooms import only what is below them, and each external crate has its place (`tests/layering.rs`).
 //!

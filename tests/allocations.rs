@@ -51,7 +51,8 @@ fn scopes(host: &Path) -> Vec<Scope> {
             let mut reader =
                 ScopeReader::open(&cgroup_root.join(scope.cgroup.trim_start_matches('/'))).unwrap();
             let mut network = NetReader::new(&host.join("proc"));
-            let pids = reader.pids(&mut Pass::default());
+            let mut pass = Pass::default();
+            let pids = reader.pids(&mut pass.scratch, &mut pass.report);
             let id: ContainerId = scope.id;
             let _some_have_none = network.locate(&id, &pids, None, &mut Pass::default());
             let mut container = Container::new(id, scope.cgroup);

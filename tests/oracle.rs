@@ -139,6 +139,7 @@ fn cpu_ratios_between_the_recordings_agree_with_the_files() {
             polling_interval: None,
             fd_budget: 100,
             interfaces: Interfaces::default(),
+            show_unnamed: false,
         };
         let handle = Handle::new(sender, SelfMetrics::new().unwrap());
         let collector = Collector::new(config, handle.clone(), 1024, lookups);

@@ -16,6 +16,7 @@ complete -c docker-stat-prom -l fd_budget -d 'Descriptors to keep open on files 
 complete -c docker-stat-prom -l log_format -d 'How to write the log, on standard error' -r -f -a "text\t'Lines for people'
 json\t'One JSON object per line'"
 complete -c docker-stat-prom -s s -l secure -d 'Serve HTTPS only'
+complete -c docker-stat-prom -l show_unnamed -d 'Show containers that Docker does not know, under their short IDs'
 complete -c docker-stat-prom -l once -d 'Print the metrics once, from two samples one polling interval apart, and exit'
 complete -c docker-stat-prom -l demo -d 'Serve a recorded host whose numbers move: for a look without Docker'
 complete -c docker-stat-prom -l healthcheck -d 'Ask the exporter at --bind whether it is ready, and exit 0 or 1'

@@ -5,6 +5,7 @@
 
 mod body;
 mod containers;
+mod pulse;
 mod report;
 
 pub use body::Body;
@@ -13,12 +14,13 @@ pub use report::ContainerReport;
 use crate::{
     discovery::ScopeEvent,
     exposition::{Format, Page, Selection, SelfMetrics, render, render_own},
-    metadata::{Filter, MetadataEvent, News},
+    metadata::{Filter, MetadataEvent},
     parse::ContainerId,
     sample::{DeviceNames, Errno, Interfaces, Machine, MachineReader, Pass, Reason, Roots},
 };
 use body::Bodies;
 use containers::{Containers, Reading};
+use pulse::Pulse;
 use std::{
     collections::HashSet,
     sync::{
@@ -32,6 +34,8 @@ use tokio::sync::{mpsc::UnboundedSender, oneshot};
 
 /// What is done rarely: machine size, device names, files that were absent, containers without a name.
 const SLOW: Duration = Duration::from_secs(30);
+/// However little there is to do, the collector turns a round this often, so that one that does not turn is known by it.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
 /// A start waits this long for Docker's first list before it is ready without names.
 const NAMES_AT_START: Duration = Duration::from_secs(5);
 
@@ -50,6 +54,8 @@ pub struct Config {
     pub fd_budget: usize,
     /// Which interfaces count.
     pub interfaces: Interfaces,
+    /// Whether containers that Docker was asked about and does not know are shown, under their short IDs.
+    pub show_unnamed: bool,
 }
 
 /// What the collector thread is told.
@@ -59,6 +65,8 @@ pub enum Message {
     Tick(oneshot::Sender<()>),
     /// Read everything, and render it.
     Scrape(Format, oneshot::Sender<Arc<Body>>),
+    /// Tell, between two passes, whether the containers are known, and named if Docker answers.
+    Ping(oneshot::Sender<bool>),
     /// Tell what is known of each container.
     Report(oneshot::Sender<Vec<ContainerReport>>),
     /// A container came or went.
@@ -81,6 +89,7 @@ pub struct Stopped;
 pub struct Handle {
     sender: Sender<Message>,
     ready: Arc<AtomicBool>,
+    pulse: Arc<Pulse>,
     metrics: SelfMetrics,
 }
 
@@ -88,7 +97,7 @@ impl Handle {
     /// A handle that sends to `sender`.
     #[must_use]
     pub fn new(sender: Sender<Message>, metrics: SelfMetrics) -> Self {
-        Self { sender, ready: Arc::default(), metrics }
+        Self { sender, ready: Arc::default(), pulse: Arc::default(), metrics }
     }
 
     /// Sends a message; `false` if nobody is there to take it.
@@ -110,6 +119,21 @@ impl Handle {
     /// If the collector has stopped.
     pub async fn report(&self) -> Result<Vec<ContainerReport>, Stopped> {
         self.ask(Message::Report).await
+    }
+
+    /// Whether the containers are known, and named if Docker answers, as the collector itself says. It answers between
+    /// two passes: how long to wait for that is the caller's choice.
+    ///
+    /// # Errors
+    /// If the collector has stopped.
+    pub async fn ping(&self) -> Result<bool, Stopped> {
+        self.ask(Message::Ping).await
+    }
+
+    /// How long ago the collector last turned a round. It does so every second unless a pass takes longer.
+    #[must_use]
+    pub fn silence(&self) -> Duration {
+        self.pulse.silence()
     }
 
     /// A polling tick, done when this returns.
@@ -134,7 +158,7 @@ impl Handle {
         answer.await.map_err(|_| Stopped)
     }
 
-    /// Whether the containers are known, and named if Docker answers.
+    /// Whether the containers are known, and named if Docker answers, as the collector last said.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.ready.load(Ordering::Relaxed)
@@ -144,6 +168,18 @@ impl Handle {
     #[must_use]
     pub fn metrics(&self) -> &SelfMetrics {
         &self.metrics
+    }
+}
+
+#[cfg(test)]
+impl Handle {
+    /// A handle on a collector that has not turned a round for a while.
+    pub(crate) fn silent_for(
+        sender: Sender<Message>,
+        metrics: SelfMetrics,
+        silence: Duration,
+    ) -> Option<Self> {
+        Some(Self { pulse: Arc::new(Pulse::silent_for(silence)?), ..Self::new(sender, metrics) })
     }
 }
 
@@ -166,15 +202,6 @@ pub struct Collector {
     start: Instant,
     next_slow: Instant,
     scanned: bool,
-    docker: DockerState,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum DockerState {
-    /// Not yet known.
-    Unknown,
-    Up,
-    Down,
 }
 
 impl Collector {
@@ -201,7 +228,6 @@ impl Collector {
             start: now,
             next_slow: now + SLOW,
             scanned: false,
-            docker: DockerState::Unknown,
             config,
             handle,
         };
@@ -220,10 +246,10 @@ impl Collector {
         let mut next_tick = self.config.polling_interval.map(|interval| Instant::now() + interval);
         let mut scrapes = Vec::new();
         loop {
-            let first = match next_tick {
-                None => receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
-                Some(at) => receiver.recv_timeout(at.saturating_duration_since(Instant::now())),
-            };
+            self.handle.pulse.beat();
+            let until_tick = next_tick.map(|at| at.saturating_duration_since(Instant::now()));
+            let first = receiver.recv_timeout(until_tick.unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT));
+            self.handle.pulse.beat();
             match first {
                 Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => {}
@@ -238,6 +264,8 @@ impl Collector {
                     }
                 }
             }
+            self.containers.ask_about_contradictions();
+            self.update_readiness();
             if next_tick.is_some_and(|at| at <= Instant::now()) {
                 self.tick();
                 // After a stall the ticks go on from now; they are not made up for.
@@ -254,6 +282,10 @@ impl Collector {
             Message::Tick(done) => {
                 self.tick();
                 let _nobody_waits = done.send(());
+            }
+            Message::Ping(reply) => {
+                self.update_readiness();
+                let _nobody_waits = reply.send(self.handle.is_ready());
             }
             Message::Report(reply) => {
                 let _nobody_waits = reply.send(self.containers.report());
@@ -281,26 +313,16 @@ impl Collector {
     }
 
     fn take_metadata(&mut self, event: MetadataEvent) {
-        let metrics = &self.handle.metrics;
-        match event.news {
-            News::Connected => {
-                if self.docker == DockerState::Down {
-                    metrics.docker_reconnects.inc();
-                }
-                self.docker = DockerState::Up;
-                metrics.docker_up.set(1.0);
-            }
-            News::Disconnected => {
-                self.docker = DockerState::Down;
-                metrics.docker_up.set(0.0);
-            }
-            _ => {}
-        }
+        let before = self.containers.docker_reconnects();
         self.containers.take_metadata(event);
+        let metrics = &self.handle.metrics;
+        let reconnects = self.containers.docker_reconnects().saturating_sub(before);
+        metrics.docker_reconnects.inc_by(crate::exposition::self_metrics::float(reconnects));
+        metrics.docker_up.set(if self.containers.docker_is_up() == Some(true) { 1.0 } else { 0.0 });
     }
 
     fn update_readiness(&mut self) {
-        let named = self.docker != DockerState::Unknown || self.start.elapsed() > NAMES_AT_START;
+        let named = self.containers.docker_is_up().is_some() || self.start.elapsed() > NAMES_AT_START;
         if self.scanned && named {
             self.handle.ready.store(true, Ordering::Relaxed);
         }
@@ -416,6 +438,7 @@ mod tests {
             polling_interval: None,
             fd_budget: 100,
             interfaces: Interfaces::default(),
+            show_unnamed: false,
         };
         let (sender, receiver) = channel();
         let (lookups, _nobody_looks_up) = tokio::sync::mpsc::unbounded_channel();

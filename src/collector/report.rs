@@ -23,4 +23,6 @@ pub struct ContainerReport {
     pub network: &'static str,
     /// Files that its kernel does not offer.
     pub missing_files: Vec<&'static str>,
+    /// Why its numbers are not shown, where that takes an explanation.
+    pub hidden: Option<&'static str>,
 }

@@ -388,6 +388,9 @@ impl Session<'_> {
                     (self.send)(self.resolver.learn(metadata));
                 }
             }
+            Err(Error::DockerResponseServerError { status_code: 404, .. }) => {
+                (self.send)(News::Unknown(id.clone()));
+            }
             Err(error) => {
                 tracing::debug!("inspect of {id:?}: {}", Chain(&error));
                 if !is_final(&error) {

@@ -28,8 +28,32 @@ pub struct Container {
     pub rates: Rates,
     /// When its cgroup was made, unix s.
     pub scope_created: Option<f64>,
+    /// The present run, if it was seen to begin.
+    pub new_run: Option<NewRun>,
     /// OOM kills over all its runs.
     pub oom_kills: OomKills,
+}
+
+/// A run that was seen to begin: until Docker tells of it, what Docker says is of the run before.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct NewRun {
+    /// When its cgroup was made, unix s.
+    pub began: f64,
+    /// The start that Docker had told of by then, unix s.
+    pub told_before: Option<f64>,
+}
+
+impl NewRun {
+    /// Docker's news and the cgroup's may arrive in either order, and the times of cgroups are coarse. Docker takes
+    /// its time after the cgroup was made, the file system when the directory is first looked at.
+    const TOLERANCE: f64 = 1.0;
+
+    /// Whether a start that Docker tells is the one of this run, and not of the one before.
+    #[must_use]
+    pub fn is_started_at(&self, told: f64) -> bool {
+        let newer = self.told_before.is_some_and(|before| told > before);
+        newer || told >= self.began - Self::TOLERANCE
+    }
 }
 
 impl Container {
@@ -44,6 +68,7 @@ impl Container {
             sample: ScopeSample::default(),
             rates: Rates::default(),
             scope_created: None,
+            new_run: None,
             oom_kills: OomKills::default(),
         }
     }
@@ -57,7 +82,43 @@ impl Container {
     /// When it was started, unix s: as Docker says, else when its cgroup was made.
     #[must_use]
     pub fn started(&self) -> Option<f64> {
-        let docker = self.metadata.as_ref().and_then(|metadata| metadata.started);
-        docker.or(self.scope_created)
+        self.told_start().or(self.new_run.map(|run| run.began)).or(self.scope_created)
+    }
+
+    /// The start of the present run as Docker tells it; `None` as long as it has told only of the run before.
+    #[must_use]
+    pub fn told_start(&self) -> Option<f64> {
+        let told = self.metadata.as_ref()?.started?;
+        self.new_run.is_none_or(|run| run.is_started_at(told)).then_some(told)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_run_began_with_its_cgroup_until_docker_tells() {
+        let id = ContainerId::new(&"1".repeat(64)).unwrap();
+        let mut container = Container::new(id.clone(), String::new());
+        let tell = |container: &mut Container, started| {
+            container.metadata =
+                Some(Arc::new(Metadata { started: Some(started), ..Metadata::new(id.clone()) }));
+        };
+        container.scope_created = Some(500.0);
+        assert_eq!(container.started(), Some(500.0));
+        // Found running: its cgroup's time may be that of our first look.
+        tell(&mut container, 100.0);
+        assert_eq!(container.started(), Some(100.0));
+        container.new_run = Some(NewRun { began: 700.0, told_before: Some(100.0) });
+        assert_eq!((container.started(), container.told_start()), (Some(700.0), None));
+        for started in [699.5, 700.2, 760.0] {
+            tell(&mut container, started);
+            assert_eq!((container.started(), container.told_start()), (Some(started), Some(started)));
+        }
+        // Docker was faster than the cgroup's news.
+        container.new_run = Some(NewRun { began: 800.0, told_before: Some(800.3) });
+        tell(&mut container, 800.3);
+        assert_eq!(container.started(), Some(800.3));
     }
 }

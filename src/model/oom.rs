@@ -40,6 +40,11 @@ impl OomKills {
         }
     }
 
+    /// What was read was of another's cgroup: it counts for nothing.
+    pub fn was_not_its_own(&mut self) {
+        self.read = self.read.map(|_| 0);
+    }
+
     /// The container was started again.
     pub fn new_run(&mut self) {
         self.earlier_runs = self.earlier_runs.saturating_add(self.this_run());

@@ -10,6 +10,7 @@ pub mod limits;
 pub mod machine;
 pub mod netns;
 pub mod own_process;
+pub mod process;
 pub mod roots;
 pub mod samples;
 pub mod scope_reader;

@@ -68,6 +68,8 @@ pub struct ScopeSample {
     pub pids_events: Option<Events>,
     /// `cgroup.events`, `frozen`
     pub frozen: Option<u64>,
+    /// `cgroup.events`, `populated`: 0 if neither the cgroup nor one below it has a process
+    pub populated: Option<u64>,
     /// `cgroup.stat`
     pub cgroup_stat: Option<CgroupStat>,
     /// Processes in `cgroup.procs` of the scope and its children
@@ -164,9 +166,12 @@ impl ScopeSample {
             KernelFile::PidsPeak => store(&mut self.pids_peak, content, parse_single_value),
             KernelFile::PidsMax => store(&mut self.pids_max, content, parse_limit),
             KernelFile::PidsEvents => store_over(&mut self.pids_events, content, Events::parse),
-            KernelFile::CgroupEvents => store_key(&mut self.frozen, content, |file| {
-                flat_keyed_value(file, const { FlatKey::new("frozen ") })
-            }),
+            KernelFile::CgroupEvents => {
+                let populated = |file: &[u8]| flat_keyed_value(file, const { FlatKey::new("populated ") });
+                let frozen = |file: &[u8]| flat_keyed_value(file, const { FlatKey::new("frozen ") });
+                let first = store_key(&mut self.populated, content, populated);
+                store_key(&mut self.frozen, content, frozen).and(first)
+            }
             KernelFile::CgroupStat => store(&mut self.cgroup_stat, content, parse_cgroup_stat),
             KernelFile::IoStat => Ok(self.take_io(content)),
             KernelFile::CgroupProcs => {

@@ -1,7 +1,7 @@
 //! One container's cgroup directory and the descriptors kept on it.
 
 use super::{
-    FileSet, KernelFile, Pass, Reason, ScopeSample,
+    FileSet, KernelFile, Pass, Reason, Report, ScopeSample,
     samples::Hugetlb,
     slot::{Outcome, Slot},
     stat_file::{READ, Scratch, errno_of, open_regular},
@@ -251,9 +251,31 @@ impl ScopeReader {
         }
     }
 
+    /// Whether the cgroup or one below it has a process, as `cgroup.events` says; `None` if that can't be told.
+    pub fn is_populated(&self, scratch: &mut Scratch) -> Option<bool> {
+        let populated = self.read_own(c"cgroup.events", scratch, |file| {
+            flat_keyed_value(file, const { FlatKey::new("populated ") })
+        });
+        populated.ok()?.ok().flatten().map(|populated| populated != 0)
+    }
+
+    /// Who owns the directory: root, or the user to whom the subtree was handed.
+    #[must_use]
+    pub fn owner(&self) -> Option<u32> {
+        match &self.directory {
+            Some(directory) => fstat(directory).ok().map(|stat| stat.st_uid),
+            None => std::fs::metadata(&self.path).ok().map(|metadata| metadata.uid()),
+        }
+    }
+
+    /// The directory's inode number.
+    #[must_use]
+    pub fn inode(&self) -> u64 {
+        self.identity.inode
+    }
+
     /// The container's PIDs: of the scope, or of its children when the scope has none of its own.
-    pub fn pids(&mut self, pass: &mut Pass) -> Vec<u32> {
-        let Pass { scratch, report, .. } = pass;
+    pub fn pids(&mut self, scratch: &mut Scratch, report: &mut Report) -> Vec<u32> {
         let mut pids = Vec::new();
         let own = self.read_own(c"cgroup.procs", scratch, |file| {
             pids.extend(parse::cgroup_procs::pids(file));

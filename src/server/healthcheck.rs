@@ -58,10 +58,11 @@ async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> Result<()> {
     let mut answer = Vec::new();
     // More than the status line is of no interest.
     stream.take(4096).read_to_end(&mut answer).await?;
-    let status = String::from_utf8_lossy(&answer);
-    let status = status.lines().next().unwrap_or_default();
+    let answer = String::from_utf8_lossy(&answer);
+    let status = answer.lines().next().unwrap_or_default();
     if status.split(' ').nth(1) != Some("200") {
-        bail!("expected 200, found \"{status}\"");
+        let reason = answer.split("\r\n\r\n").nth(1).unwrap_or_default().trim();
+        bail!("expected 200, found \"{status}\": {reason}");
     }
     Ok(())
 }

@@ -40,10 +40,14 @@ pub(super) fn html(containers: &[ContainerReport]) -> String {
         containers.len().saturating_sub(live),
     );
     for container in containers {
-        let unnamed = if container.named { "" } else { " (Docker has not told its name)" };
+        let remark = match container.hidden {
+            Some(reason) => format!(" ({reason})"),
+            None if container.named => String::new(),
+            None => " (Docker has not told its name)".to_owned(),
+        };
         page.push_str("<tr>");
         for cell in [
-            &format!("{}{unnamed}", container.name),
+            &format!("{}{remark}", container.name),
             container.image.as_deref().unwrap_or_default(),
             container.state.unwrap_or_default(),
             &container.cgroup,
@@ -90,6 +94,7 @@ mod tests {
             pid: None,
             network: "own",
             missing_files: vec!["memory.peak"],
+            hidden: None,
         };
         let page = html(&[container]);
         assert!(!page.contains("<script"));

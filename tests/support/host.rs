@@ -82,6 +82,7 @@ impl Direct {
             polling_interval: None,
             fd_budget: 1000,
             interfaces: Interfaces::default(),
+            show_unnamed: false,
         };
         let root = config.roots.cgroup.clone();
         let (sender, receiver) = mpsc::channel();

@@ -1,49 +1,206 @@
 //! One container and how it is read.
 
-use super::{Reading, live_scope::LiveScope};
+use super::{Reading, candidates::Candidate, live_scope::LiveScope, sources::Sources};
 use crate::{
     collector::report::ContainerReport,
     exposition::LabelBlock,
-    model::{Container, Rates},
-    sample::{FileSet, KernelFile},
+    metadata::{Source, State},
+    model::{Container, NewRun, Rates, Window},
+    parse::ContainerId,
+    sample::{FileSet, Keep, KernelFile, NetReader, ScopeReader},
 };
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
-/// A series without its name, then one with it, breaks `rate()`: so long a new container waits for its name.
-const WAIT_FOR_NAME: Duration = Duration::from_secs(2);
+/// Docker's own news come this late after the cgroup's, as a rule; what has not come by then is asked for.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// A container and how it is read.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) container: Container,
     pub(super) labels: LabelBlock,
+    /// The cgroup that is read. There is one exactly if the container is live.
     pub(super) scope: Option<LiveScope>,
-    /// The run that it is in, or was in last: the same cgroup found again is no new one.
-    pub(super) last_run: Option<(u64, Option<SystemTime>)>,
     /// Whether it is on the page: found once per pass, and not again for each family.
     pub(super) shown: bool,
+    /// All directories with its ID: those of root first, then by age.
+    pub(super) candidates: Vec<Candidate>,
+    /// Whether it must be decided anew which of them is read.
+    pub(super) undecided: bool,
+    /// Whether there was more than one to be read, and whether that was said.
+    pub(super) is_contested: bool,
+    pub(super) is_said: bool,
+    /// The daemon that told what is known of it.
+    pub(super) told_by: Option<Source>,
+    /// Daemons that were asked about it and do not know it.
+    pub(super) unknown_to: Vec<Source>,
+    /// Whether all daemons that answer do not know it: it is another runtime's.
+    pub(super) is_refused: bool,
+    /// Whether Docker has removed it: what is known of it goes with its cgroup.
+    pub(super) is_removed: bool,
+    /// The run that it is in, or was in last: the same cgroup found again is no new one.
+    last_run: Option<(u64, Option<SystemTime>)>,
+    /// When Docker is to be asked, once, because it does not tell what the cgroups do.
+    ask_at: Option<Instant>,
+    /// Whether a directory of root's was read: then none in a user's subtree is ever its own.
+    pub(super) is_roots: bool,
+    /// Whether it was shown under its short ID: then it stays there until it has a name.
+    shown_unnamed: bool,
 }
 
 impl Entry {
-    /// The cgroup is gone: its numbers go with it, what Docker knows stays.
+    pub(super) fn new(id: ContainerId, cgroup: String, core_only: bool) -> Self {
+        let container = Container::new(id, cgroup);
+        Self {
+            labels: LabelBlock::new(&container, core_only),
+            container,
+            scope: None,
+            shown: false,
+            candidates: Vec::new(),
+            undecided: false,
+            is_contested: false,
+            is_said: false,
+            told_by: None,
+            unknown_to: Vec::new(),
+            is_refused: false,
+            is_removed: false,
+            last_run: None,
+            ask_at: None,
+            is_roots: false,
+            shown_unnamed: false,
+        }
+    }
+
+    /// Begins to read a directory.
+    pub(super) fn begin(&mut self, mut reader: ScopeReader, cgroup: &str, watched: bool, reading: &Reading) {
+        let is_swap = self.scope.as_ref().is_some_and(|live| live.reader.is_current());
+        let state = self.container.metadata.as_ref().and_then(|metadata| metadata.state);
+        let run = reader.run();
+        let is_new_run = match self.last_run.replace(run) {
+            _ if is_swap => false,
+            Some(last) => last != run,
+            None => state.is_some_and(|state| state.is_stopped() || state == State::Created),
+        };
+        self.close();
+        let container = &mut self.container;
+        cgroup.clone_into(&mut container.cgroup);
+        container.scope_created = reader.created().and_then(Self::seconds);
+        if is_swap {
+            container.oom_kills.was_not_its_own();
+        } else if is_new_run {
+            container.oom_kills.new_run();
+            let began = container.scope_created.or_else(|| Self::seconds(SystemTime::now()));
+            let told_before = container.metadata.as_ref().and_then(|metadata| metadata.started);
+            container.new_run = began.map(|began| NewRun { began, told_before });
+            self.ask_at = Some(Instant::now() + GRACE);
+        }
+        container.live = true;
+        // Whether descriptors are left for it is found at the next pass, for all that came at once.
+        reader.close_above(Keep { directory: false, files: 0 });
+        self.scope = Some(LiveScope {
+            reader,
+            network: NetReader::new(&reading.proc_root),
+            problem: None,
+            claims: false,
+            watched,
+            settings_known: false,
+            window: Window::default(),
+            first_seen: Instant::now(),
+            located: None,
+        });
+        self.labels = LabelBlock::new(&self.container, reading.core_only);
+    }
+
+    /// The cgroup is gone or has no process any more: its numbers go with it, what Docker knows stays.
     pub(super) fn end(&mut self) {
+        if self.scope.is_none() {
+            return;
+        }
+        self.close();
+        self.undecided = true;
+        if std::mem::take(&mut self.is_removed) {
+            self.container.metadata = None;
+        }
+        self.ask_at = self.is_said_to_run().then(|| Instant::now() + GRACE);
+    }
+
+    /// Docker has no such container any more. As long as it has a cgroup, its numbers keep their labels.
+    pub(super) fn forget_metadata(&mut self) {
+        if self.container.live {
+            self.is_removed = true;
+        } else {
+            self.container.metadata = None;
+        }
+    }
+
+    /// Whether it is only a directory with an ID.
+    pub(super) fn is_idle(&self) -> bool {
+        !self.container.live && self.container.metadata.is_none()
+    }
+
+    /// Whether neither the kernel nor Docker knows it.
+    pub(super) fn is_nothing(&self) -> bool {
+        !self.container.live && self.container.metadata.is_none() && self.candidates.is_empty()
+    }
+
+    /// It is not read any more.
+    pub(super) fn close(&mut self) {
         self.scope = None;
         self.container.live = false;
         self.container.rates = Rates::default();
         self.container.scope_created = None;
     }
 
-    pub(super) fn is_to_be_shown(&self, reading: &Reading, docker_down: bool) -> bool {
-        if let Some(metadata) = &self.container.metadata {
-            return metadata.included && (self.container.live || reading.serves_stopped);
-        }
-        let waited = || self.scope.as_ref().is_some_and(|live| live.first_seen.elapsed() >= WAIT_FOR_NAME);
-        self.container.live
-            && (docker_down || waited())
-            && reading.filter.lets_through(self.container.id.short(), "", &|_| None)
+    fn is_said_to_run(&self) -> bool {
+        let state = self.container.metadata.as_ref().and_then(|metadata| metadata.state);
+        matches!(state, Some(State::Running | State::Paused | State::Restarting))
     }
 
-    pub(super) fn report(&self, files: FileSet) -> ContainerReport {
+    /// Whether Docker is to be asked now, since it has not told what the cgroups do: that the container ended, or that it
+    /// was started again. Once for each time that happens.
+    pub(super) fn is_to_be_asked_about(&mut self) -> bool {
+        if self.ask_at.is_none_or(|at| at > Instant::now()) {
+            return false;
+        }
+        self.ask_at = None;
+        if self.scope.is_none() {
+            return self.is_said_to_run();
+        }
+        let Some(metadata) = &self.container.metadata else { return false };
+        self.container.told_start().is_none() || (metadata.state.is_some() && !self.is_said_to_run())
+    }
+
+    pub(super) fn is_to_be_shown(&mut self, reading: &Reading, sources: &Sources) -> bool {
+        if let Some(metadata) = &self.container.metadata {
+            self.shown_unnamed = false;
+            return metadata.included && (self.container.live || reading.serves_stopped);
+        }
+        let is_awaited = !self.is_refused && self.awaits_name(sources);
+        self.shown_unnamed |= self.container.live
+            && !is_awaited
+            && reading.filter.lets_through(self.container.id.short(), "", &|_| None);
+        self.container.live && self.shown_unnamed
+    }
+
+    fn awaits_name(&self, sources: &Sources) -> bool {
+        let live = self.scope.as_ref();
+        !self.shown_unnamed && live.is_some_and(|live| sources.may_still_name(live.first_seen))
+    }
+
+    /// Why its numbers are not shown, if that takes an explanation.
+    fn hidden(&self, sources: &Sources) -> Option<&'static str> {
+        if self.is_refused {
+            return Some("not known to Docker");
+        }
+        if self.scope.is_none() {
+            let obstacles = || self.candidates.iter().filter_map(|candidate| candidate.obstacle);
+            return obstacles().next().map(|obstacle| obstacle.reason());
+        }
+        let unnamed = self.container.metadata.is_none();
+        (unnamed && self.awaits_name(sources)).then_some("Docker may still tell its name")
+    }
+
+    pub(super) fn report(&self, files: FileSet, sources: &Sources) -> ContainerReport {
         let metadata = self.container.metadata.as_ref();
         let live = self.scope.as_ref();
         ContainerReport {
@@ -59,6 +216,7 @@ impl Entry {
             missing_files: live
                 .map(|live| live.reader.absent_files(files).map(KernelFile::name).collect())
                 .unwrap_or_default(),
+            hidden: self.hidden(sources),
         }
     }
 }

@@ -45,7 +45,7 @@ impl LiveScope {
     pub(super) fn locate(&mut self, container: &Container, pass: &mut Pass) -> bool {
         self.located = Some(Instant::now());
         let before = self.network.netns();
-        let pids = self.reader.pids(pass);
+        let pids = self.reader.pids(&mut pass.scratch, &mut pass.report);
         let main_pid = container.metadata.as_ref().and_then(|metadata| metadata.main_pid);
         self.problem = self.network.locate(&container.id, &pids, main_pid, pass).err();
         before != self.network.netns()

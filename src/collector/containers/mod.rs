@@ -1,10 +1,13 @@
 //! All containers: those with a cgroup, and those that only Docker knows.
 
+mod candidates;
 mod complaints;
+mod decisions;
 mod entry;
 mod events;
 mod live_scope;
 mod reading;
+mod sources;
 mod unreached;
 
 pub(super) use reading::Reading;
@@ -14,10 +17,11 @@ use crate::{
     exposition::LabelBlock,
     model::{Claimant, Container, RatePoint, Rates, claims},
     parse::ContainerId,
-    sample::{Errno, FileSet, Keep, KernelFile, Netns, Pass, ScopeSample},
+    sample::{Errno, FileSet, Keep, KernelFile, Netns, Pass, ScopeSample, stat_file::Scratch},
 };
 use entry::Entry;
 use live_scope::LiveScope;
+use sources::Sources;
 use std::time::Instant;
 use tokio::sync::mpsc::UnboundedSender;
 use unreached::Unreached;
@@ -29,8 +33,17 @@ pub(super) struct Containers {
     lookups: UnboundedSender<ContainerId>,
     #[expect(clippy::vec_box, reason = "a new container moves pointers, not a kilobyte each")]
     entries: Vec<Box<Entry>>,
-    /// Whether Docker is known to be away: then nobody waits for names.
-    docker_down: bool,
+    sources: Sources,
+    /// Where small files are read into between passes.
+    scratch: Scratch,
+    /// Containers that are neither live nor named by Docker.
+    idle: usize,
+    /// Where the next pass begins to look at those.
+    next_idle: usize,
+    /// Whether it was said that there are too many of those.
+    is_crowded: bool,
+    /// How many unnamed containers were said to have more than one directory.
+    unnamed_contests: u32,
     /// Whether the claims on network namespaces must be settled anew.
     unsettled: bool,
     /// What could not be opened or listed.
@@ -46,7 +59,12 @@ impl Containers {
             reading,
             lookups,
             entries: Vec::new(),
-            docker_down: false,
+            sources: Sources::default(),
+            scratch: Scratch::default(),
+            idle: 0,
+            next_idle: 0,
+            is_crowded: false,
+            unnamed_contests: 0,
             unsettled: false,
             unreached: Unreached::default(),
             kept: Keep { directory: true, files: KernelFile::COUNT },
@@ -54,29 +72,27 @@ impl Containers {
         }
     }
 
+    fn position(&self, id: &ContainerId) -> Result<usize, usize> {
+        self.entries.binary_search_by(|entry| entry.container.id.cmp(id))
+    }
+
     fn find(&mut self, id: &ContainerId) -> Option<&mut Entry> {
-        let at = self.entries.binary_search_by(|entry| entry.container.id.cmp(id)).ok()?;
+        let at = self.position(id).ok()?;
         self.entries.get_mut(at).map(|entry| &mut **entry)
     }
 
-    #[expect(clippy::indexing_slicing, reason = "the index was found or inserted at just above")]
-    fn find_or_add(&mut self, id: &ContainerId, cgroup: &str) -> &mut Entry {
-        let at = match self.entries.binary_search_by(|entry| entry.container.id.cmp(id)) {
-            Ok(at) => at,
-            Err(at) => {
-                let container = Container::new(id.clone(), cgroup.to_owned());
-                let labels = LabelBlock::new(&container, self.reading.core_only);
-                self.entries.insert(
-                    at,
-                    Box::new(Entry { container, labels, scope: None, last_run: None, shown: false }),
-                );
-                at
-            }
-        };
-        &mut self.entries[at]
+    /// Where a container is, added if it is new.
+    fn find_or_add(&mut self, id: &ContainerId, cgroup: &str) -> usize {
+        self.position(id).unwrap_or_else(|at| {
+            let entry = Entry::new(id.clone(), cgroup.to_owned(), self.reading.core_only);
+            self.entries.insert(at, Box::new(entry));
+            at
+        })
     }
+
     /// The polling tick: the files of the rate gauges only.
     pub(super) fn tick(&mut self, start: Instant, pass: &mut Pass) {
+        self.decide(false);
         self.read(Some(self.reading.rate_files), pass, |container, live, reading, pass| {
             let at = start.elapsed();
             live.read_network(container, reading, pass);
@@ -92,6 +108,7 @@ impl Containers {
 
     /// A full pass: every file of every container.
     pub(super) fn sample(&mut self, pass: &mut Pass) {
+        self.decide(true);
         self.read(None, pass, |container, live, reading, pass| {
             live.settings_known = live.watched;
             if reading.hugetlb {
@@ -107,8 +124,10 @@ impl Containers {
             // Noticed here, since nothing tells of it and scans are rare.
             pass.report.failed_directory(&self.reading.cgroup_root, Errno::ENOENT);
         }
+        self.end_emptied();
+        self.report_unopened(pass);
         for entry in &mut self.entries {
-            entry.shown = entry.is_to_be_shown(&self.reading, self.docker_down);
+            entry.shown = entry.is_to_be_shown(&self.reading, &self.sources);
         }
     }
 
@@ -122,7 +141,7 @@ impl Containers {
     ) {
         pass.children = 0;
         let keep = self.limit_open_files();
-        self.open_unopened(&mut pass.report);
+        self.unreached.tell(&mut pass.report);
         self.settle(pass);
         let mut gone = false;
         let mut root_is_lost = None;
@@ -220,6 +239,16 @@ impl Containers {
         (live().count() as u64, named as u64)
     }
 
+    /// Whether a Docker daemon answers; `None` until one has answered, or has failed to.
+    pub(super) fn docker_is_up(&self) -> Option<bool> {
+        self.sources.any_is_up()
+    }
+
+    /// Connections to Docker after the first.
+    pub(super) fn docker_reconnects(&self) -> u64 {
+        self.sources.reconnects()
+    }
+
     /// Descriptors held for all containers.
     pub(super) fn open_files(&self) -> u64 {
         let open = |live: &LiveScope| live.reader.open_files() + live.network.open_files();
@@ -230,7 +259,7 @@ impl Containers {
         self.entries
             .iter()
             .filter(|entry| entry.container.metadata.as_ref().is_none_or(|metadata| metadata.included))
-            .map(|entry| entry.report(self.reading.files))
+            .map(|entry| entry.report(self.reading.files, &self.sources))
             .collect()
     }
 }

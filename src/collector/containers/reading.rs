@@ -4,7 +4,7 @@ use super::super::Config;
 use crate::{
     exposition::Selection,
     metadata::Filter,
-    sample::{FileSet, Keep, KernelFile},
+    sample::{FileSet, Keep, KernelFile, ScopeReader},
 };
 use std::path::{Path, PathBuf};
 
@@ -18,6 +18,8 @@ const DIRECTORIES: u64 = 2;
 pub(in crate::collector) struct Reading {
     pub(super) cgroup_root: PathBuf,
     root_was_there: bool,
+    /// Who owns the cgroup root, and what is not handed to a user.
+    pub(super) root_owner: Option<u32>,
     pub(super) proc_root: PathBuf,
     pub(super) files: FileSet,
     pub(super) rate_files: FileSet,
@@ -25,6 +27,8 @@ pub(in crate::collector) struct Reading {
     pub(super) hugetlb: bool,
     pub(super) core_only: bool,
     pub(super) serves_stopped: bool,
+    /// Whether containers that Docker does not know are shown.
+    pub(super) show_unnamed: bool,
     pub(super) filter: Filter,
     pub(super) fd_budget: usize,
     pub(super) max_open_files: u64,
@@ -37,12 +41,15 @@ impl Reading {
             cgroup_root: roots.cgroup.clone(),
             root_was_there: is_cgroup2(&roots.cgroup),
             proc_root: roots.proc.clone(),
-            files: selection.files(),
+            root_owner: ScopeReader::open(&roots.cgroup).ok().and_then(|root| root.owner()),
+            // Always: it tells whether the container has a process.
+            files: selection.files().union(FileSet::of(&[KernelFile::CgroupEvents])),
             rate_files: selection.files().intersection(FileSet::RATES),
             network: selection.reads_network(),
             hugetlb: selection.reads_hugetlb(),
             core_only: selection.is_core_only(),
             serves_stopped: Selection::serves_stopped(selection),
+            show_unnamed: config.show_unnamed,
             filter: filter.clone(),
             fd_budget: *fd_budget,
             max_open_files,

@@ -1,60 +1,42 @@
-//! What is there and can't be looked at: unknown, which is not the same as gone.
+//! Directories that are there and can't be listed: what is below them is unknown, which is not the same as gone.
 
 use super::Containers;
 use crate::{
-    discovery::{Scope, Unlisted},
+    discovery::Unlisted,
     sample::{Errno, Report},
 };
-use std::collections::BTreeMap;
 
 /// So many directories of one scan are told of; a user may make more in a part of the tree that is theirs.
 const MAX_TOLD: usize = 100;
 
-/// Scopes that can't be opened and directories that can't be listed.
+/// Directories that the last scan could not list.
 #[derive(Debug, Default)]
 pub(super) struct Unreached {
-    /// Scopes to be opened, by path: tried again at each pass.
-    scopes: BTreeMap<String, Scope>,
-    /// Directories that the last scan could not list.
     directories: Vec<Unlisted>,
-    /// What was met between two passes.
+    /// What is to be told of them at the next pass.
     report: Report,
 }
 
+impl Unreached {
+    /// Tells what was met since the last pass.
+    pub(super) fn tell(&mut self, report: &mut Report) {
+        report.failures.append(&mut self.report.failures);
+    }
+}
+
 impl Containers {
-    /// A scope that could not be opened: kept until it can be, or until it is gone.
-    pub(super) fn not_opened(&mut self, scope: &Scope) {
-        self.unreached.scopes.entry(scope.cgroup.clone()).or_insert_with(|| scope.clone());
-    }
-
-    /// A scope that was opened, or that is gone.
-    pub(super) fn reached(&mut self, cgroup: &str) {
-        self.unreached.scopes.remove(cgroup);
-    }
-
-    /// What a scan could not list, and what it found: other scopes need not be waited for.
-    pub(super) fn take_unlisted(&mut self, unlisted: Vec<Unlisted>, is_there: impl Fn(&str) -> bool) {
+    /// What a scan could not list.
+    pub(super) fn take_unlisted(&mut self, unlisted: Vec<Unlisted>) {
+        self.unreached.report.clear();
         for directory in unlisted.iter().take(MAX_TOLD) {
-            let path = super::events::directory_of(&self.reading.cgroup_root, &directory.cgroup);
+            let path = self.reading.directory_of(&directory.cgroup);
             self.unreached.report.failed_directory(&path, Errno::from_raw(directory.errno));
         }
-        self.unreached.scopes.retain(|cgroup, _| is_there(cgroup));
         self.unreached.directories = unlisted;
     }
 
-    /// Tries again to open what could not be opened; what still can't is told of.
-    pub(super) fn open_unopened(&mut self, report: &mut Report) {
-        report.failures.append(&mut self.unreached.report.failures);
-        for scope in std::mem::take(&mut self.unreached.scopes).into_values() {
-            if let Err(errno) = self.appeared(&scope) {
-                let path = super::events::directory_of(&self.reading.cgroup_root, &scope.cgroup);
-                report.failed_directory(&path, errno);
-            }
-        }
-    }
-
-    /// Whether all containers that there are can be known.
+    /// Whether all directories could be looked into at the last scan.
     pub(in crate::collector) fn all_reached(&self) -> bool {
-        self.unreached.scopes.is_empty() && self.unreached.directories.is_empty()
+        self.unreached.directories.is_empty()
     }
 }

@@ -1,0 +1,217 @@
+//! Which directory is a container's cgroup: its name alone does not say.
+//!
+//! Anybody with a subtree of his own can make `docker-<id>.scope` there, another runtime names its directories alike, and
+//! what Docker's other cgroup driver left behind has the same ID. So all directories of an ID are known, and one is read.
+
+use super::{Reading, entry::Entry};
+use crate::{
+    discovery::Scope,
+    metadata::{Metadata, State},
+    sample::{
+        Errno, OpenError, Report, ScopeReader,
+        process::{cgroup_of, is_in_cgroup},
+        stat_file::Scratch,
+    },
+};
+use std::{
+    cmp::Reverse,
+    path::PathBuf,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+/// Directories of one ID that are remembered.
+const REMEMBERED: usize = 64;
+/// Directories of one ID looked at in a pass: a user can make any number, but those of root come first.
+const LOOKED_AT: usize = 16;
+
+/// A directory with a container's ID.
+#[derive(Debug)]
+pub(super) struct Candidate {
+    pub(super) cgroup: String,
+    /// Whether a write to its files would be told of.
+    pub(super) watched: bool,
+    /// Whether it is in a subtree that was handed to a user.
+    delegated: bool,
+    born: SystemTime,
+    /// What keeps it from being read.
+    pub(super) obstacle: Option<Obstacle>,
+}
+
+/// Why a directory is not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Obstacle {
+    /// It has no process.
+    Empty,
+    /// It can't be opened.
+    Unopened(Errno),
+    /// A user made it, and Docker's container is not in it.
+    Foreign,
+}
+
+impl Obstacle {
+    pub(super) fn reason(self) -> &'static str {
+        match self {
+            Self::Empty => "its cgroup has no process",
+            Self::Unopened(_) => "its cgroup can't be opened",
+            Self::Foreign => "Docker's container is not in this cgroup",
+        }
+    }
+}
+
+/// How much speaks for a directory, the weightiest first.
+type Claim<'a> = (bool, bool, bool, Reverse<SystemTime>, Reverse<&'a str>);
+
+impl Reading {
+    pub(super) fn directory_of(&self, cgroup: &str) -> PathBuf {
+        self.cgroup_root.join(cgroup.trim_start_matches('/'))
+    }
+}
+
+impl Entry {
+    /// Takes a directory in. `false` if it is not there any more.
+    pub(super) fn add_candidate(&mut self, scope: &Scope, reading: &Reading) -> bool {
+        if let Some(known) = self.candidates.iter_mut().find(|known| known.cgroup == scope.cgroup) {
+            known.watched = scope.watched;
+            self.undecided |= !self.is_idle();
+            return true;
+        }
+        self.undecided = true;
+        let directory = reading.directory_of(&scope.cgroup);
+        let born = match ScopeReader::open(&directory) {
+            Ok(reader) => reader.created(),
+            Err(OpenError::Gone) => return false,
+            // It is tried again at each pass.
+            Err(OpenError::Failed(_)) => None,
+        };
+        // Who made it, that is: with user namespaces runc hands the directory itself to the container's root.
+        let parent = directory.parent().and_then(|parent| ScopeReader::open(parent).ok());
+        let delegated = parent.and_then(|parent| parent.owner()) != reading.root_owner;
+        let born = born.unwrap_or_else(SystemTime::now);
+        let cgroup = scope.cgroup.clone();
+        self.candidates.push(Candidate { cgroup, watched: scope.watched, delegated, born, obstacle: None });
+        self.candidates.sort_by_key(|candidate| (candidate.delegated, candidate.born));
+        self.candidates.truncate(REMEMBERED);
+        true
+    }
+
+    /// Whether the directory that is read, or whether there is one, may have changed since it was decided.
+    pub(super) fn is_to_be_decided(&self, is_full_pass: bool) -> bool {
+        let nothing_read = self.scope.is_none() && !self.candidates.is_empty();
+        self.undecided || nothing_read || (is_full_pass && self.candidates.len() > 1)
+    }
+
+    /// Decides which directory is read, and begins or ends its reading. `true` if anything changed.
+    pub(super) fn decide(&mut self, reading: &Reading, scratch: &mut Scratch) -> bool {
+        self.undecided = false;
+        let is_excluded = self.container.metadata.as_ref().is_some_and(|metadata| !metadata.included);
+        if is_excluded || (self.is_refused && !reading.show_unnamed) {
+            let was_read = self.scope.is_some();
+            self.close();
+            return was_read;
+        }
+        if let ([only], Some(live)) = (self.candidates.as_slice(), &self.scope) {
+            let is_read = self.container.cgroup == only.cgroup && live.reader.is_current();
+            if is_read && !only.delegated {
+                return false;
+            }
+        }
+        let (best, is_contested) = self.best(reading, scratch);
+        let Some((at, reader)) = best else {
+            let was_read = self.scope.is_some();
+            let read = self.candidates.iter().find(|candidate| candidate.cgroup == self.container.cgroup);
+            if was_read && read.is_some_and(|read| matches!(read.obstacle, Some(Obstacle::Unopened(_)))) {
+                // That says nothing of the container, whose files may still be open.
+                return false;
+            }
+            if was_read && read.is_some_and(|read| read.obstacle == Some(Obstacle::Foreign)) {
+                self.container.oom_kills.was_not_its_own();
+            }
+            self.end();
+            return was_read;
+        };
+        let Some(best) = self.candidates.get(at) else { return false };
+        self.is_contested = is_contested;
+        let same = self.scope.as_ref().is_some_and(|live| live.reader.inode() == reader.inode());
+        if same && self.container.cgroup == best.cgroup {
+            return false;
+        }
+        self.is_roots |= !best.delegated;
+        let (cgroup, watched) = (best.cgroup.clone(), best.watched);
+        self.begin(reader, &cgroup, watched, reading);
+        true
+    }
+
+    /// The directory that most speaks for, and whether another one could have been taken.
+    fn best(&mut self, reading: &Reading, scratch: &mut Scratch) -> (Option<(usize, ScopeReader)>, bool) {
+        let metadata = self.container.metadata.as_deref();
+        let main_pid = metadata.and_then(|metadata| metadata.main_pid);
+        let id = self.container.id.as_str();
+        let is_one_of_many = self.candidates.len() > 1;
+        let path = main_pid.filter(|_| is_one_of_many || self.candidates.iter().any(|one| one.delegated));
+        let path = path.and_then(|pid| cgroup_of(&reading.proc_root, pid));
+        let mut best: Option<(Claim<'_>, usize, ScopeReader)> = None;
+        let mut gone = Vec::new();
+        for (at, candidate) in self.candidates.iter_mut().enumerate().take(LOOKED_AT) {
+            candidate.obstacle = None;
+            let mut reader = match ScopeReader::open(&reading.directory_of(&candidate.cgroup)) {
+                Ok(reader) => reader,
+                Err(OpenError::Gone) => {
+                    gone.push(at);
+                    continue;
+                }
+                Err(OpenError::Failed(errno)) => {
+                    candidate.obstacle = Some(Obstacle::Unopened(errno));
+                    continue;
+                }
+            };
+            if reader.is_populated(scratch) == Some(false) {
+                candidate.obstacle = Some(Obstacle::Empty);
+                continue;
+            }
+            let named = path.as_deref().and_then(|path| is_in_cgroup(path, &candidate.cgroup, id));
+            let holds_main = match main_pid {
+                Some(pid) if is_one_of_many || candidate.delegated => {
+                    named == Some(true) || reader.pids(scratch, &mut Report::default()).contains(&pid)
+                }
+                _ => false,
+            };
+            let is_elsewhere =
+                self.is_roots || named == Some(false) || metadata.is_some_and(is_told_not_to_run);
+            if candidate.delegated && !holds_main && is_elsewhere {
+                candidate.obstacle = Some(Obstacle::Foreign);
+                continue;
+            }
+            let is_expected = metadata.is_some_and(|metadata| metadata.cgroup == candidate.cgroup);
+            let claim = (
+                holds_main,
+                is_expected,
+                !candidate.delegated,
+                Reverse(candidate.born),
+                Reverse(candidate.cgroup.as_str()),
+            );
+            if best.as_ref().is_none_or(|(best, ..)| *best < claim) {
+                best = Some((claim, at, reader));
+            }
+        }
+        let best = best.map(|(_, at, reader)| (at, reader));
+        let before = |at: usize| gone.iter().filter(|gone| **gone < at).count();
+        let best = best.map(|(at, reader)| (at - before(at), reader));
+        let mut at = 0;
+        self.candidates.retain(|_| {
+            at += 1;
+            !gone.contains(&(at - 1))
+        });
+        (best, self.candidates.len() > 1)
+    }
+
+    /// When a directory was made or last changed, unix s.
+    pub(super) fn seconds(time: SystemTime) -> Option<f64> {
+        time.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs_f64())
+    }
+}
+
+/// Whether an inspection has said that the container has no process.
+fn is_told_not_to_run(metadata: &Metadata) -> bool {
+    let runs = matches!(metadata.state, None | Some(State::Running | State::Paused | State::Restarting));
+    metadata.created.is_some() && metadata.main_pid.is_none() && !runs
+}

@@ -1,0 +1,150 @@
+//! Which directories are known, and which of them are read.
+
+use super::{Containers, candidates::Obstacle, entry::Entry};
+use crate::{
+    discovery::Scope,
+    parse::ContainerId,
+    sample::{Pass, ScopeReader},
+};
+
+/// Directories without a process and without a name from Docker that are remembered: a user can make any number.
+const MAX_IDLE: usize = 4096;
+/// Of these, how many are looked at in one pass for a first process.
+const IDLE_PER_PASS: usize = 512;
+
+/// Of containers that Docker has not named, so many are said to have more than one directory: IDs can be made up.
+const MAX_UNNAMED_CONTESTS: u32 = 20;
+
+impl Containers {
+    /// Takes a directory in, without deciding yet whether it is the one that is read.
+    pub(super) fn add_candidate(&mut self, scope: &Scope) {
+        if self.position(&scope.id).is_err() {
+            if self.idle >= MAX_IDLE && self.is_empty(scope) {
+                if !std::mem::replace(&mut self.is_crowded, true) {
+                    tracing::warn!(
+                        "more than {MAX_IDLE} cgroups are named after containers and have no process, {} is one; \
+                         those beyond are looked at again when the tree is scanned",
+                        scope.cgroup
+                    );
+                }
+                return;
+            }
+            self.idle += 1;
+        }
+        let at = self.find_or_add(&scope.id, &scope.cgroup);
+        let Self { reading, entries, .. } = self;
+        let Some(entry) = entries.get_mut(at) else { return };
+        entry.add_candidate(scope, reading);
+        if entry.container.cgroup != scope.cgroup {
+            return;
+        }
+        if let Some(live) = &mut entry.scope {
+            // Told of again after a rescan, the reason for which may be that events were lost.
+            live.watched = scope.watched;
+            live.settings_known = false;
+            if !live.reader.is_current() {
+                entry.end();
+                self.unsettled = true;
+            }
+        }
+    }
+
+    fn is_empty(&mut self, scope: &Scope) -> bool {
+        let reader = ScopeReader::open(&self.reading.directory_of(&scope.cgroup));
+        reader.is_ok_and(|reader| reader.is_populated(&mut self.scratch) == Some(false))
+    }
+
+    /// Decides for every container that needs it which of its directories is read.
+    pub(super) fn decide(&mut self, is_full_pass: bool) {
+        if !self.reading.root_is_there() {
+            // No directory can be found below a root that was unmounted, which says nothing of the containers.
+            return;
+        }
+        let mut begun = Vec::new();
+        let first = self.next_idle;
+        let mut looked_at = 0;
+        self.idle = 0;
+        self.next_idle = 0;
+        for (at, entry) in self.entries.iter_mut().enumerate() {
+            if entry.is_idle() {
+                self.idle += 1;
+                // What is new is looked at now, the others in turn: from the beginning after a pass that came to the end.
+                if !entry.undecided {
+                    if at < first || looked_at == IDLE_PER_PASS {
+                        continue;
+                    }
+                    looked_at += 1;
+                    self.next_idle = if looked_at == IDLE_PER_PASS { at + 1 } else { 0 };
+                }
+            }
+            if !entry.is_to_be_decided(is_full_pass) {
+                continue;
+            }
+            if entry.decide(&self.reading, &mut self.scratch) {
+                self.unsettled = true;
+                if entry.container.live && entry.container.metadata.is_none() && entry.unknown_to.is_empty() {
+                    begun.push(entry.container.id.clone());
+                }
+            }
+            say_contested(entry, &mut self.unnamed_contests);
+        }
+        for id in begun {
+            self.look_up(&id);
+        }
+    }
+
+    pub(super) fn decide_one(&mut self, id: &ContainerId) {
+        let Ok(at) = self.position(id) else { return };
+        let Some(entry) = self.entries.get_mut(at) else { return };
+        let has_changed = entry.decide(&self.reading, &mut self.scratch);
+        say_contested(entry, &mut self.unnamed_contests);
+        if !has_changed {
+            return;
+        }
+        self.unsettled = true;
+        if entry.container.live && entry.container.metadata.is_none() && entry.unknown_to.is_empty() {
+            self.look_up(id);
+        }
+    }
+
+    /// After a full pass: a cgroup whose last process ended is not a running container's.
+    pub(super) fn end_emptied(&mut self) {
+        for entry in &mut self.entries {
+            if entry.container.live && entry.container.sample.populated == Some(0) {
+                entry.end();
+                self.unsettled = true;
+            }
+        }
+    }
+
+    /// Counts the directories that could not be opened.
+    pub(super) fn report_unopened(&self, pass: &mut Pass) {
+        for candidate in self.entries.iter().flat_map(|entry| &entry.candidates) {
+            if let Some(Obstacle::Unopened(errno)) = candidate.obstacle {
+                let directory = self.reading.directory_of(&candidate.cgroup);
+                pass.report.failed_directory(&directory, errno);
+            }
+        }
+    }
+}
+
+/// Says, once for each container, that another directory could have been taken for its own.
+fn say_contested(entry: &mut Entry, unnamed: &mut u32) {
+    if !entry.is_contested || entry.is_said {
+        return;
+    }
+    if entry.container.metadata.is_none() {
+        if *unnamed == MAX_UNNAMED_CONTESTS {
+            return;
+        }
+        *unnamed += 1;
+    }
+    entry.is_said = true;
+    tracing::warn!(
+        "container {} ({}) has {} cgroup directories; {} is taken for its own",
+        entry.container.id.short(),
+        entry.container.name(),
+        entry.candidates.len(),
+        entry.container.cgroup
+    );
+}

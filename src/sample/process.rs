@@ -1,0 +1,63 @@
+//! Where a process is.
+
+use nix::fcntl::OFlag;
+use std::{fs::File, io::Read, os::unix::fs::OpenOptionsExt, path::Path};
+
+/// A path is at most a page long, and cgroup v1 hierarchies beside v2 are a dozen.
+const LONGEST: u64 = 64 * 1024;
+
+/// The cgroup v2 path of a process, as `/proc/<pid>/cgroup` has it: seen from our own cgroup namespace, so that a path
+/// outside its root begins with `/..`. `None` if there is no such process or it can't be told.
+#[must_use]
+pub fn cgroup_of(proc_root: &Path, pid: u32) -> Option<String> {
+    let file = proc_root.join(pid.to_string()).join("cgroup");
+    let file = File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(file).ok()?;
+    let mut text = Vec::new();
+    file.take(LONGEST).read_to_end(&mut text).ok()?;
+    let text = String::from_utf8(text).ok()?;
+    text.lines().find_map(|line| line.strip_prefix("0::")).map(str::to_owned)
+}
+
+/// Whether a process with this cgroup path (see [`cgroup_of`]) is in a container's cgroup or below it; `None` if the path
+/// is of something else and tells nothing about the container. `cgroup` is below the cgroup root and ends in a directory
+/// named after the container's ID.
+#[must_use]
+pub fn is_in_cgroup(path: &str, cgroup: &str, id: &str) -> Option<bool> {
+    let named = path.find(id)?;
+    let end = path.get(named..)?.find('/').map_or(path.len(), |slash| named + slash);
+    let scope = path.get(..end)?;
+    let below_ours = scope.trim_start_matches("/..");
+    Some(if below_ours.len() == scope.len() { scope == cgroup } else { cgroup.ends_with(below_ours) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_found_in_its_cgroup_from_within_a_namespace_too() {
+        let id = "1".repeat(64);
+        let cgroup = format!("/system.slice/docker-{id}.scope");
+        for (path, expected) in [
+            (cgroup.clone(), Some(true)),
+            (format!("{cgroup}/init.scope"), Some(true)),
+            (format!("/../docker-{id}.scope/below"), Some(true)),
+            (format!("/../../system.slice/docker-{id}.scope"), Some(true)),
+            (format!("/docker/{id}"), Some(false)),
+            (format!("/user.slice/docker-{id}.scope"), Some(false)),
+            ("/".to_owned(), None),
+            ("/init.scope".to_owned(), None),
+        ] {
+            assert_eq!(is_in_cgroup(&path, &cgroup, &id), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_cgroup_is_that_of_version_2() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir(root.path().join("7")).unwrap();
+        std::fs::write(root.path().join("7/cgroup"), "1:name=systemd:/x\n0::/docker/1\n").unwrap();
+        assert_eq!(cgroup_of(root.path(), 7).as_deref(), Some("/docker/1"));
+        assert_eq!(cgroup_of(root.path(), 8), None);
+    }
+}
