@@ -15,7 +15,7 @@ use std::{
     fs,
     os::unix::{fs::PermissionsExt, process::CommandExt},
     path::{Path, PathBuf},
-    process::Command,
+    process::{Child, Command},
     time::Duration,
 };
 use support::{
@@ -56,16 +56,25 @@ fn pressure_that_is_switched_off_is_no_death() {
             "no cgroup2 mount with pressure to write to",
         );
     };
-    struct Gone(PathBuf);
-    impl Drop for Gone {
+    /// A slice with a container in it that has one process.
+    struct Slice(PathBuf, Child);
+    impl Slice {
+        fn kill(&mut self) {
+            let _dead_already = (self.1.kill(), self.1.wait());
+        }
+    }
+    impl Drop for Slice {
         fn drop(&mut self) {
+            self.kill();
             let _not_made = fs::remove_dir(self.0.join(scope("a")));
             let _left_to_the_user = fs::remove_dir(&self.0);
         }
     }
-    let slice = Gone(mount.join(format!("dsppressure{}.slice", std::process::id())));
+    let process = Command::new("sleep").arg("600").spawn().unwrap();
+    let mut slice = Slice(mount.join(format!("dsppressure{}.slice", std::process::id())), process);
     let directory = slice.0.join(scope("a"));
     fs::create_dir_all(&directory).unwrap();
+    fs::write(directory.join("cgroup.procs"), slice.1.id().to_string()).unwrap();
     let mut command = exporter::command();
     command.arg("--cgroup_root").arg(&mount);
     let exporter = Exporter::ready(no_docker(&mut command));
@@ -84,7 +93,8 @@ fn pressure_that_is_switched_off_is_no_death() {
         }
         fs::write(directory.join("cgroup.pressure"), "1").unwrap();
     }
-    fs::remove_dir(&directory).unwrap();
+    slice.kill();
+    eventually("the cgroup can be removed", || fs::remove_dir(&directory).ok());
     assert_eq!(cpu(&exporter.metrics()), None);
     assert_eq!(up(&exporter.metrics()), Some(1.0));
 }
