@@ -179,9 +179,9 @@ impl Default for Scratch {
 }
 
 impl Scratch {
-    /// One for a single short file.
+    /// One for a single short file. A first read must have room for more than what is surely whole.
     pub(crate) fn small() -> Self {
-        Self(vec![0; 256])
+        Self(vec![0; 2 * SURELY_WHOLE])
     }
 
     /// A whole cgroup file from its beginning.
