@@ -327,6 +327,29 @@ fn a_fifo_costs_only_itself() {
 }
 
 #[test]
+fn a_limit_that_could_not_be_read_is_tried_again() {
+    let host = empty_host();
+    let limit = add_container(host.path(), &scope("a")).join("pids.max");
+    fs::create_dir(&limit).unwrap();
+    let direct = Direct::new(host.path());
+    direct.tell(ScopeEvent::Resync {
+        scopes: docker_stat_prom::discovery::scan(&host.path().join("sys/fs/cgroup"))
+            .into_iter()
+            .map(|scope| docker_stat_prom::discovery::Scope { watched: true, ..scope })
+            .collect(),
+        unlisted: vec![],
+    });
+    for _ in 0..2 {
+        let page = direct.page();
+        assert_eq!((value(&page, "container_threads_max", &[]), up(&page)), (None, Some(0.0)));
+    }
+    fs::remove_dir(&limit).unwrap();
+    fs::write(&limit, "64\n").unwrap();
+    let page = direct.page();
+    assert_eq!((value(&page, "container_threads_max", &[]), up(&page)), (Some(64.0), Some(1.0)));
+}
+
+#[test]
 fn a_fifo_as_net_dev_costs_only_the_network() {
     let host = copy_of("cases/rate-torn-io");
     if !fifo(&host.path().join("proc/101/net/dev")) {

@@ -149,8 +149,13 @@ impl Containers {
             let Entry { container, scope: Some(live), .. } = &mut **entry else { continue };
             let all = || live.changeable(self.reading.files, pass.recheck_absent);
             let files = some.unwrap_or_else(all);
+            let failures = pass.report.failures.len();
             if live.reader.sample(files, keep, pass, &mut container.sample) {
                 then(container, live, &self.reading, pass);
+                if pass.report.failures.len() > failures {
+                    // It may be a setting that failed, which is to be tried again.
+                    live.settings_known = false;
+                }
             } else if *root_is_lost.get_or_insert_with(|| !self.reading.root_is_there()) {
                 // Nothing can be found below a root that was unmounted, which says nothing of the containers.
                 pass.report.failed_directory(live.reader.path(), Errno::ENOENT);
