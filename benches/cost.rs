@@ -32,7 +32,7 @@ use docker_stat_prom::{
     metadata::{Filter, MetadataEvent, News, Source},
     model::Container,
     sample::{
-        DeviceNames, FileSet, KernelFile, Machine, NetReader, Pass, Roots, ScopeReader,
+        DeviceNames, FileSet, Interfaces, Keep, KernelFile, Machine, NetReader, Pass, Roots, ScopeReader,
         limits::raise_open_files,
     },
 };
@@ -350,6 +350,7 @@ impl Ours {
             filter: Filter::default(),
             polling_interval: None,
             fd_budget,
+            interfaces: Interfaces::default(),
             show_unnamed: false,
         };
         let handle = Handle::new(sender, SelfMetrics::new().unwrap());
@@ -733,8 +734,9 @@ fn passes(count: usize, tree: &Path) {
         .map(|scope| {
             let mut reader = ScopeReader::open(&roots.cgroup.join(&scope.cgroup[1..])).unwrap();
             let mut network = NetReader::new(&roots.proc);
-            let pids = reader.pids(&mut Pass::default().scratch);
-            network.locate(&scope.id, &pids, None).unwrap();
+            let mut pass = Pass::default();
+            let pids = reader.pids(&mut pass.scratch, &mut pass.report);
+            network.locate(&scope.id, &pids, None, &mut Pass::default()).unwrap();
             let mut container = Container::new(scope.id, scope.cgroup);
             container.live = true;
             let labels = LabelBlock::new(&container, false);
@@ -745,12 +747,13 @@ fn passes(count: usize, tree: &Path) {
     let machine = Machine::read(&roots.proc);
     let mut pass = Pass { devices: DeviceNames::new(&roots.sys), ..Pass::default() };
     let mut text = Text::default();
+    let keep = Keep { directory: true, files: KernelFile::COUNT };
     // Settings are read again only after somebody wrote to one, and nobody does here.
     let mut files = selection.files();
     for _ in 0..count {
         for (reader, network, container, _) in &mut scopes {
-            assert!(reader.sample(files, KernelFile::COUNT, &mut pass, &mut container.sample));
-            network.read(&mut pass, &mut container.sample.net);
+            assert!(reader.sample(files, keep, &mut pass, &mut container.sample));
+            network.read(&container.id, &mut pass, &mut container.sample.net);
         }
         files = files.without(FileSet::SETTINGS);
         text = text.cleared();

@@ -9,7 +9,7 @@ use crate::{
     log::{self, Log},
     metadata::{Docker, DockerHost, Filter, Labels},
     parse::ContainerId,
-    sample::{Errno, Roots, errno_of, limits::raise_open_files},
+    sample::{Errno, Interfaces, Roots, errno_of, limits::raise_open_files},
     server::{
         self,
         tls::{Tls, load_tls},
@@ -81,6 +81,8 @@ pub fn run(config: &Config) -> Result<(), Failure> {
     let labels = Labels::new(&config.container_labels, &config.container_env).map_err(Failure::usage)?;
     let filter = Filter::new(&config.include, &config.exclude).map_err(Failure::usage)?;
     let selection = Selection::parse(&config.metrics).map_err(Failure::usage)?;
+    let interfaces = Interfaces::excluding(config.network_exclude.iter().map(String::as_str));
+    let interfaces = interfaces.map_err(Failure::usage)?;
     let host = docker_host(config).map_err(Failure::usage)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     if config.healthcheck {
@@ -115,6 +117,7 @@ pub fn run(config: &Config) -> Result<(), Failure> {
         filter: filter.clone(),
         polling_interval: (!config.once).then(|| config.polling_interval()),
         fd_budget: usize::try_from(config.fd_budget).unwrap_or(usize::MAX),
+        interfaces,
         show_unnamed: config.show_unnamed,
     };
     let cut = metrics.label_values_cut.clone();
@@ -255,12 +258,15 @@ fn start_collector(
     });
     started.map_err(no_thread)?;
     let events = handle.clone();
-    let mut send = move |event: ScopeEvent| events.send(Message::Scope(event));
     match interval {
         None => {
-            send(ScopeEvent::Resync(discovery::scan(&root)));
+            events.send(Message::Scope(discovery::resync(&root)));
         }
         Some(interval) => {
+            // Each is taken before the next is looked for: what a stuck collector makes wait is left to the kernel's queue,
+            // which is bounded.
+            let mut send =
+                move |event: ScopeEvent| events.send(Message::Scope(event)) && events.wait_until_taken();
             let started = thread("discovery").spawn(move || {
                 if let Err(error) = discovery::watch(&root, interval, &mut send) {
                     tracing::error!("containers can't be looked for: {error}");

@@ -121,6 +121,19 @@ pub struct Config {
     #[arg(long, env = "DOCKER_STAT_PROM_EXCLUDE", value_name = "TERMS", value_delimiter = ',')]
     pub exclude: Vec<String>,
 
+    /// Interfaces of containers that do not count: globs of their names, separated by commas
+    ///
+    /// A Docker inside a container passes the same bytes through its own interfaces again. These are left out of the network
+    /// sums and have no series. The list replaces the default; an empty one leaves out nothing, not even lo.
+    #[arg(
+        long,
+        env = "DOCKER_STAT_PROM_NETWORK_EXCLUDE",
+        value_name = "GLOBS",
+        value_delimiter = ',',
+        default_value = "lo,veth*,docker*,nerdctl*,br-*,cni*,virbr*"
+    )]
+    pub network_exclude: Vec<String>,
+
     /// Show containers that Docker does not know, under their short IDs
     ///
     /// Other runtimes name their cgroups as Docker does. A container that Docker was asked about and does not know is left
@@ -208,6 +221,7 @@ impl Config {
             &mut config.container_env,
             &mut config.include,
             &mut config.exclude,
+            &mut config.network_exclude,
         ] {
             list.retain(|item| !item.is_empty());
         }

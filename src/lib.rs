@@ -40,6 +40,11 @@
 //!   not Docker's, and of several directories with one ID one is read (`collector/containers/candidates.rs` says which).
 //! - Each fact about a container knows the Docker daemon that told it; no daemon removes what another one told.
 //! - A file or key that the kernel does not offer gives no series, never a made-up 0.
+//! - A part is not the whole: a sum over rows is unknown while one of them could not be read ([`sample`]), and each device and
+//!   interface has its own rate window ([`model`]).
+//! - A refusal is not absence: a file that went is not the end of its container, and what is below a directory that can't be
+//!   listed is unknown, which is counted and lowers `docker_stat_prom_up`. Only a directory that is gone ends a container.
+//! - Descriptors are left for everything else: above the limit the files of containers are opened anew at each reading.
 //! - Docker stands between no number and its scrape.
 //! - Whoever waits for the collector waits with a deadline, and is told why there is no answer.
 //! - A pass over known containers allocates nothing (`tests/allocations.rs`).

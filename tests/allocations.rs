@@ -7,13 +7,15 @@ use docker_stat_prom::{
     exposition::{Format, LabelBlock, Page, Selection, Text, render},
     model::Container,
     parse::ContainerId,
-    sample::{DeviceNames, FileSet, KernelFile, Machine, NetReader, Pass, ScopeReader},
+    sample::{DeviceNames, FileSet, Keep, KernelFile, Machine, NetReader, Pass, ScopeReader},
 };
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     path::Path,
     sync::atomic::{AtomicUsize, Ordering},
 };
+
+const ALL: Keep = Keep { directory: true, files: KernelFile::COUNT };
 
 struct Counting;
 
@@ -49,9 +51,10 @@ fn scopes(host: &Path) -> Vec<Scope> {
             let mut reader =
                 ScopeReader::open(&cgroup_root.join(scope.cgroup.trim_start_matches('/'))).unwrap();
             let mut network = NetReader::new(&host.join("proc"));
-            let pids = reader.pids(&mut Pass::default().scratch);
+            let mut pass = Pass::default();
+            let pids = reader.pids(&mut pass.scratch, &mut pass.report);
             let id: ContainerId = scope.id;
-            let _some_have_none = network.locate(&id, &pids, None);
+            let _some_have_none = network.locate(&id, &pids, None, &mut Pass::default());
             let mut container = Container::new(id, scope.cgroup);
             container.live = true;
             let labels = LabelBlock::new(&container, false);
@@ -63,8 +66,8 @@ fn scopes(host: &Path) -> Vec<Scope> {
 fn pass(scopes: &mut [Scope], pass: &mut Pass, machine: &Machine, selection: &Selection, text: &mut Text) {
     for scope in scopes.iter_mut() {
         let Scope { reader, network, container, .. } = scope;
-        assert!(reader.sample(selection.files(), KernelFile::COUNT, pass, &mut container.sample));
-        network.read(pass, &mut container.sample.net);
+        assert!(reader.sample(selection.files(), ALL, pass, &mut container.sample));
+        network.read(&container.id, pass, &mut container.sample.net);
     }
     *text = std::mem::take(text).cleared();
     let page = Page { devices: &pass.devices, machine, now: 0.0 };

@@ -5,6 +5,7 @@ Reads the files below HOST as the dictionary of metrics says, not as the program
 text format, from `--once`): a series too many, a series missing or another value is a difference. Needs only Python.
 """
 import datetime
+import fnmatch
 import glob
 import json
 import os
@@ -13,6 +14,7 @@ import sys
 
 host, page_path = sys.argv[1:3]
 LABELS = sys.argv[3:] or ["com.docker.compose.project", "com.docker.compose.service"]
+EXCLUDED = "lo veth* docker* nerdctl* br-* cni* virbr*".split()
 CGROUP = os.path.join(host, "sys/fs/cgroup")
 BYTES = """anon file kernel kernel_stack pagetables sec_pagetables percpu sock vmalloc shmem zswap zswapped file_mapped file_dirty
 file_writeback swapcached anon_thp file_thp shmem_thp inactive_anon active_anon inactive_file active_file unevictable
@@ -113,33 +115,41 @@ def process_of(cid, own, below, inspect):
 
 
 def interfaces(pid):
-    rows = {}
+    """The interfaces that count, and whether each row could be read."""
+    rows, whole = {}, True
     for line in text(host, "proc", str(pid), "net/dev").splitlines(keepends=True):
-        if "|" in line or not line.endswith("\n"):
+        if "|" in line:
             continue
         name, _, columns = line.rpartition(":")
-        columns = columns.split()
-        if name and name.strip() != "lo" and len(columns) >= 16 and all(map(str.isdigit, columns[:16])):
-            rows[name.strip()] = [int(column) for column in columns[:16]]
-    return rows
+        name, columns = name.strip(), columns.split()
+        if any(fnmatch.fnmatchcase(name, glob) for glob in EXCLUDED):
+            continue
+        if line.endswith("\n") and name and name not in rows and len(columns) >= 16 and all(map(str.isdigit, columns[:16])):
+            rows[name] = [int(column) for column in columns[:16]]
+        else:
+            whole = False
+    return rows, whole
 
 
 def devices(directory):
+    """The devices, and whether each row could be read; a device without counters is one that was not used."""
     content = text(directory, "io.stat")
     if content is None:
-        return None
-    rows = {}
+        return None, False
+    rows, whole = {}, True
     for line in content.splitlines(keepends=True):
-        if not line.endswith("\n"):
-            continue
         words = line.split()
         plain = [word for word in words if "=" not in word]
         keys = dict(word.split("=") for word in words if "=" in word)
         keys = {key: value for key, value in keys.items() if key in ("rbytes", "wbytes", "rios", "wios", "dbytes", "dios")}
-        if not plain or not keys or not re.fullmatch(r"\d+:\d+", plain[-1]) or not all(map(str.isdigit, keys.values())):
+        if plain and not keys and re.fullmatch(r"\d+:\d+", plain[-1]):
             continue
+        if not line.endswith("\n") or not plain or not re.fullmatch(r"\d+:\d+", plain[-1]) or not all(map(str.isdigit, keys.values())):
+            whole = False
+            continue
+        whole = whole and plain[-1] not in rows and "rbytes" in keys and "wbytes" in keys
         rows.setdefault(plain[-1], {key: int(value) for key, value in keys.items()})
-    return rows
+    return rows, whole
 
 
 def device_name(device):
@@ -262,13 +272,13 @@ def live(cid, directory, labels, inspect, claims, memory_total, extras):
                 put("container_hugetlb_usage_bytes", labels, single(file), pagesize=size)
                 put("container_hugetlb_failcnt", labels, keyed(at(f"hugetlb.{size}.events")).get("max"), pagesize=size)
 
-    rows = devices(directory)
+    rows, whole = devices(directory)
     if rows is not None:
-        total = lambda key: sum(row.get(key, 0) for row in rows.values())
+        total = lambda key: sum(row.get(key, 0) for row in rows.values()) if whole else None
         put("container_blkio_receive_bytes", labels, total("rbytes"))
         put("container_blkio_transmit_bytes", labels, total("wbytes"))
-        put("container_blkio_receive_byteps", labels, 0)
-        put("container_blkio_transmit_byteps", labels, 0)
+        put("container_blkio_receive_byteps", labels, 0 if whole else None)
+        put("container_blkio_transmit_byteps", labels, 0 if whole else None)
         for device, row in rows.items():
             name = device_name(device)
             for metric, key in (("reads_bytes", "rbytes"), ("writes_bytes", "wbytes"), ("reads", "rios"), ("writes", "wios"),
@@ -279,10 +289,10 @@ def live(cid, directory, labels, inspect, claims, memory_total, extras):
                 put("container_blkio_device_usage_total", labels, row.get(key), device=name, major=major, minor=minor, operation=operation)
 
     if claims is not None:
-        rows = interfaces(claims)
+        rows, whole = interfaces(claims)
         for direction, first in (("receive", 0), ("transmit", 8)):
-            put(f"container_network_{direction}_bytes", labels, sum(row[first] for row in rows.values()))
-            put(f"container_network_{direction}_bps", labels, 0)
+            put(f"container_network_{direction}_bytes", labels, sum(row[first] for row in rows.values()) if whole else None)
+            put(f"container_network_{direction}_bps", labels, 0 if whole else None)
             for name, row in rows.items():
                 for offset, what in enumerate(("bytes", "packets", "errors", "packets_dropped")):
                     put(f"container_network_{direction}_{what}_total", labels, row[first + offset], interface=name)

@@ -52,7 +52,7 @@ const CRATES: [(&str, &[&str]); 15] = [
     ("prometheus", &["exposition/"]),
     ("tracing_subscriber", &["log.rs"]),
     ("clap", &["cli.rs"]),
-    ("glob", &["metadata/choice.rs"]),
+    ("glob", &["metadata/choice.rs", "sample/interfaces.rs"]),
     ("chrono", &["metadata/docker/convert.rs"]),
     ("flate2", &["server/encoding.rs"]),
     ("anyhow", &["app.rs", "cli.rs", "main.rs", "demo/", "server/healthcheck.rs"]),

@@ -5,10 +5,10 @@ mod support;
 
 use docker_stat_prom::{
     collector::{Collector, Config, Handle, Message},
-    discovery::{ScopeEvent, scan},
+    discovery::{resync, scan},
     exposition::{Format, Selection, SelfMetrics},
     metadata::{Filter, MetadataEvent, News, Source},
-    sample::Roots,
+    sample::{Interfaces, Roots},
 };
 use serde_json::Value;
 use std::{fs, path::Path, sync::mpsc};
@@ -138,12 +138,13 @@ fn cpu_ratios_between_the_recordings_agree_with_the_files() {
             filter: Filter::default(),
             polling_interval: None,
             fd_budget: 100,
+            interfaces: Interfaces::default(),
             show_unnamed: false,
         };
         let handle = Handle::new(sender, SelfMetrics::new().unwrap());
         let collector = Collector::new(config, handle.clone(), 1024, lookups);
         let thread = std::thread::spawn(move || collector.run(&receiver));
-        handle.send(Message::Scope(ScopeEvent::Resync(scan(&roots.cgroup))));
+        handle.send(Message::Scope(resync(&roots.cgroup)));
         handle.send(Message::Metadata(MetadataEvent { source: Source::default(), news: News::Disconnected }));
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let page = runtime.block_on(async {

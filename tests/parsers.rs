@@ -4,8 +4,8 @@
 mod support;
 
 use docker_stat_prom::parse::{
-    cgroup_procs, cgroup_stat, cpu_list, cpu_max, cpu_stat, events, io_stat, memory_stat, net_dev, pressure,
-    scan, scope_name, single_value,
+    cgroup_procs, cgroup_stat, cpu_list, cpu_max, cpu_stat, events, io_stat, meminfo, memory_stat, net_dev,
+    pressure, proc_cgroup, proc_stat, scan, scope_name, single_value, uevent,
 };
 use std::{collections::HashSet, fs, path::Path};
 use support::hosts;
@@ -49,8 +49,12 @@ fn parse_all(bytes: &[u8], kept: &mut Kept) -> usize {
     understood += usize::from(single_value::parse_limit(bytes).is_ok());
     understood += usize::from(single_value::parse_single_value(bytes).is_ok());
     understood += usize::from(scan::flat_keyed_value(bytes, scan::FlatKey::new("frozen ")).is_ok());
-    understood += usize::from(io_stat::parse_io_stat(bytes, &mut kept.rows) == 0);
-    understood += usize::from(net_dev::parse_net_dev(bytes, &mut kept.interfaces) == 0);
+    understood += usize::from(io_stat::parse_io_stat(bytes, &mut kept.rows).odd == 0);
+    understood += usize::from(net_dev::parse_net_dev(bytes, &mut kept.interfaces, |name| name == b"lo") == 0);
+    understood += usize::from(meminfo::parse_meminfo(bytes).0.mem_total.is_some());
+    understood += usize::from(proc_stat::count_cpus(bytes) > 0);
+    understood += usize::from(proc_cgroup::unified_path(bytes).is_some());
+    understood += usize::from(uevent::device_name(bytes).is_some());
     understood += cgroup_procs::pids(bytes).count();
     understood += usize::from(
         std::str::from_utf8(bytes).is_ok_and(|text| scope_name::ContainerId::from_directory(text).is_some()),

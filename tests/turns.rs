@@ -5,10 +5,10 @@ mod support;
 
 use docker_stat_prom::{
     collector::{Collector, Config, Handle, Message},
-    discovery::{ScopeEvent, scan},
+    discovery::resync,
     exposition::{Format, Selection, SelfMetrics},
     metadata::Filter,
-    sample::Roots,
+    sample::{Interfaces, Roots},
 };
 use std::{
     sync::{
@@ -27,7 +27,7 @@ fn collector(messages: impl FnOnce(&Handle)) -> Handle {
     let (sender, receiver) = mpsc::channel();
     let (lookups, wanted) = tokio::sync::mpsc::unbounded_channel();
     let handle = Handle::new(sender, SelfMetrics::new().unwrap());
-    handle.send(Message::Scope(ScopeEvent::Resync(scan(&roots.cgroup))));
+    handle.send(Message::Scope(resync(&roots.cgroup)));
     messages(&handle);
     let config = Config {
         roots,
@@ -36,6 +36,7 @@ fn collector(messages: impl FnOnce(&Handle)) -> Handle {
         polling_interval: None,
         fd_budget: 100,
         show_unnamed: false,
+        interfaces: Interfaces::default(),
     };
     let collector = Collector::new(config, handle.clone(), 1024, lookups);
     thread::spawn(move || {

@@ -11,6 +11,7 @@ complete -c docker-stat-prom -l container_labels -d 'Container labels to show, a
 complete -c docker-stat-prom -l container_env -d 'Environment variables to show, as container_env_…: exact names, separated by commas' -r
 complete -c docker-stat-prom -l include -d 'Read only containers that match one of these: name=GLOB, image=GLOB, label=KEY[=GLOB]' -r
 complete -c docker-stat-prom -l exclude -d 'Do not read containers that match one of these; wins over --include' -r
+complete -c docker-stat-prom -l network_exclude -d 'Interfaces of containers that do not count: globs of their names, separated by commas' -r
 complete -c docker-stat-prom -l fd_budget -d 'Descriptors to keep open on files of containers' -r
 complete -c docker-stat-prom -l log_format -d 'How to write the log, on standard error' -r -f -a "text\t'Lines for people'
 json\t'One JSON object per line'"

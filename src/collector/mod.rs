@@ -16,7 +16,7 @@ use crate::{
     exposition::{Format, Page, Selection, SelfMetrics, render, render_own},
     metadata::{Filter, MetadataEvent},
     parse::ContainerId,
-    sample::{DeviceNames, Machine, Pass, Roots},
+    sample::{DeviceNames, Errno, Interfaces, Machine, MachineReader, Pass, Reason, Roots},
 };
 use body::Bodies;
 use containers::{Containers, Reading};
@@ -26,7 +26,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
-        mpsc::{Receiver, RecvTimeoutError, Sender},
+        mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, sync_channel},
     },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -54,6 +54,8 @@ pub struct Config {
     pub polling_interval: Option<Duration>,
     /// Descriptors to keep open on files of containers.
     pub fd_budget: usize,
+    /// Which interfaces count.
+    pub interfaces: Interfaces,
     /// Whether containers that Docker was asked about and does not know are shown, under their short IDs.
     pub show_unnamed: bool,
 }
@@ -73,6 +75,8 @@ pub enum Message {
     Scope(ScopeEvent),
     /// Docker said something.
     Metadata(MetadataEvent),
+    /// Say when everything sent before this was taken.
+    Barrier(SyncSender<()>),
     /// End.
     Shutdown,
 }
@@ -142,6 +146,14 @@ impl Handle {
         self.ask(Message::Tick).await
     }
 
+    /// Blocks until the collector has taken what was sent before; `false` if it has stopped. For threads that could send
+    /// faster than it takes.
+    #[must_use]
+    pub fn wait_until_taken(&self) -> bool {
+        let (taken, answer) = sync_channel(1);
+        self.send(Message::Barrier(taken)) && answer.recv().is_ok()
+    }
+
     async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Message) -> Result<T, Stopped> {
         let (reply, answer) = oneshot::channel();
         self.sender.send(message(reply)).map_err(|_| Stopped)?;
@@ -181,6 +193,11 @@ pub struct Collector {
     containers: Containers,
     pass: Pass,
     machine: Machine,
+    machine_reader: MachineReader,
+    /// Whether the machine's size is known, or not offered.
+    machine_is_read: bool,
+    /// Whether files that were absent are to be looked for at the next full pass.
+    recheck: bool,
     bodies: Bodies,
     complaints: HashSet<String>,
     /// Every time in the program counts from here.
@@ -201,10 +218,13 @@ impl Collector {
         let now = Instant::now();
         let devices = DeviceNames::new(&config.roots.sys);
         let reading = Reading::new(&config, max_open_files);
-        Self {
-            machine: Machine::read(&config.roots.proc),
+        let mut collector = Self {
+            machine: Machine::default(),
+            machine_reader: MachineReader::new(&config.roots.proc),
+            machine_is_read: false,
+            recheck: false,
             containers: Containers::new(reading, lookups),
-            pass: Pass { devices, ..Pass::default() },
+            pass: Pass { devices, interfaces: config.interfaces.clone(), ..Pass::default() },
             bodies: Bodies::default(),
             complaints: HashSet::new(),
             start: now,
@@ -212,7 +232,15 @@ impl Collector {
             scanned: false,
             config,
             handle,
-        }
+        };
+        collector.read_machine();
+        collector
+    }
+
+    fn read_machine(&mut self) {
+        let before = self.pass.report.failures.len();
+        self.machine = self.machine_reader.read(&mut self.pass.report);
+        self.machine_is_read = self.pass.report.failures.len() == before;
     }
 
     /// Takes messages until it is told to end or nobody is left to send any.
@@ -277,13 +305,16 @@ impl Collector {
             }
             Message::Scope(event) => self.take_scope(event),
             Message::Metadata(event) => self.take_metadata(event),
+            Message::Barrier(taken) => {
+                let _nobody_waits = taken.send(());
+            }
             Message::Scrape(..) | Message::Report(_) | Message::Shutdown => {}
         }
         self.update_readiness();
     }
 
     fn take_scope(&mut self, event: ScopeEvent) {
-        if let ScopeEvent::Resync(_) = &event {
+        if let ScopeEvent::Resync { .. } = &event {
             self.handle.metrics.discovery_resyncs.inc();
             // The first window starts with the first scan, not one interval later.
             if !std::mem::replace(&mut self.scanned, true) && self.config.polling_interval.is_some() {
@@ -316,26 +347,29 @@ impl Collector {
         self.account();
         if self.next_slow <= Instant::now() {
             self.slow();
+            self.account();
         }
         self.update_readiness();
     }
 
     fn slow(&mut self) {
         self.next_slow = Instant::now() + SLOW;
-        self.machine = Machine::read(&self.config.roots.proc);
+        self.read_machine();
         self.pass.devices.forget();
-        self.pass.recheck_absent = true;
+        self.recheck = true;
         self.containers.look_up_unnamed();
     }
 
     /// Reads everything once and answers all who wait, in each format that is asked for.
     fn scrape(&mut self, waiting: &mut Vec<(Format, oneshot::Sender<Arc<Body>>)>) {
         let begin = Instant::now();
+        self.pass.recheck_absent = std::mem::take(&mut self.recheck);
         self.containers.sample(&mut self.pass);
-        let complete = self.pass.report.failures.is_empty();
+        self.pass.recheck_absent = false;
+        let complete =
+            self.pass.report.failures.is_empty() && self.containers.all_reached() && self.machine_is_read;
         self.handle.metrics.up.set(if complete { 1.0 } else { 0.0 });
         self.account();
-        self.pass.recheck_absent = false;
         self.update_gauges();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
         let page = Page { devices: &self.pass.devices, machine: &self.machine, now };
@@ -384,7 +418,11 @@ impl Collector {
             let reason = failure.reason.label();
             metrics.read_failures.with_label_values(&[failure.file, &reason]).inc();
             if self.complaints.insert(format!("{} {reason}", failure.file)) {
-                tracing::warn!("{} (said once; counted in read_failures_total)", failure.message);
+                let hint = match failure.reason {
+                    Reason::Errno(Errno::EMFILE | Errno::ENFILE) => ": raise it (ulimit -n, LimitNOFILE=)",
+                    _ => "",
+                };
+                tracing::warn!("{}{hint} (said once; counted in read_failures_total)", failure.message);
             }
         }
         for (file, rows) in &self.pass.report.skipped_rows {
@@ -397,5 +435,75 @@ impl Collector {
                 tracing::warn!("{}: {}", complaint.cause, complaint.hint);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{path::Path, sync::mpsc::channel};
+
+    fn collector(host: &Path) -> (Collector, Handle, Receiver<Message>) {
+        let config = Config {
+            roots: Roots { cgroup: host.into(), proc: "/proc".into(), sys: "/sys".into() },
+            selection: Selection::default(),
+            filter: Filter::default(),
+            polling_interval: None,
+            fd_budget: 100,
+            interfaces: Interfaces::default(),
+            show_unnamed: false,
+        };
+        let (sender, receiver) = channel();
+        let (lookups, _nobody_looks_up) = tokio::sync::mpsc::unbounded_channel();
+        let handle = Handle::new(sender, SelfMetrics::new().unwrap());
+        (Collector::new(config, handle.clone(), 1024, lookups), handle, receiver)
+    }
+
+    #[test]
+    fn absent_files_are_looked_for_once_per_slow_round_and_not_at_each_tick() {
+        let host = tempfile::tempdir().unwrap();
+        let directory = host.path().join("docker").join("a".repeat(64));
+        std::fs::create_dir_all(&directory).unwrap();
+        std::fs::write(directory.join("cpu.stat"), "usage_usec 1\n").unwrap();
+        let (mut collector, _handle, _receiver) = collector(host.path());
+        collector.containers.take_scope(crate::discovery::resync(host.path()));
+        let reads_io = |collector: &mut Collector, scrape: bool| {
+            if scrape {
+                collector.scrape(&mut Vec::new());
+            } else {
+                collector.tick();
+            }
+            collector.containers.all().any(|container| container.sample.io.is_some())
+        };
+        assert!(!reads_io(&mut collector, true));
+        std::fs::write(directory.join("io.stat"), "").unwrap();
+        collector.next_slow = Instant::now();
+        for _ in 0..3 {
+            assert!(!reads_io(&mut collector, false));
+        }
+        assert!(reads_io(&mut collector, true));
+        assert!(!collector.recheck && !collector.pass.recheck_absent);
+    }
+
+    #[test]
+    fn who_sends_scopes_waits_until_they_are_taken() {
+        let host = tempfile::tempdir().unwrap();
+        let (collector, handle, receiver) = collector(host.path());
+        let (told, waits) = channel();
+        let sender = handle.clone();
+        let thread = std::thread::spawn(move || {
+            for _ in 0..3 {
+                let scan = ScopeEvent::Resync { scopes: vec![], unlisted: vec![] };
+                told.send(sender.send(Message::Scope(scan)) && sender.wait_until_taken()).unwrap();
+            }
+        });
+        // Nobody takes anything: one scan waits, and no second one is made.
+        assert!(waits.recv_timeout(Duration::from_millis(100)).is_err());
+        let runs = std::thread::spawn(move || collector.run(&receiver));
+        assert!((0..3).all(|_| waits.recv_timeout(Duration::from_secs(20)).unwrap()));
+        thread.join().unwrap();
+        handle.send(Message::Shutdown);
+        runs.join().unwrap();
+        assert!(!handle.wait_until_taken());
     }
 }

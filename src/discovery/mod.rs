@@ -1,9 +1,10 @@
 //! Which containers there are: inotify on the cgroup tree in, [`ScopeEvent`]s out.
 
+mod errno;
 mod scan;
 mod watcher;
 
-pub use scan::{Scope, scan};
+pub use scan::{Scope, Unlisted, resync, scan};
 pub use watcher::watch;
 
 /// A change in the set of container cgroups.
@@ -15,6 +16,12 @@ pub enum ScopeEvent {
     Written(Scope),
     /// A container's cgroup was removed.
     Vanished(Scope),
-    /// The whole tree was scanned: these are all there are, whatever was said before.
-    Resync(Vec<Scope>),
+    /// The whole tree was scanned: these are all there are, whatever was said before, but for what may be in directories that
+    /// could not be listed.
+    Resync {
+        /// What was found.
+        scopes: Vec<Scope>,
+        /// Where nothing could be looked for.
+        unlisted: Vec<Unlisted>,
+    },
 }

@@ -1,7 +1,11 @@
 //! Finding container cgroups anywhere in the tree.
 
+use super::{ScopeEvent, errno::ENOENT};
 use crate::parse::ContainerId;
-use std::path::{Path, PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 /// Deeper than any slice nesting seen; a bound against a tree that a container shapes.
 const MAX_DEPTH: usize = 24;
@@ -26,31 +30,120 @@ impl Scope {
     }
 }
 
-/// All container scopes below `root`, by path.
+/// A directory that is there, as far as is known, and could not be listed: what is below it is unknown, and not gone.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Unlisted {
+    /// Path below the cgroup root, with a leading slash; empty for the root.
+    pub cgroup: String,
+    /// Why.
+    pub errno: i32,
+}
+
+impl Unlisted {
+    pub(super) fn new(root: &Path, directory: &Path, error: &io::Error) -> Self {
+        let below = directory.strip_prefix(root).unwrap_or(directory);
+        let cgroup =
+            if below.as_os_str().is_empty() { String::new() } else { format!("/{}", below.display()) };
+        Self { cgroup, errno: error.raw_os_error().unwrap_or_default() }
+    }
+
+    /// Whether a cgroup would be below it.
+    #[must_use]
+    pub fn is_above(&self, cgroup: &str) -> bool {
+        cgroup.strip_prefix(self.cgroup.as_str()).is_some_and(|rest| rest.starts_with('/'))
+    }
+}
+
+/// What a walk came to.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) scopes: Vec<Scope>,
+    pub(super) unlisted: Vec<Unlisted>,
+}
+
+impl Found {
+    /// An unmounted root is a directory with nothing in it, or with another file system's: then all below it is unknown.
+    pub(super) fn look_at_root(&mut self, root: &Path) {
+        if let Err(error) = look_at_root(root) {
+            self.unlisted.push(Unlisted::new(root, root, &error));
+        }
+    }
+
+    pub(super) fn into_resync(mut self) -> ScopeEvent {
+        self.scopes.sort();
+        self.unlisted.sort();
+        ScopeEvent::Resync { scopes: self.scopes, unlisted: self.unlisted }
+    }
+}
+
+/// All container scopes that can be found below `root`, by path.
 #[must_use]
 pub fn scan(root: &Path) -> Vec<Scope> {
-    let mut scopes = Vec::new();
-    walk(root, root, &mut |_| {}, &mut scopes);
-    scopes.sort();
-    scopes
+    let mut found = search(root);
+    found.scopes.sort();
+    found.scopes
+}
+
+/// One scan of the tree below `root`, as a [`ScopeEvent::Resync`].
+#[must_use]
+pub fn resync(root: &Path) -> ScopeEvent {
+    let mut found = search(root);
+    found.look_at_root(root);
+    found.into_resync()
+}
+
+fn search(root: &Path) -> Found {
+    let mut found = Found::default();
+    walk(root, root, &mut |_| {}, &mut found);
+    found
 }
 
 /// Walks the directories that can hold containers, calling `enter` **before** each is listed, so that a
 /// watch put there misses nothing.
-pub(super) fn walk(root: &Path, from: &Path, enter: &mut dyn FnMut(&Path), scopes: &mut Vec<Scope>) {
+pub(super) fn walk(root: &Path, from: &Path, enter: &mut dyn FnMut(&Path), found: &mut Found) {
     let mut queue: Vec<(PathBuf, usize)> = vec![(from.to_owned(), 0)];
     while let Some((directory, depth)) = queue.pop() {
         enter(&directory);
-        let Ok(entries) = std::fs::read_dir(&directory) else { continue };
-        for entry in entries.flatten().filter(|entry| entry.file_type().is_ok_and(|t| t.is_dir())) {
-            let path = entry.path();
+        let children = match list(&directory) {
+            Ok(children) => children,
+            // Removed meanwhile. Not so the root, which nobody removes.
+            Err(error) if is_absent(&error) && directory != root => continue,
+            Err(error) => {
+                found.unlisted.push(Unlisted::new(root, &directory, &error));
+                continue;
+            }
+        };
+        for path in children {
             if let Some(scope) = Scope::at(root, &path) {
-                scopes.push(scope);
+                found.scopes.push(scope);
             } else if depth < MAX_DEPTH && can_hold_containers(&path) {
                 queue.push((path, depth + 1));
             }
         }
     }
+}
+
+/// The directories in one.
+fn list(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut children = Vec::new();
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?;
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => children.push(entry.path()),
+            Err(error) if !is_absent(&error) => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(children)
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(ENOENT)
+}
+
+/// Fails unless the root is that of cgroup v2.
+pub(super) fn look_at_root(root: &Path) -> io::Result<()> {
+    std::fs::metadata(root.join("cgroup.controllers")).map(|_| ())
 }
 
 /// Slices, the cgroupfs driver's `docker` and whatever `--cgroup-parent` named, and services with groups of their own
@@ -97,5 +190,19 @@ mod tests {
         let found: Vec<_> = scan(root.path()).into_iter().map(|scope| scope.cgroup).collect();
         expected.sort();
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_root_that_is_not_there_is_not_an_empty_one() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("none");
+        let Found { scopes, unlisted } = search(&path);
+        assert!(scopes.is_empty());
+        assert_eq!(unlisted.len(), 1);
+        assert!(unlisted[0].is_above("/docker") && unlisted[0].cgroup.is_empty());
+        let slice = Unlisted { cgroup: "/a.slice".into(), errno: 13 };
+        assert!(
+            slice.is_above("/a.slice/b") && !slice.is_above("/a.slice") && !slice.is_above("/a.slicer/b")
+        );
     }
 }

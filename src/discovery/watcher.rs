@@ -5,11 +5,13 @@
 //! What the kernel itself changes, such as `memory.events`, is not told of unless the file is held open.
 //!
 //! Watches are armed before the first scan. The kernel does not reliably report the removal of a watched cgroup
-//! directory itself, so a slow rescan runs in any case; when watches run out, the rescan runs at every polling tick.
+//! directory itself, so a slow rescan runs in any case; when watches run out, the rescan runs at every polling tick, but not
+//! so often that it does little else.
 
 use super::{
     ScopeEvent,
-    scan::{Scope, can_hold_containers, is_worth_a_watch, walk},
+    errno::{EMFILE, ENFILE, ENOMEM, ENOSPC},
+    scan::{Found, Scope, can_hold_containers, is_worth_a_watch, look_at_root, walk},
 };
 use futures_util::StreamExt;
 use inotify::{EventMask, EventStream, Inotify, WatchDescriptor, WatchMask};
@@ -20,10 +22,14 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 /// What a lost event costs at the most. A scan of a thousand directories takes a few milliseconds.
 const RESCAN: Duration = Duration::from_secs(30);
+/// Without inotify, how long a scan waits for the next at least: containers come by the second, not by the millisecond.
+const RESCAN_AT_LEAST: Duration = Duration::from_secs(1);
+/// Of its thread's time, a scan may take one part in so many.
+const SHARE: u32 = 10;
 /// Room for a burst of some 40 directory events per read.
 const BUFFER: usize = 4096;
 
@@ -47,9 +53,18 @@ pub fn watch(
 struct Watcher<'a> {
     root: &'a Path,
     polling_interval: Duration,
+    open: fn() -> io::Result<Inotify>,
     events: Option<EventStream<Vec<u8>>>,
     watched: HashMap<WatchDescriptor, Watched>,
+    /// Whether the root had been that of cgroup v2 at the start.
+    root_was_there: bool,
+    /// Whether watches or descriptors ran out: then containers are looked for all the time.
+    exhausted: bool,
+    said_exhausted: bool,
+    /// Whether a watch on something was refused for another reason.
     complained: bool,
+    /// Whether something new could not be listed, which the next scan is to tell of.
+    unlisted: bool,
 }
 
 /// Entries coming and going.
@@ -64,31 +79,51 @@ enum Watched {
 
 impl<'a> Watcher<'a> {
     fn new(root: &'a Path, polling_interval: Duration) -> Self {
-        Self { root, polling_interval, events: None, watched: HashMap::new(), complained: false }
+        Self {
+            root,
+            polling_interval,
+            open: Inotify::init,
+            events: None,
+            watched: HashMap::new(),
+            root_was_there: look_at_root(root).is_ok(),
+            exhausted: false,
+            said_exhausted: false,
+            complained: false,
+            unlisted: false,
+        }
     }
 
     async fn run(mut self, send: &mut dyn FnMut(ScopeEvent) -> bool) {
-        match Inotify::init().and_then(|inotify| inotify.into_event_stream(vec![0; BUFFER])) {
-            Ok(events) => self.events = Some(events),
-            Err(error) => self.complain(&error),
-        }
         loop {
+            let begin = Instant::now();
+            if self.events.is_none() {
+                match (self.open)().and_then(|inotify| inotify.into_event_stream(vec![0; BUFFER])) {
+                    Ok(events) => self.events = Some(events),
+                    Err(error) => self.do_without(&error),
+                }
+            }
             if !send(self.resync()) {
                 return;
             }
-            let pause =
-                if self.events.is_some() && !self.complained { RESCAN } else { self.polling_interval };
-            let rescan = Instant::now() + pause;
+            let at_least = RESCAN_AT_LEAST.max(begin.elapsed() * SHARE);
+            let pause = if self.events.is_some() && !self.exhausted { RESCAN } else { self.polling_interval };
+            let rescan = Instant::now() + pause.max(at_least);
+            let early = Instant::now() + at_least;
             while let Ok(event) = timeout_at(rescan, self.next()).await {
                 let Some((wd, mask, name)) = event else { break };
-                if mask.contains(EventMask::Q_OVERFLOW) {
-                    tracing::debug!("inotify queue overflowed, rescanning");
+                if mask.intersects(EventMask::Q_OVERFLOW | EventMask::UNMOUNT) {
+                    tracing::debug!("inotify queue overflowed, or a file system was unmounted: rescanning");
+                    sleep_until(early).await;
                     break;
                 }
                 for event in self.changes(&wd, mask, name.as_deref()) {
                     if !send(event) {
                         return;
                     }
+                }
+                if std::mem::take(&mut self.unlisted) {
+                    sleep_until(early).await;
+                    break;
                 }
             }
         }
@@ -101,7 +136,7 @@ impl<'a> Watcher<'a> {
             Some(Ok(event)) => Some((event.wd, event.mask, event.name)),
             Some(Err(error)) => {
                 self.events = None;
-                self.complain(&error);
+                self.do_without(&error);
                 None
             }
             None => None,
@@ -110,21 +145,28 @@ impl<'a> Watcher<'a> {
 
     fn resync(&mut self) -> ScopeEvent {
         let before = std::mem::take(&mut self.watched);
-        let mut scopes = self.arm(self.root);
+        // Tried anew: watches may have been given back, or the limit raised.
+        self.exhausted = self.events.is_none();
+        let mut found = self.arm(self.root);
         // A directory that was removed keeps no watch, whether or not the kernel said so.
         for wd in before.into_keys().filter(|wd| !self.watched.contains_key(wd)) {
             self.unwatch(wd);
         }
-        scopes.sort();
-        ScopeEvent::Resync(scopes)
+        if self.root_was_there {
+            found.look_at_root(self.root);
+        }
+        self.unlisted = false;
+        found.into_resync()
     }
 
     /// Watches `from` and what is below it, and finds the scopes there.
-    fn arm(&mut self, from: &Path) -> Vec<Scope> {
-        let mut scopes = Vec::new();
+    fn arm(&mut self, from: &Path) -> Found {
+        let mut found = Found::default();
         let root = self.root;
-        walk(root, from, &mut |directory| self.watch_parent(directory), &mut scopes);
-        scopes.into_iter().map(|scope| self.watch_scope(scope)).collect()
+        walk(root, from, &mut |directory| self.watch_parent(directory), &mut found);
+        found.scopes = found.scopes.into_iter().map(|scope| self.watch_scope(scope)).collect();
+        self.unlisted |= !found.unlisted.is_empty();
+        found
     }
 
     fn watch_parent(&mut self, directory: &Path) {
@@ -150,7 +192,8 @@ impl<'a> Watcher<'a> {
             }
             // Removed between its listing and now: its parent's watch tells.
             Err(_) if !directory.exists() => {}
-            Err(error) => self.complain(&error),
+            Err(error) if is_exhaustion(&error) => self.do_without(&error),
+            Err(error) => self.complain(directory, &error),
         }
         false
     }
@@ -161,13 +204,22 @@ impl<'a> Watcher<'a> {
         }
     }
 
-    fn complain(&mut self, error: &io::Error) {
-        if !std::mem::replace(&mut self.complained, true) {
+    /// inotify can't be had, or no more of it.
+    fn do_without(&mut self, error: &io::Error) {
+        self.exhausted = true;
+        if !std::mem::replace(&mut self.said_exhausted, true) {
             tracing::warn!(
                 "inotify is not to be had ({error}): containers are looked for every {:?} instead; \
                  raise fs.inotify.max_user_watches or max_user_instances",
-                self.polling_interval
+                self.polling_interval.max(RESCAN_AT_LEAST)
             );
+        }
+    }
+
+    /// One directory can't be watched: its limits are read each time, and what comes in it is found by the slow rescan.
+    fn complain(&mut self, directory: &Path, error: &io::Error) {
+        if !std::mem::replace(&mut self.complained, true) {
+            tracing::warn!("{}: can't be watched: {error} (said once)", directory.display());
         }
     }
 
@@ -187,7 +239,7 @@ impl<'a> Watcher<'a> {
                 vec![ScopeEvent::Vanished(scope)]
             }
             None if appeared && can_hold_containers(&path) => {
-                self.arm(&path).into_iter().map(ScopeEvent::Appeared).collect()
+                self.arm(&path).scopes.into_iter().map(ScopeEvent::Appeared).collect()
             }
             None => Vec::new(),
         }
@@ -203,6 +255,11 @@ impl<'a> Watcher<'a> {
             self.unwatch(wd);
         }
     }
+}
+
+/// Whether watches (ENOSPC), descriptors (EMFILE, ENFILE) or memory ran out, so that the next watch fails as well.
+fn is_exhaustion(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(ENOMEM | ENFILE | EMFILE | ENOSPC))
 }
 
 #[cfg(test)]
@@ -232,7 +289,7 @@ mod tests {
             ScopeEvent::Appeared(scope) => format!("+{}", scope.cgroup),
             ScopeEvent::Written(scope) => format!("!{}", scope.cgroup),
             ScopeEvent::Vanished(scope) => format!("-{}", scope.cgroup),
-            ScopeEvent::Resync(scopes) => format!("={}", scopes.len()),
+            ScopeEvent::Resync { scopes, unlisted } => format!("={}", scopes.len() + 1000 * unlisted.len()),
         }
     }
 
@@ -264,7 +321,7 @@ mod tests {
         let events = start(root.path(), NEVER);
         let next = || events.recv_timeout(SOON).unwrap();
         match next() {
-            ScopeEvent::Resync(scopes) => assert!(scopes[0].watched),
+            ScopeEvent::Resync { scopes, .. } => assert!(scopes[0].watched),
             other => panic!("{other:?}"),
         }
         std::fs::write(old.join("memory.max"), "1").unwrap();
@@ -294,6 +351,28 @@ mod tests {
         std::fs::create_dir(&slice).unwrap();
         std::fs::create_dir(slice.join(name("1"))).unwrap();
         assert_eq!(next(), format!("+/lab.slice/{}", name("1")));
+    }
+
+    #[test]
+    fn without_inotify_scans_keep_their_distance() {
+        let root = tempfile::tempdir().unwrap();
+        let mut watcher = Watcher::new(root.path(), Duration::from_millis(1));
+        watcher.open = || Err(io::Error::from_raw_os_error(24));
+        let begin = std::time::Instant::now();
+        let mut scans = 0;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(watcher.run(&mut |_| {
+            scans += 1;
+            scans < 3
+        }));
+        assert!(begin.elapsed() >= 2 * RESCAN_AT_LEAST);
+    }
+
+    #[test]
+    fn only_what_ran_out_is_the_end_of_watching() {
+        let is_exhaustion = |errno| is_exhaustion(&io::Error::from_raw_os_error(errno));
+        assert!([12, 23, 24, 28].into_iter().all(is_exhaustion));
+        assert!(![1, 2, 13, 20].into_iter().any(is_exhaustion));
     }
 
     #[test]

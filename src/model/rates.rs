@@ -1,19 +1,21 @@
 //! What changed over the last completed polling window.
 
+use crate::parse::{InterfaceRow, IoRow, Name};
 use std::time::Duration;
 
-/// Totals of one polling tick, each with the time it was read at (since any fixed moment).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct RatePoint {
+/// What one polling tick read, each part with the time it was read at (since any fixed moment). `None` where it could not be
+/// read, or not as a whole.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RatePoint<'a> {
     /// `cpu.stat` `usage_usec`
     pub cpu_usec: Option<(Duration, u64)>,
-    /// Bytes received and sent
-    pub network: Option<(Duration, (u64, u64))>,
-    /// Bytes read and written
-    pub block: Option<(Duration, (u64, u64))>,
+    /// Interfaces, of which bytes received and sent count
+    pub network: Option<(Duration, &'a [InterfaceRow])>,
+    /// Block devices, of which bytes read and written count
+    pub block: Option<(Duration, &'a [IoRow])>,
 }
 
-/// Rates over one window; `None` until two totals in a row were read and neither fell.
+/// Rates over one window; `None` until two readings in a row were whole.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Rates {
     /// CPUs busy: 1.0 is one logical CPU
@@ -27,35 +29,107 @@ pub struct Rates {
 /// The last point, waiting for the next.
 #[derive(Debug, Default)]
 pub struct Window {
-    last: RatePoint,
+    cpu: Counters<()>,
+    network: Counters<Name>,
+    block: Counters<(u32, u32)>,
 }
 
 impl Window {
     /// Completes a window with a new point, and starts the next one from it.
     ///
-    /// A total that fell starts over: the container was restarted under its ID, or an interface replaced.
-    pub fn advance(&mut self, next: RatePoint) -> Rates {
-        let last = std::mem::replace(&mut self.last, next);
-        let cpu = rate(
-            last.cpu_usec.map(|(at, usec)| (at, (usec, 0))),
-            next.cpu_usec.map(|(at, usec)| (at, (usec, 0))),
-        );
+    /// Each interface and each device has its window: one that is new, or whose counter fell because it was replaced under
+    /// its name, starts its own, and adds to a rate from the next point on.
+    pub fn advance(&mut self, next: RatePoint<'_>) -> Rates {
+        let cpu = next.cpu_usec.map(|(at, usec)| (at, std::iter::once(((), usec, 0))));
+        let had_cpu = self.cpu.at.is_some();
+        let cpu = self.cpu.advance(cpu);
+        if had_cpu && cpu.is_none() {
+            // Of one cgroup it never falls: the lower reading may be the odd one, and no window begins with it.
+            self.cpu.at = None;
+        }
+        let network = next
+            .network
+            .map(|(at, rows)| (at, rows.iter().map(|row| (row.name, row.receive.bytes, row.transmit.bytes))));
+        let block = next.block.map(|(at, rows)| {
+            let bytes = |row: &IoRow| Some((row.device(), row.rbytes?, row.wbytes?));
+            (at, rows.iter().filter_map(bytes))
+        });
         Rates {
             cpu_ratio: cpu.map(|(usec_per_second, _)| usec_per_second / 1e6),
-            network: rate(last.network, next.network),
-            block: rate(last.block, next.block),
+            network: self.network.advance(network),
+            block: self.block.advance(block),
         }
     }
 }
 
-type Totals = (Duration, (u64, u64));
+/// Two counters per row, as of the last point.
+#[derive(Debug)]
+struct Counters<K> {
+    at: Option<Duration>,
+    rows: Vec<(K, u64, u64)>,
+}
 
-fn rate(last: Option<Totals>, next: Option<Totals>) -> Option<(f64, f64)> {
-    let ((then, old), (now, new)) = last.zip(next)?;
-    let seconds = now.checked_sub(then)?.as_secs_f64();
-    let first = new.0.checked_sub(old.0)?;
-    let second = new.1.checked_sub(old.1)?;
-    (seconds > 0.0).then(|| (float(first) / seconds, float(second) / seconds))
+impl<K> Default for Counters<K> {
+    fn default() -> Self {
+        Self { at: None, rows: Vec::new() }
+    }
+}
+
+impl<K: Copy + PartialEq> Counters<K> {
+    fn advance(
+        &mut self,
+        next: Option<(Duration, impl Iterator<Item = (K, u64, u64)> + Clone)>,
+    ) -> Option<(f64, f64)> {
+        let Some((now, rows)) = next else {
+            self.at = None;
+            return None;
+        };
+        let then = self.at.replace(now);
+        if then.is_none() {
+            self.rows.clear();
+        }
+        let gained = self.gain(rows);
+        let seconds = now.checked_sub(then?)?.as_secs_f64();
+        let (first, second) = gained?;
+        (seconds > 0.0).then(|| (float(first) / seconds, float(second) / seconds))
+    }
+
+    /// Takes in new rows, and says what those have gained together that were there before; `None` if there are rows, and
+    /// none of them was.
+    fn gain(&mut self, rows: impl Iterator<Item = (K, u64, u64)> + Clone) -> Option<(u64, u64)> {
+        let mut gained = (0_u64, 0_u64);
+        let (mut next, mut met, mut count) = (0, 0, 0);
+        for (key, first, second) in rows.clone() {
+            count += 1;
+            let Some(at) = self.find(next, key) else { continue };
+            next = at + 1;
+            let Some((_, old_first, old_second)) = self.rows.get(at) else { continue };
+            let gain = first.checked_sub(*old_first).zip(second.checked_sub(*old_second));
+            if let Some((first, second)) = gain {
+                gained = (gained.0.saturating_add(first), gained.1.saturating_add(second));
+                met += 1;
+            }
+        }
+        if count == self.rows.len() {
+            self.rows.iter_mut().zip(rows).for_each(|(old, new)| *old = new);
+        } else {
+            self.rows.clear();
+            self.rows.reserve_exact(count);
+            self.rows.extend(rows);
+        }
+        (met > 0 || count == 0).then_some(gained)
+    }
+
+    /// Rows keep their order: the one that is looked for is nearly always the next.
+    #[inline]
+    fn find(&self, next: usize, key: K) -> Option<usize> {
+        let is_key = |row: &(K, u64, u64)| row.0 == key;
+        if self.rows.get(next).is_some_and(is_key) {
+            return Some(next);
+        }
+        let after = self.rows.iter().skip(next).position(is_key).map(|at| next + at);
+        after.or_else(|| self.rows.iter().take(next).position(is_key))
+    }
 }
 
 /// Exact up to 2⁵³: more than any counter gains in a window.
@@ -67,38 +141,80 @@ fn float(number: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::parse::net_dev::Direction;
 
-    fn point(seconds: u64, usec: u64, received: u64) -> RatePoint {
-        let at = Duration::from_secs(seconds);
-        RatePoint { cpu_usec: Some((at, usec)), network: Some((at, (received, 0))), block: None }
+    fn cpu(seconds: u64, usec: u64) -> RatePoint<'static> {
+        RatePoint { cpu_usec: Some((Duration::from_secs(seconds), usec)), ..RatePoint::default() }
+    }
+
+    fn interface(name: &str, received: u64, sent: u64) -> InterfaceRow {
+        let direction = |bytes| Direction { bytes, ..Direction::default() };
+        InterfaceRow { name: Name::literal(name), receive: direction(received), transmit: direction(sent) }
+    }
+
+    fn network(window: &mut Window, seconds: u64, rows: &[InterfaceRow]) -> Option<(f64, f64)> {
+        let network = Some((Duration::from_secs(seconds), rows));
+        window.advance(RatePoint { network, ..RatePoint::default() }).network
     }
 
     #[test]
     fn a_window_needs_two_points() {
         let mut window = Window::default();
-        assert_eq!(window.advance(point(0, 1_000_000, 100)), Rates::default());
-        let rates = window.advance(point(2, 4_000_000, 300));
-        assert_eq!(rates.cpu_ratio, Some(1.5));
-        assert_eq!(rates.network, Some((100.0, 0.0)));
-        assert_eq!(rates.block, None);
+        assert_eq!(window.advance(cpu(0, 1_000_000)), Rates::default());
+        let rates = window.advance(cpu(2, 4_000_000));
+        assert_eq!(rates, Rates { cpu_ratio: Some(1.5), ..Rates::default() });
     }
 
     #[test]
     fn a_total_that_falls_starts_a_new_window() {
         let mut window = Window::default();
-        window.advance(point(0, 9_000_000, 900));
-        let rates = window.advance(point(2, 1_000, 1000));
-        assert_eq!((rates.cpu_ratio, rates.network), (None, Some((50.0, 0.0))));
-        assert_eq!(window.advance(point(4, 2_001_000, 0)).cpu_ratio, Some(1.0));
+        window.advance(cpu(0, 9_000_000));
+        assert_eq!(window.advance(cpu(2, 1_000)).cpu_ratio, None);
+        // Not 4.5: that would be so if the reading before was torn.
+        assert_eq!(window.advance(cpu(4, 9_000_000)).cpu_ratio, None);
+        assert_eq!(window.advance(cpu(6, 11_000_000)).cpu_ratio, Some(1.0));
         assert_eq!(window.advance(RatePoint::default()), Rates::default());
-        assert_eq!(window.advance(point(8, 2_001_000, 0)), Rates::default());
+        assert_eq!(window.advance(cpu(8, 12_000_000)), Rates::default());
     }
 
     #[test]
     fn a_clock_that_stands_still_gives_no_rate() {
         let mut window = Window::default();
-        window.advance(point(5, 1, 1));
-        assert_eq!(window.advance(point(5, 2, 2)), Rates::default());
-        assert_eq!(window.advance(point(4, 3, 3)), Rates::default());
+        window.advance(cpu(5, 1));
+        assert_eq!(window.advance(cpu(5, 2)), Rates::default());
+        assert_eq!(window.advance(cpu(4, 3)), Rates::default());
+    }
+
+    #[test]
+    fn an_interface_that_arrives_or_falls_starts_its_own_window() {
+        let mut window = Window::default();
+        let terabytes = 9_000_000_000_000;
+        assert_eq!(network(&mut window, 0, &[interface("eth0", 100, 0)]), None);
+        let both = |one, two| [interface("eth1", two, 7), interface("eth0", one, 0)];
+        assert_eq!(network(&mut window, 2, &both(300, terabytes)), Some((100.0, 0.0)));
+        assert_eq!(network(&mut window, 4, &both(300, terabytes + 50)), Some((25.0, 0.0)));
+        // Replaced under its name.
+        assert_eq!(network(&mut window, 6, &both(500, 3)), Some((100.0, 0.0)));
+        // Gone, and back with all that it had.
+        assert_eq!(network(&mut window, 8, &[interface("eth1", 5, 7)]), Some((1.0, 0.0)));
+        assert_eq!(network(&mut window, 10, &both(terabytes, 7)), Some((1.0, 0.0)));
+    }
+
+    #[test]
+    fn a_reading_that_was_not_whole_ends_the_windows() {
+        let mut window = Window::default();
+        network(&mut window, 0, &[interface("eth0", 100, 0)]);
+        assert_eq!(window.advance(RatePoint::default()), Rates::default());
+        assert_eq!(network(&mut window, 4, &[interface("eth0", 300, 0)]), None);
+        assert_eq!(network(&mut window, 6, &[interface("eth0", 300, 0)]), Some((0.0, 0.0)));
+    }
+
+    #[test]
+    fn the_first_bytes_of_the_first_device_are_no_rate() {
+        let mut window = Window::default();
+        assert_eq!(network(&mut window, 0, &[]), None);
+        assert_eq!(network(&mut window, 2, &[]), Some((0.0, 0.0)));
+        assert_eq!(network(&mut window, 4, &[interface("eth0", 300, 0)]), None);
+        assert_eq!(network(&mut window, 6, &[interface("eth0", 300, 0)]), Some((0.0, 0.0)));
     }
 }

@@ -66,6 +66,11 @@ pub fn parse_cpu_stat(file: &[u8]) -> Result<CpuStat, ParseError> {
         nr_bursts,
         burst_usec,
     ] = values;
+    if file.last().is_some_and(|last| *last != b'\n') {
+        // Half a number is still a number, and the difference to a whole one an absurd rate.
+        let end = file.get(file.len().saturating_sub(16)..).unwrap_or_default();
+        return Err(ParseError::new(lines, "a newline at the end", end));
+    }
     let usage_usec = usage_usec.ok_or_else(|| ParseError::new(lines + 1, "usage_usec", b"end of file"))?;
     Ok(CpuStat {
         usage_usec,
@@ -96,6 +101,8 @@ mod tests {
     fn a_bad_value_and_a_missing_key_name_their_line() {
         let error = parse_cpu_stat(b"usage_usec 7\nuser_usec x9\n").unwrap_err();
         assert_eq!(error.to_string(), "2: expected a number, found \"x9\"");
+        let error = parse_cpu_stat(b"system_usec 1\nusage_usec 7").unwrap_err();
+        assert_eq!(error.to_string(), "2: expected a newline at the end, found \"c 1?usage_usec 7\"");
         let error = parse_cpu_stat(b"user_usec 1\n").unwrap_err();
         assert_eq!(error.to_string(), "2: expected usage_usec, found \"end of file\"");
     }

@@ -1,6 +1,7 @@
 //! `io.stat`.
 
 use super::scan::{FlatKey, push_tight, skip_blanks, split_once, take_number};
+use std::collections::HashSet;
 
 /// What one block device did for a cgroup (cgroup-v2.rst, "IO Interface Files").
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -23,33 +24,129 @@ pub struct IoRow {
     pub dios: Option<u64>,
 }
 
-/// Parses `io.stat` into `rows` and says how many lines were skipped.
+/// Lines of one `io.stat` that gave no row.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct NoRows {
+    /// Lines that could not be understood, or that name a device a second time.
+    pub odd: u64,
+    /// Lines of a device without counters: what a device looks like that the cgroup has not used yet, and also what is
+    /// left of a line that was torn. Only who knows the devices of the last reading can tell which.
+    pub bare: u64,
+}
+
+/// Parses `io.stat` into `rows` and says how many lines gave none.
 ///
 /// Odd lines are real and cost only themselves: several devices on one line (the keys belong to the
 /// last), `(unknown)` for a device, a device without keys, a torn last line. The file as a whole is
-/// never wrong.
-pub fn parse_io_stat(file: &[u8], rows: &mut Vec<IoRow>) -> u64 {
-    rows.clear();
-    let mut skipped = 0;
+/// never wrong. `rows` holds what the last file came to: a device at the place where it was before is not looked for among
+/// the others, so that ten thousand devices cost ten thousand comparisons.
+pub fn parse_io_stat(file: &[u8], rows: &mut Vec<IoRow>) -> NoRows {
+    let mut none = NoRows::default();
+    let mut devices = Devices::AsBefore;
+    let mut count = 0;
     for line in super::scan::lines(file) {
         match parse_row(line.text) {
             // The kernel cut older versions of this file at one page: half a number is still a number.
-            Some(row) if line.ended && !has_device(rows, &row) => push_tight(rows, row),
-            _ if line.text.is_empty() => {}
-            _ => skipped += 1,
+            Line::Row(row) if line.ended => {
+                if devices.take(rows, count, &row) {
+                    count += 1;
+                } else {
+                    none.odd += 1;
+                }
+            }
+            Line::Bare => none.bare += 1,
+            Line::Empty => {}
+            Line::Row(_) | Line::Odd => none.odd += 1,
         }
     }
-    skipped
+    rows.truncate(count);
+    none
 }
 
-fn has_device(rows: &[IoRow], row: &IoRow) -> bool {
-    rows.iter().any(|other| (other.major, other.minor) == (row.major, row.minor))
+/// The devices met so far in a file, each of which may come once.
+enum Devices {
+    /// The same as in the file before, in the same order.
+    AsBefore,
+    /// Others, few of them.
+    Few,
+    /// Others, and many.
+    Many(HashSet<(u32, u32)>),
+}
+
+/// So many are compared one by one faster than looked up.
+const FEW: usize = 16;
+
+impl Devices {
+    /// Puts a row at its place, the `count`th; `false` if its device was met before.
+    #[inline]
+    fn take(&mut self, rows: &mut Vec<IoRow>, count: usize, row: &IoRow) -> bool {
+        if matches!(self, Self::AsBefore) {
+            match rows.get_mut(count) {
+                Some(place) if place.device() == row.device() => {
+                    *place = *row;
+                    return true;
+                }
+                _ => {
+                    rows.truncate(count);
+                    *self = Self::Few;
+                }
+            }
+        }
+        if !self.is_new(rows, row) {
+            return false;
+        }
+        push_tight(rows, *row);
+        true
+    }
+
+    fn is_new(&mut self, rows: &[IoRow], row: &IoRow) -> bool {
+        if let Self::Many(seen) = self {
+            return seen.insert(row.device());
+        }
+        if rows.len() >= FEW {
+            let mut seen: HashSet<_> = rows.iter().map(IoRow::device).collect();
+            let is_new = seen.insert(row.device());
+            *self = Self::Many(seen);
+            return is_new;
+        }
+        rows.iter().all(|other| other.device() != row.device())
+    }
+}
+
+impl IoRow {
+    /// The device's number, major and minor.
+    #[inline]
+    #[must_use]
+    pub fn device(&self) -> (u32, u32) {
+        (self.major, self.minor)
+    }
+}
+
+/// What a line came to.
+enum Line {
+    Empty,
+    Row(IoRow),
+    Bare,
+    Odd,
 }
 
 /// In the kernel's order, in which each is looked for first.
 const KEYS: [FlatKey; 6] = FlatKey::all(["rbytes=", "wbytes=", "rios=", "wios=", "dbytes=", "dios="]);
 
-fn parse_row(line: &[u8]) -> Option<IoRow> {
+fn parse_row(line: &[u8]) -> Line {
+    match parse_counters(line) {
+        _ if line.is_empty() => Line::Empty,
+        None => Line::Odd,
+        Some((_, values)) if values.iter().all(Option::is_none) => Line::Bare,
+        Some(((major, minor), [rbytes, wbytes, rios, wios, dbytes, dios])) => {
+            Line::Row(IoRow { major, minor, rbytes, wbytes, rios, wios, dbytes, dios })
+        }
+    }
+}
+
+#[inline]
+#[expect(clippy::type_complexity, reason = "the parts of one row, for the function above")]
+fn parse_counters(line: &[u8]) -> Option<((u32, u32), [Option<u64>; KEYS.len()])> {
     let mut device = None;
     let mut values = [None; KEYS.len()];
     let mut next = 0;
@@ -73,10 +170,7 @@ fn parse_row(line: &[u8]) -> Option<IoRow> {
         next = index + 1;
         rest = skip_blanks(after);
     }
-    let (major, minor) = device?;
-    let [rbytes, wbytes, rios, wios, dbytes, dios] = values;
-    let row = IoRow { major, minor, rbytes, wbytes, rios, wios, dbytes, dios };
-    values.iter().any(Option::is_some).then_some(row)
+    Some((device?, values))
 }
 
 fn ends_word(rest: &[u8]) -> bool {
@@ -87,9 +181,9 @@ fn ends_word(rest: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    fn check(file: &str, expected: &[(u32, u32, Option<u64>, Option<u64>)], skipped: u64) {
+    fn check(file: &str, expected: &[(u32, u32, Option<u64>, Option<u64>)], odd: u64) {
         let mut rows = vec![IoRow::default()];
-        assert_eq!(parse_io_stat(file.as_bytes(), &mut rows), skipped, "{file:?}");
+        assert_eq!(parse_io_stat(file.as_bytes(), &mut rows).odd, odd, "{file:?}");
         let seen: Vec<_> = rows.iter().map(|row| (row.major, row.minor, row.rbytes, row.wios)).collect();
         assert_eq!(seen, expected, "{file:?}");
     }
@@ -114,11 +208,48 @@ mod tests {
         let good = "8:0 rbytes=1 wios=2\n";
         let rest: &[_] = &[(8, 0, Some(1), Some(2))];
         check(&format!("{good}(unknown) rbytes=3\n"), rest, 1);
-        check(&format!("{good}252:0 "), rest, 1);
-        check(&format!("{good}252:0 \n"), rest, 1);
         check(&format!("{good}252:0 rbytes=12"), rest, 1);
         check(&format!("{good}252:0 rbytes=1x\n"), rest, 1);
         check(&format!("{good}8:0 rbytes=9 wios=9\n"), rest, 1);
         check("8:0 rbytes=1 wios=2 cost.vrate=100.00 cost.usage=7\n", rest, 0);
+    }
+
+    #[test]
+    fn a_device_without_counters_is_not_odd() {
+        for file in ["252:0 ", "252:0 \n", "252:0\n", "252:0 cost.usage=5\n", "7:7 252:0\n"] {
+            let mut rows = Vec::new();
+            let good = "8:0 rbytes=1 wios=2\n";
+            let none = parse_io_stat(format!("{good}{file}").as_bytes(), &mut rows);
+            assert_eq!((none, rows.len()), (NoRows { odd: 0, bare: 1 }, 1), "{file:?}");
+        }
+    }
+
+    #[test]
+    fn a_device_is_met_once_whatever_came_before() {
+        let file = |devices: &[u32]| -> Vec<u8> {
+            devices
+                .iter()
+                .flat_map(|minor| format!("8:{minor} rbytes={minor} wios=1\n").into_bytes())
+                .collect()
+        };
+        let many: Vec<u32> = (0..40).collect();
+        let mut twice = many.clone();
+        twice.extend([3, 39, 40]);
+        let mut turned = many.clone();
+        turned.reverse();
+        let mut rows = Vec::new();
+        for (devices, odd) in
+            [(&many, 0), (&twice, 2), (&many, 0), (&turned, 0), (&vec![1, 1, 2], 1), (&many, 0), (&vec![], 0)]
+        {
+            let none = parse_io_stat(&file(devices), &mut rows);
+            assert_eq!(none.odd, odd, "{devices:?}");
+            let mut seen: Vec<_> = rows.iter().map(|row| (row.minor, row.rbytes)).collect();
+            seen.sort_unstable();
+            let mut expected: Vec<_> =
+                devices.iter().map(|minor| (*minor, Some(u64::from(*minor)))).collect();
+            expected.sort_unstable();
+            expected.dedup();
+            assert_eq!(seen, expected);
+        }
     }
 }

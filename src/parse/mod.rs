@@ -11,12 +11,16 @@ pub mod cpu_max;
 pub mod cpu_stat;
 pub mod events;
 pub mod io_stat;
+pub mod meminfo;
 pub mod memory_stat;
 pub mod net_dev;
 pub mod pressure;
+pub mod proc_cgroup;
+pub mod proc_stat;
 pub mod scan;
 pub mod scope_name;
 pub mod single_value;
+pub mod uevent;
 
 pub use cgroup_stat::CgroupStat;
 pub use cpu_max::CpuMax;

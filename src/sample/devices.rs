@@ -1,7 +1,14 @@
 //! Names of block devices.
 
-use crate::parse::Name;
-use std::path::{Path, PathBuf};
+use super::stat_file::Scratch;
+use crate::parse::{Name, uevent::device_name};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
+
+/// So many are compared one by one faster than looked up.
+const FEW: usize = 16;
 
 /// A block device.
 #[derive(Debug)]
@@ -22,6 +29,8 @@ pub struct Device {
 pub struct DeviceNames {
     root: PathBuf,
     devices: Vec<Device>,
+    /// Where each is in `devices`.
+    places: HashMap<(u32, u32), usize>,
 }
 
 impl Default for DeviceNames {
@@ -34,20 +43,24 @@ impl DeviceNames {
     /// Names as the sysfs at `sys_root` has them.
     #[must_use]
     pub fn new(sys_root: &Path) -> Self {
-        Self { root: sys_root.join("dev/block"), devices: Vec::new() }
+        Self { root: sys_root.join("dev/block"), devices: Vec::new(), places: HashMap::new() }
     }
 
     /// Makes sure that a device has a name. A search of a handful of entries, and a file read once per device.
-    pub fn resolve(&mut self, major: u32, minor: u32) {
-        if self.get(major, minor).is_some() {
-            return;
+    #[inline]
+    pub fn resolve(&mut self, major: u32, minor: u32, scratch: &mut Scratch) {
+        if self.get(major, minor).is_none() {
+            self.read(major, minor, scratch);
         }
+    }
+
+    #[cold]
+    fn read(&mut self, major: u32, minor: u32, scratch: &mut Scratch) {
         let number = format!("{major}:{minor}");
-        let name = std::fs::read(self.root.join(&number).join("uevent")).ok().and_then(|file| {
-            let text = String::from_utf8_lossy(&file).into_owned();
-            text.lines().find_map(|line| line.strip_prefix("DEVNAME=").map(|name| format!("/dev/{name}")))
-        });
+        let file = scratch.read_path(&self.root.join(&number).join("uevent"));
+        let name = file.ok().and_then(device_name).map(|name| format!("/dev/{name}"));
         let name = name.unwrap_or(number);
+        self.places.insert((major, minor), self.devices.len());
         self.devices.push(Device {
             number: (major, minor),
             short_name: Name::new(name.as_bytes()),
@@ -58,14 +71,19 @@ impl DeviceNames {
     }
 
     /// A device that was resolved.
+    #[inline]
     #[must_use]
     pub fn get(&self, major: u32, minor: u32) -> Option<&Device> {
-        self.devices.iter().find(|device| device.number == (major, minor))
+        if self.devices.len() <= FEW {
+            return self.devices.iter().find(|device| device.number == (major, minor));
+        }
+        self.places.get(&(major, minor)).and_then(|place| self.devices.get(*place))
     }
 
     /// Forgets all names: numbers are given again when devices come and go.
     pub fn forget(&mut self) {
         self.devices.clear();
+        self.places.clear();
     }
 }
 
@@ -80,9 +98,22 @@ mod tests {
         std::fs::create_dir_all(&dir).unwrap();
         std::fs::write(dir.join("uevent"), "MAJOR=254\nMINOR=0\nDEVNAME=vda\n").unwrap();
         let mut names = DeviceNames::new(root.path());
-        names.resolve(254, 0);
-        names.resolve(7, 7);
+        let mut scratch = Scratch::default();
+        names.resolve(254, 0, &mut scratch);
+        names.resolve(7, 7, &mut scratch);
         let shown = |major, minor| names.get(major, minor).map(|device| device.name.as_str());
         assert_eq!((shown(254, 0), shown(7, 7), shown(1, 1)), (Some("/dev/vda"), Some("7:7"), None));
+    }
+
+    #[test]
+    fn many_devices_have_each_their_own_name() {
+        let (mut names, mut scratch) = (DeviceNames::new(Path::new("/nonexistent")), Scratch::default());
+        for minor in 0..1000 {
+            names.resolve(8, minor, &mut scratch);
+        }
+        assert!((0..1000).all(|minor| names.get(8, minor).unwrap().name == format!("8:{minor}")));
+        assert!(names.get(8, 1000).is_none());
+        names.forget();
+        assert!(names.get(8, 1).is_none());
     }
 }

@@ -1,7 +1,17 @@
 //! What the machine as a whole has.
 
-use procfs::{FromRead, Meminfo};
-use std::path::Path;
+use super::{Errno, Reason, Report, stat_file::Scratch};
+use crate::parse::{meminfo::parse_meminfo, proc_stat::count_cpus};
+use std::{
+    path::{Path, PathBuf},
+    sync::mpsc::{Receiver, RecvTimeoutError, sync_channel},
+    thread,
+    time::Duration,
+};
+
+/// A reading takes far less than a millisecond; one that takes longer hangs, as a stand-in for procfs (lxcfs) may whose
+/// server is stuck. So long everything else waits for it, once.
+const PATIENCE: Duration = Duration::from_millis(250);
 
 /// Size of the machine, from `/proc/meminfo` and `/proc/stat`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -15,24 +25,87 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Reads what the procfs at `proc_root` offers; `ProcSubset=pid` hides all of it.
+    /// Reads what the procfs at `proc_root` offers; `ProcSubset=pid` hides all of it. Blocks as long as its files do.
     #[must_use]
     pub fn read(proc_root: &Path) -> Self {
-        let meminfo = Meminfo::from_file(proc_root.join("meminfo")).ok();
-        let stat = std::fs::read(proc_root.join("stat")).ok();
-        Self {
-            memory_bytes: meminfo.as_ref().map(|meminfo| meminfo.mem_total),
-            swap_bytes: meminfo.as_ref().map(|meminfo| meminfo.swap_total),
-            cpu_cores: stat.as_deref().map(count_cpus).filter(|count| *count > 0),
+        Self::read_into(proc_root, &mut Report::default())
+    }
+
+    fn read_into(proc_root: &Path, report: &mut Report) -> Self {
+        let mut scratch = Scratch::default();
+        let mut machine = Self::default();
+        let mut failed = |file, reason| {
+            if !matches!(reason, Reason::Errno(Errno::ENOENT)) {
+                report.failed(proc_root, file, reason);
+            }
+        };
+        match scratch.read_path(&proc_root.join("meminfo")) {
+            Ok(file) => {
+                let (meminfo, problem) = parse_meminfo(file);
+                machine.memory_bytes = meminfo.mem_total;
+                machine.swap_bytes = meminfo.swap_total;
+                problem.into_iter().for_each(|error| failed("meminfo", Reason::Parse(error)));
+            }
+            Err(reason) => failed("meminfo", reason),
         }
+        match scratch.read_path(&proc_root.join("stat")) {
+            Ok(file) => machine.cpu_cores = Some(count_cpus(file)).filter(|count| *count > 0),
+            Err(reason) => failed("stat", reason),
+        }
+        machine
     }
 }
 
-fn count_cpus(stat: &[u8]) -> u64 {
-    stat.split(|&byte| byte == b'\n')
-        .filter_map(|line| line.strip_prefix(b"cpu")?.first())
-        .filter(|digit| digit.is_ascii_digit())
-        .count() as u64
+/// Reads the machine's size on a thread of its own, so that a file that hangs costs nothing else.
+#[derive(Debug)]
+pub struct MachineReader {
+    proc_root: PathBuf,
+    /// The reading that is under way; there is never a second one.
+    under_way: Option<Receiver<(Machine, Report)>>,
+}
+
+impl MachineReader {
+    /// A reader of the procfs at `proc_root`.
+    #[must_use]
+    pub fn new(proc_root: &Path) -> Self {
+        Self { proc_root: proc_root.to_owned(), under_way: None }
+    }
+
+    /// The machine's size, with what could not be used in `report`; nothing is known while a file hangs.
+    pub fn read(&mut self, report: &mut Report) -> Machine {
+        let patience = if self.under_way.is_some() { Duration::ZERO } else { PATIENCE };
+        let answer = self.under_way.take().or_else(|| self.start(report));
+        let Some(answer) = answer else { return Machine::default() };
+        match answer.recv_timeout(patience) {
+            Ok((machine, failures)) => {
+                report.failures.extend(failures.failures);
+                machine
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                report.failed(&self.proc_root, "meminfo", Reason::Hangs);
+                self.under_way = Some(answer);
+                Machine::default()
+            }
+            Err(RecvTimeoutError::Disconnected) => Machine::default(),
+        }
+    }
+
+    fn start(&self, report: &mut Report) -> Option<Receiver<(Machine, Report)>> {
+        let (sender, receiver) = sync_channel(1);
+        let proc_root = self.proc_root.clone();
+        let thread = thread::Builder::new().name("machine".into()).spawn(move || {
+            let mut report = Report::default();
+            let machine = Machine::read_into(&proc_root, &mut report);
+            let _nobody_waits = sender.send((machine, report));
+        });
+        match thread {
+            Ok(_) => Some(receiver),
+            Err(error) => {
+                report.failed(&self.proc_root, "meminfo", Reason::Errno(super::errno_of(&error)));
+                None
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -40,12 +113,40 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_sum_line_is_no_cpu() {
-        assert_eq!(count_cpus(b"cpu  1 2\ncpu0 1 2\ncpu1 1 2\nintr 5\n"), 2);
+    fn a_hidden_proc_gives_nothing_and_is_no_failure() {
+        let mut report = Report::default();
+        assert_eq!(MachineReader::new(Path::new("/nonexistent")).read(&mut report), Machine::default());
+        assert!(report.failures.is_empty());
     }
 
     #[test]
-    fn a_hidden_proc_gives_nothing() {
-        assert_eq!(Machine::read(Path::new("/nonexistent")), Machine::default());
+    fn what_is_not_a_file_costs_only_itself() {
+        let proc = tempfile::tempdir().unwrap();
+        let fifo = std::process::Command::new("mkfifo").arg(proc.path().join("meminfo")).status();
+        if !fifo.is_ok_and(|status| status.success()) {
+            return;
+        }
+        std::fs::write(proc.path().join("stat"), "cpu 1\ncpu0 1\n").unwrap();
+        let mut report = Report::default();
+        let machine = MachineReader::new(proc.path()).read(&mut report);
+        assert_eq!(machine, Machine { cpu_cores: Some(1), ..Machine::default() });
+        let failures: Vec<_> = report.failures.iter().map(|failure| (failure.file, failure.reason)).collect();
+        assert_eq!(failures, [("meminfo", Reason::NotRegular)]);
+    }
+
+    #[test]
+    fn a_reading_that_hangs_is_waited_for_once_and_taken_when_it_comes() {
+        let (sender, receiver) = sync_channel(1);
+        let mut reader =
+            MachineReader { under_way: Some(receiver), ..MachineReader::new(Path::new("/proc")) };
+        let mut report = Report::default();
+        for _ in 0..2 {
+            assert_eq!(reader.read(&mut report), Machine::default());
+        }
+        assert_eq!(report.failures.len(), 2);
+        let machine = Machine { memory_bytes: Some(7), ..Machine::default() };
+        sender.send((machine, Report::default())).unwrap();
+        assert_eq!(reader.read(&mut report), machine);
+        assert!(reader.under_way.is_none());
     }
 }

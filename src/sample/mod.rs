@@ -5,6 +5,7 @@
 //! `ErrorKind`, since ENODEV, ESRCH and EMFILE have no kind of their own.
 
 pub mod devices;
+pub mod interfaces;
 pub mod limits;
 pub mod machine;
 pub mod netns;
@@ -13,15 +14,18 @@ pub mod process;
 pub mod roots;
 pub mod samples;
 pub mod scope_reader;
+mod slot;
 pub mod stat_file;
+mod tally;
 
 pub use devices::DeviceNames;
-pub use machine::Machine;
+pub use interfaces::{BadGlob, Interfaces};
+pub use machine::{Machine, MachineReader};
 pub use netns::{NetProblem, NetReader, Netns};
 pub use nix::errno::Errno;
 pub use roots::{RootError, Roots};
 pub use samples::{NetTable, ScopeSample};
-pub use scope_reader::{OpenError, ScopeReader};
+pub use scope_reader::{Keep, OpenError, ScopeReader};
 pub use stat_file::{FileSet, KernelFile, errno_of};
 
 use crate::parse::ParseError;
@@ -34,15 +38,24 @@ pub enum Reason {
     Errno(Errno),
     /// Its content was not what the format promises.
     Parse(ParseError),
+    /// It is a FIFO, a socket, a device or a directory.
+    NotRegular,
+    /// A read has not come back in time, and may never.
+    Hangs,
+    /// There is more of it than is worth reading.
+    TooMany,
 }
 
 impl Reason {
-    /// The value of the label `reason`: an errno's name, or `parse`.
+    /// The value of the label `reason`: an errno's name, or a word.
     #[must_use]
     pub fn label(&self) -> String {
         match self {
             Self::Errno(errno) => format!("{errno:?}"),
             Self::Parse(_) => "parse".to_owned(),
+            Self::NotRegular => "not_regular".to_owned(),
+            Self::Hangs => "hangs".to_owned(),
+            Self::TooMany => "too_many".to_owned(),
         }
     }
 }
@@ -52,6 +65,9 @@ impl fmt::Display for Reason {
         match self {
             Self::Errno(errno) => write!(f, " {}", errno.desc()),
             Self::Parse(error) => write!(f, "{error}"),
+            Self::NotRegular => f.write_str(" not a regular file"),
+            Self::Hangs => f.write_str(" a read has not come back"),
+            Self::TooMany => f.write_str(" more than is read"),
         }
     }
 }
@@ -77,8 +93,16 @@ pub struct Report {
 }
 
 impl Report {
-    pub(crate) fn failed(&mut self, directory: &Path, file: &'static str, reason: Reason) {
+    /// A file in a directory could not be used.
+    pub fn failed(&mut self, directory: &Path, file: &'static str, reason: Reason) {
         let message = format!("{}/{file}:{reason}", directory.display());
+        self.failures.push(Failure { file, reason, message });
+    }
+
+    /// A directory itself could not be opened or listed.
+    pub fn failed_directory(&mut self, directory: &Path, errno: Errno) {
+        let (file, reason) = ("directory", Reason::Errno(errno));
+        let message = format!("{}:{reason}", directory.display());
         self.failures.push(Failure { file, reason, message });
     }
 
@@ -104,6 +128,10 @@ pub struct Pass {
     pub report: Report,
     /// Device names met so far.
     pub devices: DeviceNames,
+    /// Which interfaces count.
+    pub interfaces: Interfaces,
+    /// Child cgroups of containers looked into so far.
+    pub children: u64,
     /// Whether files that were absent before are looked for again: controllers can be enabled later.
     pub recheck_absent: bool,
 }

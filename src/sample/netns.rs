@@ -1,21 +1,22 @@
 //! Which network namespace a container is in, and the counters of its interfaces.
 
-use super::{NetTable, Pass, Reason, stat_file::Scratch};
-use crate::parse::{ContainerId, net_dev::parse_net_dev};
+use super::{
+    NetTable, Pass, Reason,
+    stat_file::{READ, Scratch},
+    tally::Tally,
+};
+use crate::parse::{ContainerId, Name, net_dev::parse_net_dev, proc_cgroup::unified_path};
 use nix::{
     errno::Errno,
     fcntl::{OFlag, open, openat, readlinkat},
     sys::stat::{Mode, stat},
 };
-use procfs::{FromRead, ProcessCGroups};
 use std::{
     fs::File,
-    os::fd::OwnedFd,
+    os::fd::{AsFd, OwnedFd},
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
 };
-
-const READ: OFlag = OFlag::O_RDONLY.union(OFlag::O_CLOEXEC);
 
 /// A network namespace, known by the number of its `ns/net` link where that may be read (root,
 /// `CAP_SYS_PTRACE`, same user), or by the inode of `net/dev`, which is per namespace and needs no privilege.
@@ -62,7 +63,7 @@ impl Netns {
 fn namespace_number(link: &Path) -> Option<u64> {
     let text = match readlinkat(nix::fcntl::AT_FDCWD, link) {
         Ok(text) => text.as_bytes().to_vec(),
-        Err(Errno::EINVAL) => std::fs::read(link).ok()?,
+        Err(Errno::EINVAL) => Scratch::small().read_path(link).ok()?.to_vec(),
         Err(_) => return None,
     };
     let number = text.trim_ascii().strip_prefix(b"net:[")?.strip_suffix(b"]")?;
@@ -104,13 +105,19 @@ impl NetProblem {
 pub struct NetReader {
     proc_root: PathBuf,
     process: Option<Process>,
+    /// What was read last of the namespace that `counted` is.
+    tally: Tally<Name>,
+    counted: Option<Netns>,
+    /// Whether a descriptor on the process's directory may be kept.
+    keep: bool,
 }
 
 #[derive(Debug)]
 struct Process {
     pid: u32,
     path: PathBuf,
-    directory: OwnedFd,
+    /// Kept from reading to reading; else the directory is opened for each, and looked at whose it is.
+    directory: Option<OwnedFd>,
     netns: Option<Netns>,
 }
 
@@ -118,7 +125,27 @@ impl NetReader {
     /// A reader that has no process yet.
     #[must_use]
     pub fn new(proc_root: &Path) -> Self {
-        Self { proc_root: proc_root.to_owned(), process: None }
+        Self {
+            proc_root: proc_root.to_owned(),
+            process: None,
+            tally: Tally::default(),
+            counted: None,
+            keep: true,
+        }
+    }
+
+    /// Whether a descriptor may be kept from reading to reading; one that is there is closed if not.
+    pub fn keep(&mut self, keep: bool) {
+        self.keep = keep;
+        if let Some(process) = self.process.as_mut().filter(|_| !keep) {
+            process.directory = None;
+        }
+    }
+
+    /// Descriptors held for this container.
+    #[must_use]
+    pub fn open_files(&self) -> usize {
+        usize::from(self.process.as_ref().is_some_and(|process| process.directory.is_some()))
     }
 
     /// The process that is read through.
@@ -144,14 +171,20 @@ impl NetReader {
         id: &ContainerId,
         listed: &[u32],
         main_pid: Option<u32>,
+        pass: &mut Pass,
     ) -> Result<(), NetProblem> {
         self.process = None;
         let foreign = listed.contains(&0);
         let main = main_pid.filter(|pid| *pid != 0 && (foreign || listed.contains(pid)));
         let others = listed.iter().copied().filter(|pid| *pid != 0 && Some(*pid) != main_pid);
         for pid in main.into_iter().chain(others) {
-            if let Some(process) = Process::open(&self.proc_root, pid, id) {
+            if let Some(process) = Process::open(&self.proc_root, pid, id, pass) {
+                if self.counted != process.netns {
+                    self.tally = Tally::default();
+                    self.counted = process.netns;
+                }
                 self.process = Some(process);
+                self.keep(self.keep);
                 return Ok(());
             }
         }
@@ -165,10 +198,19 @@ impl NetReader {
     }
 
     /// Reads the counters. `false` when the process is gone and another must be located.
-    pub fn read(&mut self, pass: &mut Pass, table: &mut NetTable) -> bool {
+    pub fn read(&mut self, id: &ContainerId, pass: &mut Pass, table: &mut NetTable) -> bool {
         table.read = false;
-        let Some(process) = &self.process else { return false };
-        match process.read(&mut pass.scratch, table) {
+        table.sums = None;
+        let Some(process) = &mut self.process else { return false };
+        match process.read(id, self.keep, pass, table) {
+            Ok(0) => {
+                let rows = table.rows.iter();
+                table.sums = self
+                    .tally
+                    .add(rows.map(|row| (row.name, Some(row.receive.bytes), Some(row.transmit.bytes))));
+                table.read = true;
+                true
+            }
             Ok(skipped) => {
                 pass.report.skipped("net/dev", skipped);
                 table.read = true;
@@ -187,31 +229,68 @@ impl NetReader {
 }
 
 impl Process {
-    fn open(proc_root: &Path, pid: u32, id: &ContainerId) -> Option<Self> {
+    fn open(proc_root: &Path, pid: u32, id: &ContainerId, pass: &mut Pass) -> Option<Self> {
         let path = proc_root.join(pid.to_string());
-        let directory = open(&path, READ.union(OFlag::O_DIRECTORY), Mode::empty()).ok()?;
-        if !belongs_to(&path, id) {
+        let directory = match open_directory(&path) {
+            Ok(directory) => directory,
+            // It ended, or is hidden from us.
+            Err(Errno::ENOENT | Errno::ESRCH | Errno::EACCES | Errno::EPERM) => return None,
+            Err(errno) => {
+                pass.report.failed_directory(&path, errno);
+                return None;
+            }
+        };
+        if !belongs_to(&directory, id, &mut pass.scratch) {
             return None;
         }
         let netns = Netns::of(&path);
-        Some(Self { pid, path, directory, netns })
+        Some(Self { pid, path, directory: Some(directory), netns })
     }
 
-    fn read(&self, scratch: &mut Scratch, table: &mut NetTable) -> Result<u64, Errno> {
-        let file = openat(&self.directory, c"net/dev", READ, Mode::empty())?;
-        let content = scratch.read_records(&File::from(file))?;
-        Ok(parse_net_dev(content, &mut table.rows))
+    fn read(
+        &mut self,
+        id: &ContainerId,
+        keep: bool,
+        pass: &mut Pass,
+        table: &mut NetTable,
+    ) -> Result<u64, Errno> {
+        let opened;
+        let directory = match &self.directory {
+            Some(directory) => directory,
+            None => {
+                opened = open_directory(&self.path)?;
+                // The PID may be another's by now.
+                if !belongs_to(&opened, id, &mut pass.scratch) {
+                    return Err(Errno::ESRCH);
+                }
+                if keep { self.directory.insert(opened) } else { &opened }
+            }
+        };
+        // Not looked at what kind of file it is, at each reading: a FIFO or a directory can't be read at an offset.
+        let file = openat(directory, c"net/dev", READ, Mode::empty())?;
+        let content = pass.scratch.read_records(&File::from(file))?;
+        Ok(parse_net_dev(content, &mut table.rows, |name| pass.interfaces.excludes(name)))
     }
+}
+
+fn open_directory(path: &Path) -> Result<OwnedFd, Errno> {
+    open(path, READ.union(OFlag::O_DIRECTORY), Mode::empty())
 }
 
 /// Whether the process with this PID is the container's: our procfs may be of another PID namespace than the
 /// one that `cgroup.procs` or Docker counted in. `/` is our own cgroup in a private cgroup namespace.
-fn belongs_to(process: &Path, id: &ContainerId) -> bool {
-    ProcessCGroups::from_file(process.join("cgroup")).map_or(true, |cgroups| {
-        cgroups.0.iter().any(|cgroup| {
-            cgroup.hierarchy == 0 && (cgroup.pathname == "/" || cgroup.pathname.contains(id.as_str()))
-        })
-    })
+fn belongs_to(process: impl AsFd, id: &ContainerId, scratch: &mut Scratch) -> bool {
+    let file = match openat(process, c"cgroup", READ, Mode::empty()) {
+        Ok(file) => file,
+        // A recording without it; a process that has ended shows no interfaces either.
+        Err(errno) => return errno == Errno::ENOENT,
+    };
+    let Ok(content) = scratch.read_records(&File::from(file)) else { return false };
+    unified_path(content).is_some_and(|path| path == b"/" || contains(path, id.as_str().as_bytes()))
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
 }
 
 #[cfg(test)]
@@ -242,15 +321,15 @@ mod tests {
         process(root.path(), 20, &format!("{scope}/inner"), 8);
         process(root.path(), 30, "/init.scope", 1);
         let mut reader = NetReader::new(root.path());
-        assert_eq!(reader.locate(&id(), &[20, 10], Some(10)), Ok(()));
+        assert_eq!(reader.locate(&id(), &[20, 10], Some(10), &mut Pass::default()), Ok(()));
         assert_eq!(reader.pid(), Some(10));
-        assert_eq!(reader.locate(&id(), &[20, 10], None), Ok(()));
+        assert_eq!(reader.locate(&id(), &[20, 10], None, &mut Pass::default()), Ok(()));
         assert_eq!(reader.pid(), Some(20));
-        assert_eq!(reader.locate(&id(), &[0, 0], Some(10)), Ok(()));
+        assert_eq!(reader.locate(&id(), &[0, 0], Some(10), &mut Pass::default()), Ok(()));
         assert_eq!(reader.pid(), Some(10));
-        assert_eq!(reader.locate(&id(), &[0], Some(30)), Err(NetProblem::ForeignPids));
-        assert_eq!(reader.locate(&id(), &[40], None), Err(NetProblem::Hidden));
-        assert_eq!(reader.locate(&id(), &[], Some(10)), Err(NetProblem::NoProcess));
+        assert_eq!(reader.locate(&id(), &[0], Some(30), &mut Pass::default()), Err(NetProblem::ForeignPids));
+        assert_eq!(reader.locate(&id(), &[40], None, &mut Pass::default()), Err(NetProblem::Hidden));
+        assert_eq!(reader.locate(&id(), &[], Some(10), &mut Pass::default()), Err(NetProblem::NoProcess));
     }
 
     #[test]
@@ -272,12 +351,12 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         process(root.path(), 10, "/", 7);
         let mut reader = NetReader::new(root.path());
-        reader.locate(&id(), &[10], None).unwrap();
+        reader.locate(&id(), &[10], None, &mut Pass::default()).unwrap();
         let (mut pass, mut table) = (Pass::default(), NetTable::default());
-        assert!(reader.read(&mut pass, &mut table));
+        assert!(reader.read(&id(), &mut pass, &mut table));
         assert_eq!(table.bytes(), Some((5, 7)));
         std::fs::remove_dir_all(root.path().join("10")).unwrap();
-        assert!(!reader.read(&mut pass, &mut table));
+        assert!(!reader.read(&id(), &mut pass, &mut table));
         assert_eq!(table.bytes(), None);
     }
 }

@@ -1,21 +1,16 @@
 //! Where a process is.
 
-use nix::fcntl::OFlag;
-use std::{fs::File, io::Read, os::unix::fs::OpenOptionsExt, path::Path};
-
-/// A path is at most a page long, and cgroup v1 hierarchies beside v2 are a dozen.
-const LONGEST: u64 = 64 * 1024;
+use super::stat_file::Scratch;
+use crate::parse::proc_cgroup::unified_path;
+use std::path::Path;
 
 /// The cgroup v2 path of a process, as `/proc/<pid>/cgroup` has it: seen from our own cgroup namespace, so that a path
 /// outside its root begins with `/..`. `None` if there is no such process or it can't be told.
 #[must_use]
 pub fn cgroup_of(proc_root: &Path, pid: u32) -> Option<String> {
-    let file = proc_root.join(pid.to_string()).join("cgroup");
-    let file = File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(file).ok()?;
-    let mut text = Vec::new();
-    file.take(LONGEST).read_to_end(&mut text).ok()?;
-    let text = String::from_utf8(text).ok()?;
-    text.lines().find_map(|line| line.strip_prefix("0::")).map(str::to_owned)
+    let mut scratch = Scratch::small();
+    let file = scratch.read_path(&proc_root.join(pid.to_string()).join("cgroup")).ok()?;
+    std::str::from_utf8(unified_path(file)?).ok().map(str::to_owned)
 }
 
 /// Whether a process with this cgroup path (see [`cgroup_of`]) is in a container's cgroup or below it; `None` if the path
@@ -56,7 +51,7 @@ mod tests {
     fn the_cgroup_is_that_of_version_2() {
         let root = tempfile::tempdir().unwrap();
         std::fs::create_dir(root.path().join("7")).unwrap();
-        std::fs::write(root.path().join("7/cgroup"), "1:name=systemd:/x\n0::/docker/1\n").unwrap();
+        std::fs::write(root.path().join("7/cgroup"), b"1:name=systemd:/\xff\nodd\n0::/docker/1\n").unwrap();
         assert_eq!(cgroup_of(root.path(), 7).as_deref(), Some("/docker/1"));
         assert_eq!(cgroup_of(root.path(), 8), None);
     }

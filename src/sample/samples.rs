@@ -3,7 +3,7 @@
 use super::KernelFile;
 use crate::parse::{
     self, CgroupStat, CpuMax, CpuStat, Events, InterfaceRow, IoRow, Limit, MemoryStat, Name, ParseError,
-    Pressure,
+    Pressure, io_stat::NoRows,
 };
 
 /// Everything read from one container's cgroup and network namespace.
@@ -78,6 +78,10 @@ pub struct ScopeSample {
     pub hugetlb: Vec<Hugetlb>,
     /// `net/dev`, where the container may claim its namespace
     pub net: NetTable,
+    /// Bytes read and written over all devices, where every row was read.
+    pub(super) io_sums: Option<(u64, u64)>,
+    /// Lines of `io.stat` that gave no row.
+    pub(super) io_none: NoRows,
     /// Rows of `io.stat` kept for the next pass while `io` is `None`.
     spare_io: Vec<IoRow>,
 }
@@ -96,31 +100,27 @@ pub struct Hugetlb {
 /// The interfaces of a network namespace, if they were read.
 #[derive(Debug, Default)]
 pub struct NetTable {
-    /// The interfaces but `lo`.
+    /// The interfaces that count.
     pub rows: Vec<InterfaceRow>,
     /// Whether `rows` is a reading, and not the memory of an earlier one.
     pub read: bool,
+    /// Bytes received and sent over all of them, where every row was read.
+    pub(super) sums: Option<(u64, u64)>,
 }
 
 impl NetTable {
-    /// Bytes received and sent over all interfaces, if they were read.
+    /// Bytes received and sent over all interfaces, if each of them was read.
     #[must_use]
     pub fn bytes(&self) -> Option<(u64, u64)> {
-        let add = |(receive, transmit): (u64, u64), row: &InterfaceRow| {
-            (receive.wrapping_add(row.receive.bytes), transmit.wrapping_add(row.transmit.bytes))
-        };
-        self.read.then(|| self.rows.iter().fold((0, 0), add))
+        self.sums.filter(|_| self.read)
     }
 }
 
 impl ScopeSample {
-    /// Bytes read and written over all block devices, where the io controller is there.
+    /// Bytes read and written over all block devices, where the io controller is there and each device was read.
     #[must_use]
     pub fn io_bytes(&self) -> Option<(u64, u64)> {
-        let add = |(read, written): (u64, u64), row: &IoRow| {
-            (read.wrapping_add(row.rbytes.unwrap_or(0)), written.wrapping_add(row.wbytes.unwrap_or(0)))
-        };
-        self.io.as_ref().map(|rows| rows.iter().fold((0, 0), add))
+        self.io_sums.filter(|_| self.io.is_some())
     }
 
     /// Takes in one file, or its absence, and says how many of its rows were skipped. Processes are
@@ -182,14 +182,15 @@ impl ScopeSample {
     }
 
     fn take_io(&mut self, content: Option<&[u8]>) -> u64 {
+        self.io_sums = None;
         if let Some(rows) = self.io.take() {
             self.spare_io = rows;
         }
         let Some(file) = content else { return 0 };
         let mut rows = std::mem::take(&mut self.spare_io);
-        let skipped = parse::io_stat::parse_io_stat(file, &mut rows);
+        self.io_none = parse::io_stat::parse_io_stat(file, &mut rows);
         self.io = Some(rows);
-        skipped
+        self.io_none.odd
     }
 }
 

@@ -1,26 +1,34 @@
 //! One container's cgroup directory and the descriptors kept on it.
 
-use super::{FileSet, KernelFile, Pass, Reason, ScopeSample, samples::Hugetlb, stat_file::Scratch};
+use super::{
+    FileSet, KernelFile, Pass, Reason, Report, ScopeSample,
+    samples::Hugetlb,
+    slot::{Outcome, Slot},
+    stat_file::{READ, Scratch, errno_of, open_regular},
+    tally::Tally,
+};
 use crate::parse::{
-    self, Name,
+    self, IoRow, Name,
     scan::{FlatKey, flat_keyed_value},
 };
 use nix::{
     errno::Errno,
-    fcntl::{AT_FDCWD, OFlag, open, openat},
+    fcntl::{OFlag, open},
     sys::stat::{Mode, fstat},
 };
 use std::{
-    ffi::CString,
-    fs::File,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    ffi::{CStr, CString},
+    os::fd::{AsFd, OwnedFd},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::SystemTime,
 };
 
-/// Child cgroups looked at below one container; a container may make as many as it likes.
-const MAX_CHILDREN: usize = 1024;
+/// Child cgroups looked into below one container, which may make as many as it likes. Above this its processes are not
+/// counted, and that is told.
+const MAX_CHILDREN: u64 = 10_000;
+/// The same for all containers together in one pass: some tenths of a second.
+const MAX_CHILDREN_PER_PASS: u64 = 20_000;
 
 /// Why a scope could not be opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,18 +43,28 @@ pub enum OpenError {
 #[derive(Debug)]
 pub struct ScopeReader {
     path: PathBuf,
-    directory: OwnedFd,
-    inode: u64,
+    /// A descriptor kept from reading to reading; else the directory is opened for each.
+    directory: Option<OwnedFd>,
+    identity: Identity,
     slots: [Slot; KernelFile::COUNT],
     hugetlb: Option<Vec<HugetlbFiles>>,
+    io: Tally<(u32, u32)>,
 }
 
-#[derive(Debug, Default)]
-struct Slot {
-    /// A descriptor kept from reading to reading; else the file is opened for each.
-    kept: Option<File>,
-    /// Not offered by this kernel, or its controller is off.
-    absent: bool,
+/// What makes a directory the one that it was: its file system and its inode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Identity {
+    device: u64,
+    inode: u64,
+}
+
+/// How many descriptors a reader may keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Keep {
+    /// Whether one on the directory; without it, none on files is worth having.
+    pub directory: bool,
+    /// Files.
+    pub files: usize,
 }
 
 #[derive(Debug)]
@@ -56,31 +74,20 @@ struct HugetlbFiles {
     events: CString,
 }
 
-/// What reading one file came to.
-enum Outcome<'a> {
-    Content(&'a [u8]),
-    Absent,
-    Gone,
-    Failed(Errno),
-}
-
-const READ: OFlag = OFlag::O_RDONLY.union(OFlag::O_CLOEXEC);
-
 impl ScopeReader {
     /// Opens a cgroup directory.
     ///
     /// # Errors
     /// [`OpenError::Gone`] if there is none, else the errno.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let flags = READ.union(OFlag::O_DIRECTORY);
-        let directory = open(path, flags, Mode::empty()).map_err(OpenError::of)?;
-        let inode = fstat(&directory).map_err(OpenError::of)?.st_ino;
+        let (directory, identity) = open_directory(path)?;
         Ok(Self {
             path: path.to_owned(),
-            directory,
-            inode,
+            directory: Some(directory),
+            identity,
             slots: std::array::from_fn(|_| Slot::default()),
             hugetlb: None,
+            io: Tally::default(),
         })
     }
 
@@ -90,16 +97,18 @@ impl ScopeReader {
         &self.path
     }
 
-    /// The directory's inode number: with the container's ID, the identity of one run.
+    /// What makes this run of the container the one that it is: the directory's inode number and, on file systems that
+    /// give numbers again, when it was made. (cgroup2 never does, and does not tell.)
     #[must_use]
-    pub fn inode(&self) -> u64 {
-        self.inode
+    pub fn run(&self) -> (u64, Option<SystemTime>) {
+        let born = std::fs::metadata(&self.path).and_then(|metadata| metadata.created());
+        (self.identity.inode, born.ok())
     }
 
     /// Descriptors held for this container.
     #[must_use]
     pub fn open_files(&self) -> usize {
-        1 + self.slots.iter().filter(|slot| slot.kept.is_some()).count()
+        usize::from(self.directory.is_some()) + self.slots.iter().filter(|slot| slot.kept.is_some()).count()
     }
 
     /// Which of the wanted files this kernel does not offer for this container.
@@ -117,10 +126,20 @@ impl ScopeReader {
         self.slots.get(file as usize).is_some_and(|slot| slot.absent)
     }
 
-    /// Whether the directory on disk is still the one that was opened.
+    /// Whether the directory on disk is still the one that was opened. It is as long as nothing says that it is not: a
+    /// path that can't be looked at is no removed cgroup.
     #[must_use]
     pub fn is_current(&self) -> bool {
-        std::fs::metadata(&self.path).is_ok_and(|metadata| metadata.ino() == self.inode)
+        !is_gone(&self.path, self.identity)
+    }
+
+    /// Closes what is more than may be kept.
+    pub fn close_above(&mut self, keep: Keep) {
+        if !keep.directory {
+            self.directory = None;
+        }
+        let open = self.slots.iter_mut().filter(|slot| slot.kept.is_some());
+        open.skip(keep.files).for_each(|slot| slot.kept = None);
     }
 
     /// When the directory was made or last changed, if the file system tells: the start of the run as far
@@ -133,29 +152,43 @@ impl ScopeReader {
 
     /// Reads the wanted files into `sample`; the first `keep` of those that are there stay open, but no settings, which are
     /// rarely read. `false` if the container is gone.
-    pub fn sample(
-        &mut self,
-        wanted: FileSet,
-        keep: usize,
-        pass: &mut Pass,
-        sample: &mut ScopeSample,
-    ) -> bool {
+    pub fn sample(&mut self, wanted: FileSet, keep: Keep, pass: &mut Pass, sample: &mut ScopeSample) -> bool {
+        let opened;
+        let directory = match &self.directory {
+            Some(kept) => kept,
+            None => match open_directory(&self.path) {
+                Ok((directory, identity)) if identity == self.identity => {
+                    opened = directory;
+                    if keep.directory { self.directory.insert(opened) } else { &opened }
+                }
+                Ok(_) | Err(OpenError::Gone) => return false,
+                Err(OpenError::Failed(errno)) => {
+                    pass.report.failed_directory(&self.path, errno);
+                    take_nothing(wanted, sample);
+                    return true;
+                }
+            },
+        };
         let mut kept = 0;
         for (file, slot) in KernelFile::ALL.iter().zip(&mut self.slots) {
             if !wanted.contains(*file) {
                 continue;
             }
-            let directory = self.directory.as_fd();
             let recheck = pass.recheck_absent;
-            let keep = kept < keep && !FileSet::SETTINGS.contains(*file);
-            let outcome = slot.read(directory, *file, keep, recheck, &mut pass.scratch);
+            let keep = kept < keep.files && !FileSet::SETTINGS.contains(*file);
+            let outcome = slot.read(directory.as_fd(), *file, keep, recheck, &mut pass.scratch);
             kept += usize::from(keep && matches!(outcome, Outcome::Content(_)));
             let content = match outcome {
                 Outcome::Content(content) => Some(content),
                 Outcome::Absent => None,
-                Outcome::Gone => return false,
-                Outcome::Failed(errno) => {
-                    pass.report.failed(&self.path, file.name(), Reason::Errno(errno));
+                // Pressure was switched off for this cgroup, or a controller withdrawn by its parent.
+                Outcome::Went if !is_gone(&self.path, self.identity) => {
+                    slot.absent = true;
+                    None
+                }
+                Outcome::Went => return false,
+                Outcome::Failed(reason) => {
+                    pass.report.failed(&self.path, file.name(), reason);
                     None
                 }
             };
@@ -168,77 +201,242 @@ impl ScopeReader {
             }
         }
         // Every cgroup has cpu.stat; a directory without it is one that was removed before it was read.
-        if wanted.contains(KernelFile::CpuStat) && sample.cpu.is_none() && !self.is_current() {
+        if wanted.contains(KernelFile::CpuStat) && sample.cpu.is_none() && is_gone(&self.path, self.identity)
+        {
             return false;
         }
-        if let Some(rows) = &sample.io {
-            for row in rows {
-                pass.devices.resolve(row.major, row.minor);
-            }
+        if wanted.contains(KernelFile::IoStat) {
+            self.add_up_io(pass, sample);
         }
-        let descendants = sample.cgroup_stat.and_then(|stat| stat.nr_descendants);
-        if wanted.contains(KernelFile::CgroupProcs) && descendants.unwrap_or(0) > 0 {
-            let below = self.pids_below(&mut pass.scratch).len() as u64;
-            sample.processes = Some(sample.processes.unwrap_or(0) + below);
+        if wanted.contains(KernelFile::CgroupProcs) {
+            self.add_processes_below(pass, sample);
         }
         true
     }
 
+    fn add_processes_below(&mut self, pass: &mut Pass, sample: &mut ScopeSample) {
+        if sample.cgroup_stat.is_none() && !self.is_absent(KernelFile::CgroupStat) {
+            // Whether there are cgroups below is not known, and so not how many processes there are.
+            sample.processes = None;
+            return;
+        }
+        let descendants = sample.cgroup_stat.and_then(|stat| stat.nr_descendants).unwrap_or(0);
+        if descendants == 0 {
+            return;
+        }
+        pass.children = pass.children.saturating_add(descendants);
+        let below = if descendants > MAX_CHILDREN || pass.children > MAX_CHILDREN_PER_PASS {
+            Err((self.path.clone(), Reason::TooMany))
+        } else {
+            self.count_below(&mut pass.scratch)
+        };
+        if let Err((directory, reason)) = &below {
+            pass.report.failed(directory, "cgroup.procs", *reason);
+        }
+        sample.processes = below.ok().map(|below| sample.processes.unwrap_or(0) + below);
+    }
+
+    fn add_up_io(&mut self, pass: &mut Pass, sample: &mut ScopeSample) {
+        let Some(rows) = &sample.io else { return };
+        for row in rows {
+            pass.devices.resolve(row.major, row.minor, &mut pass.scratch);
+        }
+        if sample.io_none.odd > 0 {
+            return;
+        }
+        sample.io_sums = self.io.add(rows.iter().map(|row: &IoRow| (row.device(), row.rbytes, row.wbytes)));
+        if sample.io_sums.is_none() {
+            // Not devices that are new, but what is left of torn rows.
+            pass.report.skipped(KernelFile::IoStat.name(), sample.io_none.bare);
+        }
+    }
+
     /// Whether the cgroup or one below it has a process, as `cgroup.events` says; `None` if that can't be told.
     pub fn is_populated(&self, scratch: &mut Scratch) -> Option<bool> {
-        // Not to be held up by what is no regular file.
-        let flags = READ.union(OFlag::O_NONBLOCK);
-        let file = openat(&self.directory, c"cgroup.events", flags, Mode::empty()).ok()?;
-        let content = scratch.read(&File::from(file), KernelFile::CgroupEvents).ok()?;
-        let populated = flat_keyed_value(content, const { FlatKey::new("populated ") }).ok().flatten();
-        populated.map(|populated| populated != 0)
+        let populated = self.read_own(c"cgroup.events", scratch, |file| {
+            flat_keyed_value(file, const { FlatKey::new("populated ") })
+        });
+        populated.ok()?.ok().flatten().map(|populated| populated != 0)
     }
 
     /// Who owns the directory: root, or the user to whom the subtree was handed.
     #[must_use]
     pub fn owner(&self) -> Option<u32> {
-        fstat(&self.directory).ok().map(|stat| stat.st_uid)
+        match &self.directory {
+            Some(directory) => fstat(directory).ok().map(|stat| stat.st_uid),
+            None => std::fs::metadata(&self.path).ok().map(|metadata| metadata.uid()),
+        }
+    }
+
+    /// The directory's inode number.
+    #[must_use]
+    pub fn inode(&self) -> u64 {
+        self.identity.inode
     }
 
     /// The container's PIDs: of the scope, or of its children when the scope has none of its own.
-    pub fn pids(&mut self, scratch: &mut Scratch) -> Vec<u32> {
-        let own = read_pids(self.directory.as_fd(), c"cgroup.procs", scratch);
-        if own.is_empty() { self.pids_below(scratch) } else { own }
-    }
-
-    fn pids_below(&self, scratch: &mut Scratch) -> Vec<u32> {
+    pub fn pids(&mut self, scratch: &mut Scratch, report: &mut Report) -> Vec<u32> {
         let mut pids = Vec::new();
-        let mut queue = vec![self.path.clone()];
-        let mut seen = 0;
-        while let Some(directory) = queue.pop() {
-            let Ok(entries) = std::fs::read_dir(&directory) else { continue };
-            for entry in entries.flatten() {
-                if seen < MAX_CHILDREN && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                    seen += 1;
-                    let child = entry.path();
-                    pids.extend(read_pids(AT_FDCWD, &child.join("cgroup.procs"), scratch));
-                    queue.push(child);
+        let own = self.read_own(c"cgroup.procs", scratch, |file| {
+            pids.extend(parse::cgroup_procs::pids(file));
+        });
+        if let Some(reason) = own.err().filter(is_worth_telling) {
+            report.failed(&self.path, "cgroup.procs", reason);
+        }
+        if pids.is_empty() {
+            // Any process will do, so that one that can't be read is no reason to end.
+            let below = walk_below(&self.path, MAX_CHILDREN, &mut |child| {
+                match scratch.read_path(&child.join("cgroup.procs")) {
+                    Ok(file) => pids.extend(parse::cgroup_procs::pids(file)),
+                    Err(reason) if is_worth_telling(&reason) => report.failed(child, "cgroup.procs", reason),
+                    Err(_) => {}
                 }
+                Ok(())
+            });
+            if let Err((directory, reason)) = below {
+                report.failed(&directory, "cgroup.procs", reason);
             }
         }
         pids
     }
 
+    /// Processes in the cgroups below this one.
+    fn count_below(&self, scratch: &mut Scratch) -> Result<u64, (PathBuf, Reason)> {
+        let mut count = 0;
+        // Some more than there were just now.
+        walk_below(&self.path, 2 * MAX_CHILDREN, &mut |child| {
+            match scratch.read_path(&child.join("cgroup.procs")) {
+                Ok(file) => count += parse::cgroup_procs::pids(file).count() as u64,
+                // Removed meanwhile, or threaded: then its processes are listed by the domain above it.
+                Err(reason) if is_worth_telling(&reason) => return Err(reason),
+                Err(_) => {}
+            }
+            Ok(())
+        })?;
+        Ok(count)
+    }
+
+    /// Reads one of the directory's own files.
+    fn read_own<T>(
+        &self,
+        name: &CStr,
+        scratch: &mut Scratch,
+        then: impl FnOnce(&[u8]) -> T,
+    ) -> Result<T, Reason> {
+        let file = match &self.directory {
+            Some(directory) => open_regular(directory, name)?,
+            None => {
+                let (directory, _) = open_directory(&self.path).map_err(Reason::from)?;
+                open_regular(&directory, name)?
+            }
+        };
+        scratch.read_records(&file).map(then).map_err(Reason::Errno)
+    }
+
     /// Reads the huge page counters, whose files are named after the page sizes of the machine.
     pub fn sample_hugetlb(&mut self, pass: &mut Pass, sample: &mut ScopeSample) {
-        let files = self.hugetlb.get_or_insert_with(|| hugetlb_files(&self.path));
         sample.hugetlb.clear();
-        for file in files {
-            let mut read = |name: &CString| {
-                let file = openat(&self.directory, name.as_c_str(), READ, Mode::empty()).ok()?;
-                pass.scratch.read_records(&File::from(file)).ok().map(<[u8]>::to_vec)
+        if self.hugetlb.is_none() || pass.recheck_absent {
+            match hugetlb_files(&self.path) {
+                Ok(files) => self.hugetlb = Some(files),
+                Err(Errno::ENOENT | Errno::ENODEV) => {}
+                Err(errno) => pass.report.failed_directory(&self.path, errno),
+            }
+        }
+        for file in self.hugetlb.iter().flatten() {
+            let scratch = &mut pass.scratch;
+            let current = self.read_own(&file.current, scratch, |file| {
+                parse::single_value::parse_single_value(file).map(Some)
+            });
+            let events = self.read_own(&file.events, scratch, |file| {
+                flat_keyed_value(file, const { FlatKey::new("max ") })
+            });
+            let mut known = |name, value: Result<Result<Option<u64>, parse::ParseError>, Reason>| {
+                let reason = match value {
+                    Ok(Ok(value)) => return value,
+                    Ok(Err(error)) => Reason::Parse(error),
+                    Err(reason) if is_worth_telling(&reason) => reason,
+                    Err(_) => return None,
+                };
+                pass.report.failed(&self.path, name, reason);
+                None
             };
-            let current =
-                read(&file.current).and_then(|text| parse::single_value::parse_single_value(&text).ok());
-            let events_max = read(&file.events)
-                .and_then(|text| flat_keyed_value(&text, const { FlatKey::new("max ") }).ok().flatten());
+            let current = known("hugetlb.current", current);
+            let events_max = known("hugetlb.events", events);
             sample.hugetlb.push(Hugetlb { pagesize: file.pagesize, current, events_max });
         }
+    }
+}
+
+fn open_directory(path: &Path) -> Result<(OwnedFd, Identity), OpenError> {
+    let directory = open(path, READ.union(OFlag::O_DIRECTORY), Mode::empty()).map_err(OpenError::of)?;
+    let stat = fstat(&directory).map_err(OpenError::of)?;
+    Ok((directory, Identity { device: stat.st_dev, inode: stat.st_ino }))
+}
+
+/// Whether a path is known to lead to nothing, or to another directory than it did.
+fn is_gone(path: &Path, identity: Identity) -> bool {
+    match std::fs::metadata(path) {
+        Ok(found) => identity != Identity { device: found.dev(), inode: found.ino() },
+        Err(error) => OpenError::of(errno_of(&error)) == OpenError::Gone,
+    }
+}
+
+/// Whether a file was refused, and is not just removed, withdrawn or not offered.
+fn is_worth_telling(reason: &Reason) -> bool {
+    !matches!(reason, Reason::Errno(Errno::ENOENT | Errno::ENODEV | Errno::EOPNOTSUPP))
+}
+
+/// Nothing was read: what an earlier pass read is not shown for it.
+#[cold]
+fn take_nothing(wanted: FileSet, sample: &mut ScopeSample) {
+    for file in KernelFile::ALL.iter().filter(|file| wanted.contains(**file)) {
+        let _nothing_to_parse = sample.take(*file, None);
+    }
+}
+
+/// Visits the directories below one, `most` of them. What was removed meanwhile is passed over.
+fn walk_below(
+    top: &Path,
+    most: u64,
+    visit: &mut dyn FnMut(&Path) -> Result<(), Reason>,
+) -> Result<(), (PathBuf, Reason)> {
+    let mut queue = vec![top.to_owned()];
+    let mut seen = 0;
+    while let Some(directory) = queue.pop() {
+        let list = || -> std::io::Result<Vec<PathBuf>> {
+            let mut children = Vec::new();
+            for entry in std::fs::read_dir(&directory)? {
+                let entry = entry?;
+                if entry.file_type()?.is_dir() {
+                    children.push(entry.path());
+                }
+            }
+            Ok(children)
+        };
+        let children = match list().map_err(|error| errno_of(&error)) {
+            Ok(children) => children,
+            Err(Errno::ENOENT | Errno::ENODEV) => continue,
+            Err(errno) => return Err((directory, Reason::Errno(errno))),
+        };
+        for child in children {
+            seen += 1;
+            if seen > most {
+                return Err((directory, Reason::TooMany));
+            }
+            visit(&child).map_err(|reason| (child.clone(), reason))?;
+            queue.push(child);
+        }
+    }
+    Ok(())
+}
+
+impl From<OpenError> for Reason {
+    fn from(error: OpenError) -> Self {
+        Self::Errno(match error {
+            OpenError::Gone => Errno::ENOENT,
+            OpenError::Failed(errno) => errno,
+        })
     }
 }
 
@@ -251,67 +449,11 @@ impl OpenError {
     }
 }
 
-impl Slot {
-    fn read<'a>(
-        &mut self,
-        directory: BorrowedFd<'_>,
-        file: KernelFile,
-        keep: bool,
-        recheck: bool,
-        scratch: &'a mut Scratch,
-    ) -> Outcome<'a> {
-        if self.absent && !recheck {
-            return Outcome::Absent;
-        }
-        let descriptor = match &mut self.kept {
-            Some(descriptor) => descriptor,
-            none => match openat(directory, file.c_name(), READ, Mode::empty()) {
-                Ok(descriptor) => none.insert(File::from(descriptor)),
-                Err(errno) => return self.failed(errno),
-            },
-        };
-        match scratch.read(descriptor, file) {
-            Ok(content) => {
-                self.absent = false;
-                if !keep {
-                    self.kept = None;
-                }
-                Outcome::Content(content)
-            }
-            Err(errno) => self.failed(errno),
-        }
-    }
-
-    #[cold]
-    fn failed(&mut self, errno: Errno) -> Outcome<'static> {
-        self.kept = None;
-        // EOPNOTSUPP: pressure without PSI, cgroup.procs of a threaded cgroup.
-        self.absent = matches!(errno, Errno::ENOENT | Errno::EOPNOTSUPP);
-        match errno {
-            _ if self.absent => Outcome::Absent,
-            Errno::ENODEV => Outcome::Gone,
-            errno => Outcome::Failed(errno),
-        }
-    }
-}
-
-fn read_pids<P: nix::NixPath + ?Sized>(
-    directory: BorrowedFd<'_>,
-    path: &P,
-    scratch: &mut Scratch,
-) -> Vec<u32> {
-    openat(directory, path, READ, Mode::empty())
-        .and_then(|file| {
-            let content = scratch.read(&File::from(file), KernelFile::CgroupProcs)?;
-            Ok(parse::cgroup_procs::pids(content).collect())
-        })
-        .unwrap_or_default()
-}
-
-fn hugetlb_files(directory: &Path) -> Vec<HugetlbFiles> {
-    let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
+fn hugetlb_files(directory: &Path) -> Result<Vec<HugetlbFiles>, Errno> {
+    let entries: Result<Vec<_>, _> = std::fs::read_dir(directory).and_then(Iterator::collect);
     let mut files: Vec<_> = entries
-        .flatten()
+        .map_err(|error| errno_of(&error))?
+        .into_iter()
         .filter_map(|entry| {
             let name = entry.file_name().into_string().ok()?;
             let pagesize = name.strip_prefix("hugetlb.")?.strip_suffix(".current")?;
@@ -325,7 +467,7 @@ fn hugetlb_files(directory: &Path) -> Vec<HugetlbFiles> {
         })
         .collect();
     files.sort_by_key(|file| file.pagesize);
-    files
+    Ok(files)
 }
 
 #[cfg(test)]
@@ -341,6 +483,7 @@ mod tests {
         let open_files = |keep| {
             let mut reader = ScopeReader::open(scope.path()).unwrap();
             let all = FileSet::of(KernelFile::ALL);
+            let keep = Keep { directory: true, files: keep };
             assert!(reader.sample(all, keep, &mut Pass::default(), &mut ScopeSample::default()));
             reader.open_files() - 1
         };

@@ -1,7 +1,27 @@
 //! Which files are read, and how one is read.
 
-use nix::errno::Errno;
-use std::{ffi::CStr, fs::File, io, os::unix::fs::FileExt};
+use super::Reason;
+use nix::{
+    NixPath,
+    errno::Errno,
+    fcntl::{AT_FDCWD, OFlag, openat},
+    sys::stat::{Mode, SFlag, fstat},
+};
+use std::{ffi::CStr, fs::File, io, os::fd::AsFd, os::unix::fs::FileExt, path::Path};
+
+/// How everything is opened: without waiting. A FIFO would else wait for a writer; on a file of the kernel it means nothing.
+pub(crate) const READ: OFlag =
+    OFlag::O_RDONLY.union(OFlag::O_CLOEXEC).union(OFlag::O_NONBLOCK).union(OFlag::O_NOCTTY);
+
+/// Opens a file below a directory, which must be a regular one, as all files of cgroups and of procfs are.
+///
+/// # Errors
+/// The errno, or [`Reason::NotRegular`].
+pub(crate) fn open_regular<P: NixPath + ?Sized>(directory: impl AsFd, path: &P) -> Result<File, Reason> {
+    let file = openat(directory, path, READ, Mode::empty()).map_err(Reason::Errno)?;
+    let kind = fstat(&file).map_err(Reason::Errno)?.st_mode & SFlag::S_IFMT.bits();
+    if kind == SFlag::S_IFREG.bits() { Ok(File::from(file)) } else { Err(Reason::NotRegular) }
+}
 
 macro_rules! kernel_files {
     ($($variant:ident = $name:literal, $c_name:literal;)*) => {
@@ -159,6 +179,11 @@ impl Default for Scratch {
 }
 
 impl Scratch {
+    /// One for a single short file. A first read must have room for more than what is surely whole.
+    pub(crate) fn small() -> Self {
+        Self(vec![0; 2 * SURELY_WHOLE])
+    }
+
     /// A whole cgroup file from its beginning.
     ///
     /// # Errors
@@ -173,6 +198,20 @@ impl Scratch {
     /// The errno of the read; EFBIG above 4 MiB.
     pub fn read_records(&mut self, file: &File) -> Result<&[u8], Errno> {
         self.read_whole(file, true)
+    }
+
+    /// What the last reading came to, of which the length is known.
+    #[inline]
+    pub(crate) fn content(&self, len: usize) -> &[u8] {
+        self.0.get(..len).unwrap_or_default()
+    }
+
+    /// A whole file by its path, which need not be one of a cgroup.
+    ///
+    /// # Errors
+    /// The errno, EFBIG above 4 MiB, or [`Reason::NotRegular`].
+    pub fn read_path(&mut self, path: &Path) -> Result<&[u8], Reason> {
+        self.read_records(&open_regular(AT_FDCWD, path)?).map_err(Reason::Errno)
     }
 
     #[inline]

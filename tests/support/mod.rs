@@ -17,6 +17,7 @@ pub mod dockerd;
 pub mod exporter;
 pub mod following;
 pub mod front;
+pub mod host;
 
 use std::{
     io::Write,

@@ -8,7 +8,7 @@ use crate::{
     discovery::Scope,
     metadata::{Metadata, State},
     sample::{
-        Errno, OpenError, ScopeReader,
+        Errno, OpenError, Report, ScopeReader,
         process::{cgroup_of, is_in_cgroup},
         stat_file::Scratch,
     },
@@ -119,6 +119,10 @@ impl Entry {
         let Some((at, reader)) = best else {
             let was_read = self.scope.is_some();
             let read = self.candidates.iter().find(|candidate| candidate.cgroup == self.container.cgroup);
+            if was_read && read.is_some_and(|read| matches!(read.obstacle, Some(Obstacle::Unopened(_)))) {
+                // That says nothing of the container, whose files may still be open.
+                return false;
+            }
             if was_read && read.is_some_and(|read| read.obstacle == Some(Obstacle::Foreign)) {
                 self.container.oom_kills.was_not_its_own();
             }
@@ -167,7 +171,7 @@ impl Entry {
             let named = path.as_deref().and_then(|path| is_in_cgroup(path, &candidate.cgroup, id));
             let holds_main = match main_pid {
                 Some(pid) if is_one_of_many || candidate.delegated => {
-                    named == Some(true) || reader.pids(scratch).contains(&pid)
+                    named == Some(true) || reader.pids(scratch, &mut Report::default()).contains(&pid)
                 }
                 _ => false,
             };

@@ -4,7 +4,7 @@ use super::{Containers, candidates::Obstacle, entry::Entry};
 use crate::{
     discovery::Scope,
     parse::ContainerId,
-    sample::{Pass, Reason, ScopeReader},
+    sample::{Pass, ScopeReader},
 };
 
 /// Directories without a process and without a name from Docker that are remembered: a user can make any number.
@@ -56,6 +56,10 @@ impl Containers {
 
     /// Decides for every container that needs it which of its directories is read.
     pub(super) fn decide(&mut self, is_full_pass: bool) {
+        if !self.reading.root_is_there() {
+            // No directory can be found below a root that was unmounted, which says nothing of the containers.
+            return;
+        }
         let mut begun = Vec::new();
         let first = self.next_idle;
         let mut looked_at = 0;
@@ -118,7 +122,7 @@ impl Containers {
         for candidate in self.entries.iter().flat_map(|entry| &entry.candidates) {
             if let Some(Obstacle::Unopened(errno)) = candidate.obstacle {
                 let directory = self.reading.directory_of(&candidate.cgroup);
-                pass.report.failed(&directory, "directory", Reason::Errno(errno));
+                pass.report.failed_directory(&directory, errno);
             }
         }
     }

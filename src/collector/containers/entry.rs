@@ -7,7 +7,7 @@ use crate::{
     metadata::{Source, State},
     model::{Container, NewRun, Rates, Window},
     parse::ContainerId,
-    sample::{FileSet, KernelFile, NetReader, ScopeReader},
+    sample::{FileSet, Keep, KernelFile, NetReader, ScopeReader},
 };
 use std::time::{Duration, Instant, SystemTime};
 
@@ -38,8 +38,8 @@ pub(super) struct Entry {
     pub(super) is_refused: bool,
     /// Whether Docker has removed it: what is known of it goes with its cgroup.
     pub(super) is_removed: bool,
-    /// The inode of the cgroup that was read last: the identity of its run.
-    last_inode: Option<u64>,
+    /// The run that it is in, or was in last: the same cgroup found again is no new one.
+    last_run: Option<(u64, Option<SystemTime>)>,
     /// When Docker is to be asked, once, because it does not tell what the cgroups do.
     ask_at: Option<Instant>,
     /// Whether a directory of root's was read: then none in a user's subtree is ever its own.
@@ -64,7 +64,7 @@ impl Entry {
             unknown_to: Vec::new(),
             is_refused: false,
             is_removed: false,
-            last_inode: None,
+            last_run: None,
             ask_at: None,
             is_roots: false,
             shown_unnamed: false,
@@ -72,13 +72,13 @@ impl Entry {
     }
 
     /// Begins to read a directory.
-    pub(super) fn begin(&mut self, reader: ScopeReader, cgroup: &str, watched: bool, reading: &Reading) {
+    pub(super) fn begin(&mut self, mut reader: ScopeReader, cgroup: &str, watched: bool, reading: &Reading) {
         let is_swap = self.scope.as_ref().is_some_and(|live| live.reader.is_current());
         let state = self.container.metadata.as_ref().and_then(|metadata| metadata.state);
-        let inode = reader.inode();
-        let is_new_run = match self.last_inode.replace(inode) {
+        let run = reader.run();
+        let is_new_run = match self.last_run.replace(run) {
             _ if is_swap => false,
-            Some(last) => last != inode,
+            Some(last) => last != run,
             None => state.is_some_and(|state| state.is_stopped() || state == State::Created),
         };
         self.close();
@@ -95,6 +95,8 @@ impl Entry {
             self.ask_at = Some(Instant::now() + GRACE);
         }
         container.live = true;
+        // Whether descriptors are left for it is found at the next pass, for all that came at once.
+        reader.close_above(Keep { directory: false, files: 0 });
         self.scope = Some(LiveScope {
             reader,
             network: NetReader::new(&reading.proc_root),

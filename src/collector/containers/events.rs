@@ -21,15 +21,20 @@ impl Containers {
             }
             ScopeEvent::Vanished(scope) => self.vanished(&scope),
             ScopeEvent::Written(scope) => self.written(&scope),
-            ScopeEvent::Resync(scopes) => {
+            ScopeEvent::Resync { scopes, unlisted } => {
                 let all: HashSet<&str> = scopes.iter().map(|scope| scope.cgroup.as_str()).collect();
+                // What is below a directory that could not be listed may be there.
+                let is_there = |cgroup: &str| {
+                    all.contains(cgroup) || unlisted.iter().any(|directory| directory.is_above(cgroup))
+                };
                 for entry in &mut self.entries {
-                    entry.candidates.retain(|candidate| all.contains(candidate.cgroup.as_str()));
-                    if entry.container.live && !all.contains(entry.container.cgroup.as_str()) {
+                    entry.candidates.retain(|candidate| is_there(&candidate.cgroup));
+                    if entry.container.live && !is_there(&entry.container.cgroup) {
                         entry.end();
                         self.unsettled = true;
                     }
                 }
+                self.take_unlisted(unlisted);
                 // All are known before one is chosen.
                 for scope in &scopes {
                     self.add_candidate(scope);
@@ -231,6 +236,7 @@ mod tests {
             polling_interval: None,
             fd_budget: 100,
             show_unnamed: false,
+            interfaces: crate::sample::Interfaces::default(),
         };
         let (lookups, wanted) = unbounded_channel();
         (Containers::new(Reading::new(&config, 1024), lookups), wanted)
@@ -352,7 +358,7 @@ mod tests {
             std::fs::write(directory.join("cgroup.events"), format!("populated {populated}\n")).unwrap();
             scopes.push(Scope { cgroup, id, watched: true });
         }
-        containers.take_scope(ScopeEvent::Resync(scopes.clone()));
+        containers.take_scope(ScopeEvent::Resync { scopes: scopes.clone(), unlisted: vec![] });
         assert_eq!((containers.entries.len(), containers.count()), (4098, (2, 0)));
         // One of the many begins to run: it is found in its turn.
         let events = containers.reading.directory_of(&scopes[4000].cgroup).join("cgroup.events");

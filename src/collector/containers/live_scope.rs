@@ -4,7 +4,7 @@ use super::Reading;
 use crate::{
     metadata::Metadata,
     model::{Container, Window},
-    sample::{FileSet, NetProblem, NetReader, Pass, ScopeReader, stat_file::Scratch},
+    sample::{FileSet, NetProblem, NetReader, Pass, ScopeReader},
 };
 use std::time::{Duration, Instant};
 
@@ -42,12 +42,12 @@ impl LiveScope {
     }
 
     /// Chooses the process to read through. `true` if the namespace is another than before.
-    pub(super) fn locate(&mut self, container: &Container, scratch: &mut Scratch) -> bool {
+    pub(super) fn locate(&mut self, container: &Container, pass: &mut Pass) -> bool {
         self.located = Some(Instant::now());
         let before = self.network.netns();
-        let pids = self.reader.pids(scratch);
+        let pids = self.reader.pids(&mut pass.scratch, &mut pass.report);
         let main_pid = container.metadata.as_ref().and_then(|metadata| metadata.main_pid);
-        self.problem = self.network.locate(&container.id, &pids, main_pid).err();
+        self.problem = self.network.locate(&container.id, &pids, main_pid, pass).err();
         before != self.network.netns()
     }
 
@@ -57,16 +57,16 @@ impl LiveScope {
         if !(reading.network && self.claims) {
             return;
         }
-        if self.network.read(pass, &mut container.sample.net) {
+        if self.network.read(&container.id, pass, &mut container.sample.net) {
             return;
         }
-        let changed = self.locate(container, &mut pass.scratch);
+        let changed = self.locate(container, pass);
         if changed {
             // Another namespace, or none: who may claim it is settled at the next pass.
             self.claims = false;
             self.located = None;
         } else {
-            self.network.read(pass, &mut container.sample.net);
+            self.network.read(&container.id, pass, &mut container.sample.net);
         }
     }
 

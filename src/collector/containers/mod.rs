@@ -8,21 +8,23 @@ mod events;
 mod live_scope;
 mod reading;
 mod sources;
+mod unreached;
 
 pub(super) use reading::Reading;
 
 use super::report::ContainerReport;
 use crate::{
     exposition::LabelBlock,
-    model::{Claimant, Container, RatePoint, claims},
+    model::{Claimant, Container, RatePoint, Rates, claims},
     parse::ContainerId,
-    sample::{FileSet, Netns, Pass, stat_file::Scratch},
+    sample::{Errno, FileSet, Keep, KernelFile, Netns, Pass, ScopeSample, stat_file::Scratch},
 };
 use entry::Entry;
 use live_scope::LiveScope;
 use sources::Sources;
 use std::time::Instant;
 use tokio::sync::mpsc::UnboundedSender;
+use unreached::Unreached;
 
 /// All containers, by ID.
 #[derive(Debug)]
@@ -44,6 +46,11 @@ pub(super) struct Containers {
     unnamed_contests: u32,
     /// Whether the claims on network namespaces must be settled anew.
     unsettled: bool,
+    /// What could not be opened or listed.
+    unreached: Unreached,
+    /// How much stays open of each container.
+    kept: Keep,
+    said_few_files: bool,
 }
 
 impl Containers {
@@ -59,6 +66,9 @@ impl Containers {
             is_crowded: false,
             unnamed_contests: 0,
             unsettled: false,
+            unreached: Unreached::default(),
+            kept: Keep { directory: true, files: KernelFile::COUNT },
+            said_few_files: false,
         }
     }
 
@@ -90,8 +100,8 @@ impl Containers {
             let sample = &container.sample;
             container.rates = live.window.advance(RatePoint {
                 cpu_usec: sample.cpu.map(|cpu| (at, cpu.usage_usec)),
-                network: sample.net.bytes().map(|bytes| (network_at, bytes)),
-                block: sample.io_bytes().map(|bytes| (at, bytes)),
+                network: sample.net.bytes().map(|_| (network_at, sample.net.rows.as_slice())),
+                block: sample.io_bytes().and(sample.io.as_deref()).map(|rows| (at, rows)),
             });
         });
     }
@@ -110,6 +120,10 @@ impl Containers {
                 container.oom_kills.read(kills);
             }
         });
+        if !self.reading.root_is_there() {
+            // Noticed here, since nothing tells of it and scans are rare.
+            pass.report.failed_directory(&self.reading.cgroup_root, Errno::ENOENT);
+        }
         self.end_emptied();
         self.report_unopened(pass);
         for entry in &mut self.entries {
@@ -125,15 +139,28 @@ impl Containers {
         pass: &mut Pass,
         mut then: impl FnMut(&mut Container, &mut LiveScope, &Reading, &mut Pass),
     ) {
-        let keep = self.reading.kept_files(self.entries.len());
-        self.settle(&mut pass.scratch);
+        pass.children = 0;
+        let keep = self.limit_open_files();
+        self.unreached.tell(&mut pass.report);
+        self.settle(pass);
         let mut gone = false;
+        let mut root_is_lost = None;
         for entry in &mut self.entries {
             let Entry { container, scope: Some(live), .. } = &mut **entry else { continue };
             let all = || live.changeable(self.reading.files, pass.recheck_absent);
             let files = some.unwrap_or_else(all);
+            let failures = pass.report.failures.len();
             if live.reader.sample(files, keep, pass, &mut container.sample) {
                 then(container, live, &self.reading, pass);
+                if pass.report.failures.len() > failures {
+                    // It may be a setting that failed, which is to be tried again.
+                    live.settings_known = false;
+                }
+            } else if *root_is_lost.get_or_insert_with(|| !self.reading.root_is_there()) {
+                // Nothing can be found below a root that was unmounted, which says nothing of the containers.
+                pass.report.failed_directory(live.reader.path(), Errno::ENOENT);
+                container.rates = Rates::default();
+                container.sample = ScopeSample::default();
             } else {
                 entry.end();
                 gone = true;
@@ -145,15 +172,38 @@ impl Containers {
         }
     }
 
+    /// How much may stay open; closes what is more than that.
+    fn limit_open_files(&mut self) -> Keep {
+        let keep = self.reading.kept(self.entries.len());
+        let less = keep < self.kept;
+        self.kept = keep;
+        for entry in &mut self.entries {
+            let Some(live) = &mut entry.scope else { continue };
+            live.network.keep(keep.directory);
+            if less {
+                live.reader.close_above(keep);
+            }
+        }
+        if !keep.directory && !std::mem::replace(&mut self.said_few_files, true) {
+            tracing::warn!(
+                "the limit of {} open files is too low to keep any open for {} containers: they are opened anew at each \
+                 reading, which takes three times as long; raise it (ulimit -n, LimitNOFILE=)",
+                self.reading.max_open_files,
+                self.entries.len()
+            );
+        }
+        keep
+    }
+
     /// Finds the processes of containers that need one, and settles who may claim which namespace.
-    fn settle(&mut self, scratch: &mut Scratch) {
+    fn settle(&mut self, pass: &mut Pass) {
         if !self.reading.network {
             return;
         }
         for entry in &mut self.entries {
             let Entry { container, scope: Some(live), .. } = &mut **entry else { continue };
             if live.is_due() {
-                self.unsettled |= live.locate(container, scratch);
+                self.unsettled |= live.locate(container, pass);
             }
         }
         if !std::mem::take(&mut self.unsettled) {
@@ -182,6 +232,11 @@ impl Containers {
         self.entries.iter().filter(|entry| entry.shown).map(|entry| (&entry.container, &entry.labels))
     }
 
+    #[cfg(test)]
+    pub(super) fn all(&self) -> impl Iterator<Item = &Container> {
+        self.entries.iter().map(|entry| &entry.container)
+    }
+
     /// Containers with a cgroup, and how many of those Docker named.
     pub(super) fn count(&self) -> (u64, u64) {
         let live = || self.entries.iter().filter(|entry| entry.container.live);
@@ -201,7 +256,7 @@ impl Containers {
 
     /// Descriptors held for all containers.
     pub(super) fn open_files(&self) -> u64 {
-        let open = |live: &LiveScope| live.reader.open_files() + usize::from(live.network.pid().is_some());
+        let open = |live: &LiveScope| live.reader.open_files() + live.network.open_files();
         self.entries.iter().filter_map(|entry| entry.scope.as_ref()).map(open).sum::<usize>() as u64
     }
 

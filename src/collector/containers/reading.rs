@@ -4,9 +4,9 @@ use super::super::Config;
 use crate::{
     exposition::Selection,
     metadata::Filter,
-    sample::{FileSet, KernelFile, ScopeReader},
+    sample::{FileSet, Keep, KernelFile, ScopeReader},
 };
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Descriptors left to sockets, inotify, the log and directories being listed.
 const RESERVED_FILES: u64 = 256;
@@ -17,6 +17,7 @@ const DIRECTORIES: u64 = 2;
 #[derive(Debug)]
 pub(in crate::collector) struct Reading {
     pub(super) cgroup_root: PathBuf,
+    root_was_there: bool,
     /// Who owns the cgroup root, and what is not handed to a user.
     pub(super) root_owner: Option<u32>,
     pub(super) proc_root: PathBuf,
@@ -38,6 +39,7 @@ impl Reading {
         let Config { roots, selection, filter, fd_budget, .. } = config;
         Self {
             cgroup_root: roots.cgroup.clone(),
+            root_was_there: is_cgroup2(&roots.cgroup),
             proc_root: roots.proc.clone(),
             root_owner: ScopeReader::open(&roots.cgroup).ok().and_then(|root| root.owner()),
             // Always: it tells whether the container has a process.
@@ -54,12 +56,26 @@ impl Reading {
         }
     }
 
-    /// How many files of each container stay open: those of the polling tick as long as there are descriptors, and more
-    /// within the budget.
-    pub(super) fn kept_files(&self, containers: usize) -> usize {
+    /// What of each container stays open: its directories and the files of the polling tick as long as there are
+    /// descriptors, and more files within the budget. Else all of it is opened anew at each reading, so that what is reserved
+    /// is there when it is needed.
+    pub(super) fn kept(&self, containers: usize) -> Keep {
         let containers = containers.max(1);
         let per_container = self.max_open_files.saturating_sub(RESERVED_FILES) / containers as u64;
-        let possible = usize::try_from(per_container.saturating_sub(DIRECTORIES)).unwrap_or(usize::MAX);
-        (self.fd_budget / containers).max(FileSet::RATES.len()).min(possible).min(KernelFile::COUNT)
+        let Some(possible) = per_container.checked_sub(DIRECTORIES) else {
+            return Keep { directory: false, files: 0 };
+        };
+        let possible = usize::try_from(possible).unwrap_or(usize::MAX);
+        let wanted = (self.fd_budget / containers).max(FileSet::RATES.len());
+        Keep { directory: true, files: wanted.min(possible).min(KernelFile::COUNT) }
     }
+
+    /// Whether the cgroup root is what it was at the start: an unmounted one is a directory with nothing in it.
+    pub(super) fn root_is_there(&self) -> bool {
+        !self.root_was_there || is_cgroup2(&self.cgroup_root)
+    }
+}
+
+fn is_cgroup2(root: &Path) -> bool {
+    root.join("cgroup.controllers").exists()
 }

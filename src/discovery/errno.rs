@@ -1,0 +1,7 @@
+//! Numbers of errors that are told apart here, the same on every architecture that Linux runs Docker on.
+
+pub(super) const ENOENT: i32 = 2;
+pub(super) const ENOMEM: i32 = 12;
+pub(super) const ENFILE: i32 = 23;
+pub(super) const EMFILE: i32 = 24;
+pub(super) const ENOSPC: i32 = 28;

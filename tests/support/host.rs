@@ -1,0 +1,121 @@
+//! Small hosts made by a test, and the collector on one without a server.
+
+use super::{fixture, value};
+use docker_stat_prom::{
+    collector::{Collector, Config, Handle, Message},
+    discovery::{ScopeEvent, resync},
+    exposition::{Format, Selection, SelfMetrics},
+    metadata::{Filter, MetadataEvent, News, Source},
+    sample::{Interfaces, Keep, KernelFile, Roots},
+};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::mpsc,
+};
+
+pub const ALL: Keep = Keep { directory: true, files: KernelFile::COUNT };
+
+pub fn scope(digit: &str) -> String {
+    format!("docker-{}.scope", digit.repeat(64))
+}
+
+pub fn no_docker(command: &mut Command) -> &mut Command {
+    command.args(["-H", "unix:///nonexistent/docker.sock", "-i", "100"])
+}
+
+pub fn copy_of(name: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    super::copy(&fixture(name), folder.path());
+    folder
+}
+
+/// A host with one slice and nothing in it.
+pub fn empty_host() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir_all(folder.path().join("sys/fs/cgroup/lab.slice")).unwrap();
+    fs::write(folder.path().join("sys/fs/cgroup/cgroup.controllers"), "cpu\n").unwrap();
+    fs::create_dir(folder.path().join("proc")).unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    folder
+}
+
+pub fn add_container(host: &Path, name: &str) -> PathBuf {
+    let directory = host.join("sys/fs/cgroup/lab.slice").join(name);
+    fs::create_dir(&directory).unwrap();
+    fs::write(directory.join("cpu.stat"), "usage_usec 1000000\n").unwrap();
+    fs::write(directory.join("memory.current"), "77\n").unwrap();
+    directory
+}
+
+pub fn fifo(path: &Path) -> bool {
+    let _none = fs::remove_file(path);
+    Command::new("mkfifo").arg(path).status().is_ok_and(|status| status.success())
+}
+
+pub fn failures(page: &str, file: &str) -> f64 {
+    value(page, "docker_stat_prom_read_failures_total", &[&format!("file=\"{file}\"")]).unwrap_or(0.0)
+}
+
+pub fn up(page: &str) -> Option<f64> {
+    value(page, "docker_stat_prom_up", &[])
+}
+
+/// The collector without a server, to which a test says when to tick and what was found.
+pub struct Direct {
+    pub handle: Handle,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Direct {
+    pub fn new(host: &Path) -> Self {
+        let config = Config {
+            roots: Roots {
+                cgroup: host.join("sys/fs/cgroup"),
+                proc: host.join("proc"),
+                sys: host.join("sys"),
+            },
+            selection: Selection::default(),
+            filter: Filter::default(),
+            polling_interval: None,
+            fd_budget: 1000,
+            interfaces: Interfaces::default(),
+            show_unnamed: false,
+        };
+        let root = config.roots.cgroup.clone();
+        let (sender, receiver) = mpsc::channel();
+        let (lookups, wanted) = tokio::sync::mpsc::unbounded_channel();
+        let handle = Handle::new(sender, SelfMetrics::new().unwrap());
+        let collector = Collector::new(config, handle.clone(), 1024, lookups);
+        std::thread::spawn(move || {
+            let _nobody_looks_up = wanted;
+            collector.run(&receiver);
+        });
+        let direct = Self { handle, runtime: tokio::runtime::Builder::new_current_thread().build().unwrap() };
+        direct.tell(resync(&root));
+        let news = News::Disconnected;
+        direct.handle.send(Message::Metadata(MetadataEvent { source: Source::default(), news }));
+        direct
+    }
+
+    pub fn tell(&self, event: ScopeEvent) {
+        assert!(self.handle.send(Message::Scope(event)) && self.handle.wait_until_taken());
+    }
+
+    pub fn tick(&self) {
+        self.runtime.block_on(self.handle.tick()).unwrap();
+    }
+
+    pub fn page(&self) -> String {
+        let body = self.runtime.block_on(self.handle.scrape(Format::Text)).unwrap();
+        String::from_utf8(body.text().to_vec()).unwrap()
+    }
+}
+
+impl Drop for Direct {
+    fn drop(&mut self) {
+        self.handle.send(Message::Shutdown);
+    }
+}
