@@ -24,9 +24,12 @@ fuzz_target!(|input: &[u8]| {
     let mut alone: Vec<IoRow> = Vec::new();
     for line in later.split_inclusive(|byte| *byte == b'\n') {
         let (found, _) = parse(line, Vec::new());
-        alone.extend(found.into_iter().filter(|row| {
-            alone.iter().all(|other| (other.major, other.minor) != (row.major, row.minor))
-        }).collect::<Vec<_>>());
+        alone.extend(
+            found
+                .into_iter()
+                .filter(|row| alone.iter().all(|other| (other.major, other.minor) != (row.major, row.minor)))
+                .collect::<Vec<_>>(),
+        );
     }
     assert_eq!(alone, rows);
 });

@@ -18,7 +18,8 @@ fuzz_target!(|text: &str| {
     if let Ok(filter) = Filter::new(half, rest) {
         let _either_way = filter.lets_through(text, text, &|key| Some(key.to_owned()));
     }
-    let _either_way = Labels::new(half, rest).map(|labels| labels.choose([(text, text)].into_iter(), [text].into_iter()));
+    let _either_way =
+        Labels::new(half, rest).map(|labels| labels.choose([(text, text)].into_iter(), [text].into_iter()));
     let name = sanitise(text);
     assert!(name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'), "{name:?}");
 });

@@ -2,10 +2,17 @@
 #![no_main]
 
 use docker_stat_prom::parse::{
-    ContainerId, Limit, Name, cgroup_procs::pids, cgroup_stat::parse_cgroup_stat, cpu_list::parse_cpu_list,
-    cpu_max::parse_cpu_max, meminfo::parse_meminfo, proc_cgroup::unified_path, proc_stat::count_cpus,
+    ContainerId, Limit, Name,
+    cgroup_procs::pids,
+    cgroup_stat::parse_cgroup_stat,
+    cpu_list::parse_cpu_list,
+    cpu_max::parse_cpu_max,
+    meminfo::parse_meminfo,
+    proc_cgroup::unified_path,
+    proc_stat::count_cpus,
     scan::{FlatKey, flat_keyed_value, number},
-    single_value::{parse_limit, parse_single_value}, uevent::device_name,
+    single_value::{parse_limit, parse_single_value},
+    uevent::device_name,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -34,13 +41,18 @@ fuzz_target!(|file: &[u8]| {
         assert_eq!(bytes % 1024, 0);
     }
     assert!(unified_path(file).is_none_or(|path| path.starts_with(b"/")));
-    assert!(device_name(file).is_none_or(|name| !name.is_empty() && !name.split('/').any(|part| part == "..")));
+    assert!(
+        device_name(file).is_none_or(|name| !name.is_empty() && !name.split('/').any(|part| part == ".."))
+    );
 
     if let Ok(text) = std::str::from_utf8(file) {
         if let Some(id) = ContainerId::from_directory(text) {
             assert!(text.contains(id.as_str()) && id.as_str().len() == 64 && id.short().len() == 12);
         }
-        assert_eq!(Name::new(file).map(|name| name.as_str().to_owned()), (file.len() <= 31).then(|| text.to_owned()));
+        assert_eq!(
+            Name::new(file).map(|name| name.as_str().to_owned()),
+            (file.len() <= 31).then(|| text.to_owned())
+        );
     } else {
         assert_eq!(Name::new(file), None);
     }

@@ -40,7 +40,9 @@ pub fn flat(file: &[u8], keys: &[&str]) -> Result<Vec<Option<u64>>, u32> {
 /// The known keys of a flat-keyed file in the order in which they come.
 #[must_use]
 pub fn keys_of<'k>(file: &[u8], keys: &[&'k str]) -> Vec<&'k str> {
-    let known = |line| keys.iter().copied().find(|key| key_value(line).is_some_and(|(have, _)| have == key.as_bytes()));
+    let known = |line| {
+        keys.iter().copied().find(|key| key_value(line).is_some_and(|(have, _)| have == key.as_bytes()))
+    };
     lines(file).filter_map(known).collect()
 }
 

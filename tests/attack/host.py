@@ -194,6 +194,8 @@ class Exporter:
                                         stderr=subprocess.PIPE)
         self.pid = self.process.pid
         STARTED.append(self.process)
+        # A faulty one can take all memory there is: then it goes first.
+        write(f"/proc/{self.pid}/oom_score_adj", "1000")
         for line in self.process.stderr:
             self.log.append(line.decode("utf-8", "replace").rstrip())
             found = re.search(r"serving https?://127\.0\.0\.1:(\d+)/", self.log[-1])
