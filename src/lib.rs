@@ -55,6 +55,8 @@
 //! - A scrape does not read *every* file: a limit that nobody has written to is the one that was read before. That saves a
 //!   quarter of the files; without a watch (descriptors or watches ran out) they are read at each scrape.
 //! - The collector has no `Tick` message of its own making: its thread waits for messages until the next tick is due.
+//! - bollard asks and decodes, but over connections of `metadata/docker/`, and does not read lists and event streams: it keeps a
+//!   list whole in memory, and its event stream ends with the first event that it does not understand.
 //! - The `demo` room serves recorded Docker answers with warp, so bollard is in the demo's pipeline too.
 
 #![forbid(unsafe_code)]

@@ -4,7 +4,7 @@
 mod support;
 
 use docker_stat_prom::{
-    metadata::{DockerHost, Filter, Health, News, State},
+    metadata::{Docker, DockerHost, Filter, Health, Labels, News, State},
     parse::ContainerId,
 };
 use serde_json::{Value, json};
@@ -449,4 +449,31 @@ fn a_container_with_labels_without_end_has_only_so_many() {
     let bytes: usize = web.labels.iter().map(|(name, value)| name.len() + value.len()).sum();
     assert!(bytes <= 16 << 10 && web.labels.len() > 100, "{bytes}");
     assert!(following.cut() > 49_000);
+}
+
+/// Changes single bytes, cuts, and looks whether anything is said to be more than it is.
+#[test]
+fn whatever_the_bytes_are_they_are_read_without_harm() {
+    let labels = Labels::new(&["*".to_owned()], &["PATH".to_owned()]).unwrap();
+    let docker = Docker::new(DockerHost::Unix("/nowhere".into()), labels, Filter::default(), || {});
+    let folder = fixture(HOST).join("docker");
+    let event = json!({
+        "Type": "container", "Action": "start", "timeNano": 5,
+        "Actor": {"ID": WEB, "Attributes": {"name": "web", "image": "i", "a": "b"}},
+    });
+    let read = |name: &str| std::fs::read(folder.join(name)).unwrap();
+    let texts =
+        [read("containers.json"), read(&format!("inspect/{WEB}.json")), event.to_string().into_bytes()];
+    assert_eq!(texts.each_ref().map(|text| docker.understand(text)), [CONTAINERS, 1, 1]);
+    for text in texts {
+        // A prime step comes to every kind of place.
+        for at in (0..text.len()).step_by(997) {
+            assert_eq!(docker.understand(&text[..at]), 0, "a part is not the whole");
+            for byte in [b'"', b'{', b'}', b'[', b']', b',', b':', b'\\', b'0', b'-', 0, 0xff, b'\n'] {
+                let mut changed = text.clone();
+                changed[at] = byte;
+                assert!(docker.understand(&changed) <= CONTAINERS + 2);
+            }
+        }
+    }
 }

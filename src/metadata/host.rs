@@ -36,7 +36,7 @@ impl DockerHost {
         let error = || HostError(masked(host));
         let (scheme, address) = host.split_once("://").ok_or_else(error)?;
         let address = address.trim_end_matches('/');
-        if address.is_empty() || (scheme != "unix" && address.contains('/')) {
+        if address.is_empty() || (scheme != "unix" && address.contains(['/', '@'])) {
             return Err(error());
         }
         let with_port = |port: u16| {
@@ -52,6 +52,14 @@ impl DockerHost {
             "http" => Ok(Self::Http(with_port(80))),
             _ => Err(error()),
         }
+    }
+}
+
+/// A URL without what stands before its `@`, which may be a password.
+fn masked(url: &str) -> String {
+    match (url.split_once("://"), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) if scheme != "unix" => format!("{scheme}://***@{host}"),
+        _ => url.to_owned(),
     }
 }
 
@@ -112,6 +120,8 @@ mod tests {
         assert_eq!(parse("http://h:1/", true), Ok(DockerHost::Http("h:1".into())));
         assert_eq!(parse("tcp://h:1", true), Ok(tls("h:1")));
         assert_eq!(parse("https://[::1]", false), Ok(tls("[::1]:2376")));
+        let error = parse("tcp://user:secret@h:1", false).unwrap_err().to_string();
+        assert!(error.contains("tcp://***@h:1") && !error.contains("secret"), "{error}");
         for wrong in
             ["/var/run/docker.sock", "ssh://h", "fd://", "npipe://x", "unix://", "tcp://", "tcp://h/path", ""]
         {

@@ -13,12 +13,15 @@ mod transport;
 use super::{DockerHost, Filter, Health, Labels, Metadata, MetadataEvent, News, Source, State};
 use crate::parse::ContainerId;
 use client::Problem;
+use convert::understood;
+use rows::Splitter;
 use session::Memory;
 use std::{cell::RefCell, fmt, os::unix::fs::MetadataExt, time::Duration};
 use tokio::{
     sync::mpsc::UnboundedReceiver,
     time::{Instant, sleep},
 };
+use tolerant::{List, read_event, read_inspection_of};
 
 /// The first try again comes soon, since most daemons that went away are restarted.
 const FIRST_BACKOFF: Duration = Duration::from_millis(250);
@@ -96,6 +99,27 @@ impl Docker {
             memory.inspect_all |= lasted.is_none() || self.socket() != socket;
             backoff = (backoff * 2).min(FLAPPING_BACKOFF);
         }
+    }
+
+    /// Reads anything as a list, an inspection and an event, as far as it can be understood, and says how many containers it
+    /// named: for tests that throw bytes at it.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn understand(&self, bytes: &[u8]) -> usize {
+        let mut list = List::default();
+        let mut splitter = Splitter::new();
+        let convert = |summary: &_| self.row(summary, None, 0.0);
+        let is_list =
+            splitter.take(bytes, &mut |text| list.take(text, &convert)).and_then(|()| splitter.end());
+        let listed = if is_list.is_ok() { list.rows.len() } else { 0 };
+        let event = read_event(bytes);
+        let told = event.as_ref().and_then(|event| self.metadata_of_event(event, None));
+        let known = event.as_ref().and_then(understood).is_some() || told.is_some();
+        let inspected = read_inspection_of(bytes).is_some_and(|inspect| {
+            let id = inspect.id.as_deref().and_then(ContainerId::new);
+            id.is_some_and(|id| self.metadata(&id, inspect, None).is_ok())
+        });
+        listed + usize::from(known) + usize::from(inspected)
     }
 
     /// What tells one unix socket from another at the same path.

@@ -112,6 +112,11 @@ pub(super) fn read_inspection(
     read(answer, inspection)
 }
 
+/// An inspection out of its text.
+pub(super) fn read_inspection_of(text: &[u8]) -> Option<ContainerInspectResponse> {
+    from_slice(text).ok().or_else(|| inspection(json(&String::from_utf8_lossy(text))?))
+}
+
 /// An event, if there is anything in its line.
 pub(super) fn read_event(line: &[u8]) -> Option<EventMessage> {
     // RS begins each record of a JSON text sequence (RFC 7464), which newer daemons can send.
