@@ -131,7 +131,7 @@ impl Entry {
         };
         let Some(best) = self.candidates.get(at) else { return false };
         self.is_contested = is_contested;
-        let same = self.scope.as_ref().is_some_and(|live| live.reader.inode() == reader.inode());
+        let same = self.scope.as_ref().is_some_and(|live| live.reader.run() == reader.run());
         if same && self.container.cgroup == best.cgroup {
             return false;
         }

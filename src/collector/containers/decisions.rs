@@ -1,6 +1,6 @@
 //! Which directories are known, and which of them are read.
 
-use super::{Containers, candidates::Obstacle, entry::Entry};
+use super::{Containers, candidates::Obstacle, entry::Entry, unreached::MAX_TOLD};
 use crate::{
     discovery::Scope,
     parse::ContainerId,
@@ -119,11 +119,14 @@ impl Containers {
 
     /// Counts the directories that could not be opened.
     pub(super) fn report_unopened(&self, pass: &mut Pass) {
-        for candidate in self.entries.iter().flat_map(|entry| &entry.candidates) {
-            if let Some(Obstacle::Unopened(errno)) = candidate.obstacle {
-                let directory = self.reading.directory_of(&candidate.cgroup);
-                pass.report.failed_directory(&directory, errno);
-            }
+        let candidates = self.entries.iter().flat_map(|entry| &entry.candidates);
+        let unopened = candidates.filter_map(|candidate| match candidate.obstacle {
+            Some(Obstacle::Unopened(errno)) => Some((candidate, errno)),
+            _ => None,
+        });
+        for (candidate, errno) in unopened.take(MAX_TOLD) {
+            let directory = self.reading.directory_of(&candidate.cgroup);
+            pass.report.failed_directory(&directory, errno);
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// So many directories of one scan are told of; a user may make more in a part of the tree that is theirs.
-const MAX_TOLD: usize = 100;
+pub(super) const MAX_TOLD: usize = 100;
 
 /// Directories that the last scan could not list.
 #[derive(Debug, Default)]
