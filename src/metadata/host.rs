@@ -55,20 +55,12 @@ impl DockerHost {
     }
 }
 
-/// A URL without what stands before its `@`, which may be a password.
-fn masked(url: &str) -> String {
-    match (url.split_once("://"), url.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, host))) if scheme != "unix" => format!("{scheme}://***@{host}"),
-        _ => url.to_owned(),
-    }
-}
-
 impl fmt::Display for DockerHost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unix(path) => write!(f, "unix://{}", path.display()),
-            Self::Http(address) => write!(f, "http://{}", masked(address)),
-            Self::Tls { address, .. } => write!(f, "https://{}", masked(address)),
+            Self::Http(address) => write!(f, "http://{address}"),
+            Self::Tls { address, .. } => write!(f, "https://{address}"),
         }
     }
 }
@@ -93,14 +85,16 @@ mod tests {
 
     #[test]
     fn users_and_passwords_are_not_shown() {
-        for (host, expected) in [
-            ("tcp://u:p@h:1", "http://***@h:1"),
-            ("http://u:p@q@h", "http://***@h:80"),
-            ("unix:///run/a@b", "unix:///run/a@b"),
+        let path = DockerHost::parse("unix:///run/a@b", false, Path::new("")).unwrap();
+        assert_eq!(path.to_string(), "unix:///run/a@b");
+        for wrong in [
+            "tcp://u:secret@h:1",
+            "http://u:sec@secret@h",
+            "u:secret@h:1",
+            "ssh://u:secret@h",
+            "tcp://u:sec/secret@h",
+            "u:secret://secret@h",
         ] {
-            assert_eq!(DockerHost::parse(host, false, Path::new("")).unwrap().to_string(), expected);
-        }
-        for wrong in ["u:secret@h:1", "ssh://u:secret@h", "tcp://u:sec/secret@h", "u:secret://secret@h"] {
             let error = DockerHost::parse(wrong, false, Path::new("")).unwrap_err().to_string();
             assert!(!error.contains("secret") && error.contains("***@h"), "{error}");
         }
@@ -120,8 +114,6 @@ mod tests {
         assert_eq!(parse("http://h:1/", true), Ok(DockerHost::Http("h:1".into())));
         assert_eq!(parse("tcp://h:1", true), Ok(tls("h:1")));
         assert_eq!(parse("https://[::1]", false), Ok(tls("[::1]:2376")));
-        let error = parse("tcp://user:secret@h:1", false).unwrap_err().to_string();
-        assert!(error.contains("tcp://***@h:1") && !error.contains("secret"), "{error}");
         for wrong in
             ["/var/run/docker.sock", "ssh://h", "fd://", "npipe://x", "unix://", "tcp://", "tcp://h/path", ""]
         {

@@ -185,6 +185,11 @@ impl Resolver {
         News::Listed(ids)
     }
 
+    /// Whether anything is known of a container.
+    pub(super) fn knows(&self, id: &ContainerId) -> bool {
+        self.known.contains_key(id)
+    }
+
     /// Docker has no container of this ID.
     pub(super) fn forget(&mut self, id: &ContainerId) {
         self.known.remove(id);

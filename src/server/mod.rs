@@ -15,3 +15,10 @@ mod target;
 pub mod tls;
 
 pub use connection::serve;
+
+/// An entry for `fuzz/`: what is chosen for `Accept` and `Accept-Encoding`, in words.
+#[doc(hidden)]
+#[must_use]
+pub fn fuzz_negotiate(accept: &str, accept_encoding: &str) -> String {
+    format!("{:?} {:?}", negotiate::format(accept), negotiate::encoding(accept_encoding))
+}

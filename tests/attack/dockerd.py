@@ -121,7 +121,7 @@ class Dockerd:
             self.listen(link)
         else:
             body = self.recorded(kind, path)
-            link.sendall(answer(body) if body is not None else answer('{"message":"no such thing"}', "404 Not Found"))
+            link.sendall(answer(body) if body is not None else answer('{"message":"No such container"}', "404 Not Found"))
 
     def listen(self, link):
         link.sendall(CHUNKED)

@@ -76,6 +76,16 @@ pub(super) enum Problem {
 }
 
 impl Problem {
+    /// Whether Docker says that it has no such container. A proxy that hides a path with a 404 says other words.
+    pub(super) fn is_absence(&self) -> bool {
+        match self {
+            Self::Refused { status: 404, message } => {
+                message.to_ascii_lowercase().contains("no such container")
+            }
+            _ => false,
+        }
+    }
+
     /// Whether it is no sign of life.
     pub(super) fn is_silence(&self) -> bool {
         matches!(self, Self::Late(_) | Self::Silent(_))

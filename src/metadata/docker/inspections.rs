@@ -26,7 +26,7 @@ pub(super) struct Asked {
     pub(super) is_looked_up: bool,
     is_under_way: bool,
     /// Something happened to it since the question was sent.
-    again: bool,
+    pub(super) again: bool,
     /// Questions in a row that were not answered in time.
     failures: u32,
 }

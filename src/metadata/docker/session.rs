@@ -355,6 +355,8 @@ impl<'a> Session<'a> {
         let row = self.take_waiting(&id);
         let driver = self.memory.driver;
         let problem = match answer.and_then(|inspect| self.docker.metadata(&id, *inspect, driver)) {
+            // It was destroyed while this was on its way; the question that follows tells whether it is gone.
+            Ok(_) if asked.again && !self.memory.resolver.knows(&id) => return,
             Ok(told) => {
                 self.only_listed.remove(&id);
                 let news = self.memory.resolver.learn(told, row.map(|row| row.words));
@@ -363,9 +365,8 @@ impl<'a> Session<'a> {
             Err(problem) => problem,
         };
         tracing::debug!("inspect of {id:?}: {problem}");
-        if matches!(problem, Problem::Refused { status: 404, .. }) {
-            // Another inspection was on its way to being asked for: that one is to tell.
-            if asked.is_looked_up {
+        if problem.is_absence() {
+            if asked.is_looked_up || self.memory.resolver.knows(&id) {
                 self.unknown(id);
             }
             return;
