@@ -307,6 +307,38 @@ fn at_most_eight_inspections_are_under_way_and_one_per_container() {
 }
 
 #[test]
+fn a_container_destroyed_while_it_is_inspected_stays_gone() {
+    let setting = Setting::new();
+    let short_lived = "e".repeat(64);
+    let path = format!("/containers/{short_lived}/json");
+    let mut inspect = setting.dockerd.inspect(WEB);
+    inspect["Id"] = json!(short_lived);
+    let following = Following::start(setting.host());
+    following.connected(1);
+    setting.dockerd.set(&path, 200, inspect.to_string());
+    setting.dockerd.delay(Duration::from_millis(500));
+    setting.dockerd.event(&short_lived, "start", &json!({"name": "short", "image": "img:1"}));
+    let asked = |times| {
+        let question = format!("GET {path}");
+        eventually("it is asked about", || (setting.dockerd.count(&question) == times).then_some(()));
+    };
+    asked(1);
+    // What is on its way was true when it was asked.
+    setting.dockerd.set(&path, 404, format!("{{\"message\":\"No such container: {short_lived}\"}}"));
+    setting.dockerd.event(&short_lived, "destroy", &json!({}));
+    asked(2);
+    let is_gone = || {
+        let about = |news: &News| match news {
+            News::Changed(told) => (told.id == id(&short_lived)).then_some(false),
+            News::Removed(gone) | News::Unknown(gone) => (*gone == id(&short_lived)).then_some(true),
+            _ => None,
+        };
+        following.news().iter().filter_map(about).last() == Some(true)
+    };
+    eventually("it is gone", || is_gone().then_some(()));
+}
+
+#[test]
 fn a_container_that_docker_does_not_know_is_said_to_be_unknown() {
     let setting = Setting::new();
     let stranger = "f".repeat(64);
