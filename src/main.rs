@@ -7,6 +7,10 @@ use docker_stat_prom::{
 };
 use std::{io::Write, process::ExitCode};
 
+/// Gives memory back to the kernel soon after a page, a list or an attack is over; glibc's keeps most of it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     // The default hook writes to standard error, and would wait for ever where nobody reads it.
     std::panic::set_hook(Box::new(|panic| {

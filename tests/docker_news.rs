@@ -333,7 +333,7 @@ fn a_container_destroyed_while_it_is_inspected_stays_gone() {
             News::Removed(gone) | News::Unknown(gone) => (*gone == id(&short_lived)).then_some(true),
             _ => None,
         };
-        following.news().iter().filter_map(about).last() == Some(true)
+        following.news().iter().filter_map(about).next_back() == Some(true)
     };
     eventually("it is gone", || is_gone().then_some(()));
 }

@@ -134,17 +134,6 @@ fn one_event_is_one_line_in_either_format() {
 }
 
 #[test]
-fn passwords_of_docker_hosts_are_not_in_the_log() {
-    let mut command = exporter::on_host(&fixture("debian13-docker26.1-linux6.12"));
-    let exporter = Exporter::ready(command.args(["-H", "tcp://user:secret@127.0.0.1:1"]));
-    let log = support::eventually("docker is missed", || {
-        let log = exporter.log();
-        log.contains("***@127.0.0.1:1").then_some(log)
-    });
-    assert!(!log.contains("secret"), "{log}");
-}
-
-#[test]
 fn a_hangup_is_ignored_and_every_end_cleans_up() {
     for end in ["-TERM", "-INT", "-QUIT"] {
         let folder = tempfile::tempdir().unwrap();

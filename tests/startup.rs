@@ -140,7 +140,8 @@ fn an_encrypted_key_is_told_as_such() {
 fn what_is_said_of_arguments_is_two_lines_without_passwords() {
     let path = "/nonexistent/a\nb\u{1b}[2J";
     fails(exporter::command().args(["--cgroup_root", path]), 1, "a\\nb\\u{1b}[2J", "--cgroup_root");
-    for host in ["ssh://user:secret@h", "user:secret@h:1", "tcp://user:se/secret@h"] {
+    for host in ["ssh://user:secret@h", "user:secret@h:1", "tcp://user:se/secret@h", "tcp://user:secret@h:1"]
+    {
         let output = exporter::run(exporter::command().args(["-H", host]));
         let text = String::from_utf8(output.stderr).unwrap();
         assert!(text.contains("***@h") && !text.contains("secret"), "{text}");

@@ -16,6 +16,8 @@ const CONNECTIONS: usize = 128;
 const RESERVE: usize = 8;
 /// Connections of one peer.
 const PER_PEER: usize = CONNECTIONS / 4;
+/// A peer with so many can lose one that is being answered to somebody who has none.
+const CROWD: usize = PER_PEER / 2;
 
 /// Whom a connection is counted for: an IPv4 address, or an IPv6 network of 64 bits, as one machine can have all
 /// addresses of such a network.
@@ -84,7 +86,8 @@ impl Admission {
     }
 
     /// A place for a connection from `address` to the exporter's own `local` address. When there is none left, the
-    /// connection that does nothing for the longest time gives its own.
+    /// connection that does nothing for the longest time gives its own; but a peer takes none from
+    /// another that has no more of them than itself.
     pub(super) fn admit(self: &Arc<Self>, address: IpAddr, local: IpAddr) -> Option<Place> {
         let peer = Peer::of(address);
         let own = is_own(address.to_canonical(), local.to_canonical());
@@ -99,11 +102,20 @@ impl Admission {
             None
         };
         if let Some(reason) = refused {
+            let count = |of: Peer| table.iter().filter(|entry| entry.client.peer() == of).count();
             let may_go = |entry: &&Entry| match reason {
                 Reason::PeerConnections => entry.client.peer() == peer,
-                _ => own || !entry.own,
+                _ if entry.client.peer() == peer => true,
+                _ => (own || !entry.own) && count(entry.client.peer()) > of_peer,
             };
-            let Some(client) = longest_idle(table.iter().filter(may_go)) else {
+            let crowded = |entry: &&Entry| {
+                let is_newcomer = reason != Reason::PeerConnections && of_peer == 0;
+                is_newcomer && may_go(entry) && count(entry.client.peer()) >= CROWD
+            };
+            let idle = longest_idle(table.iter().filter(may_go));
+            let Some(client) =
+                idle.or_else(|| table.iter().find(crowded).map(|entry| Arc::clone(&entry.client)))
+            else {
                 self.refusals.refuse(reason, address);
                 return None;
             };
@@ -188,6 +200,21 @@ mod tests {
         answering[7].ready(1);
         assert!(admission.admit(address(202), LOCAL).is_some());
         assert!(is_pushed_out(&held[7]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_crowd_takes_no_place_from_who_has_one_and_gives_one_to_who_has_none() {
+        let admission = admission();
+        let held = fill(&admission, 4);
+        // All are at work, so nobody is idle.
+        let _asking: Vec<_> = held.iter().map(|place| place.client().begin()).collect();
+        let scraper = admission.admit(address(200), LOCAL).unwrap();
+        assert_eq!(held.iter().filter(|place| is_pushed_out(place)).count(), 1);
+        // It has not sent its request yet, and is the only one that is idle.
+        for crowd in 2..6 {
+            let _either_way = admission.admit(address(crowd), LOCAL);
+        }
+        assert!(!is_pushed_out(&scraper));
     }
 
     #[tokio::test(start_paused = true)]

@@ -261,6 +261,11 @@ fn answer(mut stream: UnixStream, state: &Mutex<State>) {
     if let Some((_, most)) = versions.filter(|_| !is_refused) {
         head += &format!("Api-Version: 1.{most}\r\n");
     }
+    let ended = || {
+        if inspects {
+            state.lock().unwrap().inspections -= 1;
+        }
+    };
     // Whoever asked may have given up.
     let _sent = match fault {
         Some(fault) => misbehave(&mut stream, &head, &body, fault),
@@ -272,11 +277,13 @@ fn answer(mut stream: UnixStream, state: &Mutex<State>) {
         None => {
             let length = body.len();
             let answer = format!("{head}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}");
+            // Before the answer, since the next question may come as soon as it is read.
+            ended();
             stream.write_all(answer.as_bytes())
         }
     };
-    if inspects {
-        state.lock().unwrap().inspections -= 1;
+    if fault.is_some() {
+        ended();
     }
 }
 

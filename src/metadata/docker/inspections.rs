@@ -12,6 +12,8 @@ use tokio::time::{Instant, sleep_until};
 
 /// Inspections under way at once: the daemon takes a lock per container, and there is no hurry.
 const AT_ONCE: usize = 8;
+/// Containers that may wait for their inspection. What else starts meanwhile is left to the next list.
+const WAITING: usize = 4096;
 /// A container that the daemon does not inspect in time is left alone for a moment, and then for longer.
 const FIRST_RETRY: Duration = Duration::from_secs(2);
 const LAST_RETRY: Duration = Duration::from_secs(64);
@@ -53,7 +55,18 @@ impl<'c> Inspections<'c> {
         }
     }
 
-    pub(super) fn ask(&mut self, id: ContainerId) {
+    /// Asks for a container. `false` if so many wait that it is left to the next list.
+    #[must_use]
+    pub(super) fn ask(&mut self, id: ContainerId) -> bool {
+        let has_room = self.asked.len() < WAITING || self.asked.contains_key(&id);
+        if has_room {
+            self.add(id);
+        }
+        has_room
+    }
+
+    /// Asks for a container that the list or the reader named; those are bounded where they come from.
+    pub(super) fn add(&mut self, id: ContainerId) {
         if let Some(asked) = self.asked.get_mut(&id) {
             asked.again |= asked.is_under_way;
             return;
@@ -71,7 +84,7 @@ impl<'c> Inspections<'c> {
 
     /// Asks for a container that the reader wants to hear of.
     pub(super) fn look_up(&mut self, id: ContainerId) {
-        self.ask(id.clone());
+        self.add(id.clone());
         self.asked.entry(id).or_default().is_looked_up = true;
     }
 
@@ -109,7 +122,7 @@ impl<'c> Inspections<'c> {
                 Some((id, answer)) = self.under_way.next(), if !self.under_way.is_empty() => {
                     let asked = self.asked.remove(&id).unwrap_or_default();
                     if asked.again {
-                        self.ask(id.clone());
+                        self.add(id.clone());
                     }
                     return (id, asked, answer);
                 }

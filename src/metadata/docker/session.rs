@@ -294,7 +294,7 @@ impl<'a> Session<'a> {
             let is_news = self.memory.resolver.is_news(&row);
             self.memory.resolver.note_row(&row);
             if is_news {
-                self.inspections.ask(id.clone());
+                self.inspections.add(id.clone());
                 waiting.insert(id, row);
             }
         }
@@ -395,12 +395,16 @@ impl<'a> Session<'a> {
             return;
         }
         if action == Action::Inspect {
+            if !self.inspections.ask(id) {
+                // Whoever tells of so many at once could tell of any number.
+                return self.want_list(LIST_SOON);
+            }
             if let Some(told) = self.docker.metadata_of_event(event, self.memory.driver) {
                 if let Some(news) = self.memory.resolver.learn_if_new(told) {
                     self.tell(news);
                 }
             }
-            return self.inspections.ask(id);
+            return;
         }
         self.inspections.touch(&id);
         let is_destroyed = action == Action::Destroy;
@@ -416,8 +420,8 @@ impl<'a> Session<'a> {
                 self.tell(news);
             }
             // It is new here: all of it is asked for.
-            None if !is_destroyed => self.inspections.ask(id),
-            None => {}
+            None if is_destroyed || self.inspections.ask(id) => {}
+            None => self.want_list(LIST_SOON),
         }
     }
 }
