@@ -9,9 +9,13 @@ fn expected(file: &[u8]) -> Result<Vec<(Name, u64)>, u32> {
     for (line, number) in naive::lines(file).zip(1_u32..) {
         let Some((key, value)) = naive::key_value(line) else { continue };
         let value = naive::number(value).ok_or(number)?;
-        items.extend(Name::new(key).map(|name| (name, value)));
+        let Some(name) = Name::new(key) else { continue };
+        if items.len() == 32 || items.iter().any(|(other, _)| *other == name) {
+            return Err(number);
+        }
+        items.push((name, value));
     }
-    Ok(items)
+    if items.is_empty() || !file.ends_with(b"\n") { Err(0) } else { Ok(items) }
 }
 
 fuzz_target!(|input: &[u8]| {
@@ -23,7 +27,8 @@ fuzz_target!(|input: &[u8]| {
             (Ok(()), Ok(items)) => {
                 assert_eq!(kept.iter().map(|(name, value)| (*name, value)).collect::<Vec<_>>(), items);
             }
-            (Err(error), Err(line)) => assert_eq!(error.line, line),
+            // Half a line at the end may be the first thing that is odd.
+            (Err(error), Err(line)) => assert!(line == 0 || error.line <= line, "{error}, {line}"),
             (parsed, expected) => panic!("{parsed:?} {expected:?}"),
         }
     }

@@ -14,6 +14,9 @@ fuzz_target!(|input: &[u8]| {
     let names: Vec<&str> = Key::ALL.iter().map(|key| key.name()).collect();
     let mut fresh = MemoryStat::default();
     let parsed = fresh.parse(later);
+    if !later.ends_with(b"\n") {
+        return assert!(parsed.is_err());
+    }
     match (&parsed, naive::flat(later, &names)) {
         (Ok(()), Ok(expected)) => assert_eq!(values(&fresh), expected),
         (Err(error), Err(line)) => assert_eq!(error.line, line),

@@ -40,6 +40,9 @@ fn expected(file: &[u8]) -> Result<(Option<Stall>, Option<Stall>), u32> {
 }
 
 fuzz_target!(|file: &[u8]| {
+    if !file.ends_with(b"\n") {
+        return assert!(parse_pressure(file).is_err());
+    }
     match (parse_pressure(file), expected(file)) {
         (Ok(pressure), Ok(expected)) => {
             let plain = |stall: Option<docker_stat_prom::parse::pressure::Stall>| {

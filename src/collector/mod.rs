@@ -428,6 +428,12 @@ impl Collector {
         for (file, rows) in &self.pass.report.skipped_rows {
             let rows = crate::exposition::self_metrics::float(*rows);
             metrics.skipped_rows.with_label_values(&[file]).inc_by(rows);
+            if self.complaints.insert(format!("{file} rows")) {
+                tracing::warn!(
+                    "{file} of a container has rows that can't be used, and its sums are unknown as long as it has (said \
+                     once; counted in skipped_rows_total)"
+                );
+            }
         }
         self.pass.report.clear();
         for complaint in self.containers.complaints(&self.config.roots) {

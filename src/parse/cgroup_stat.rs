@@ -17,7 +17,7 @@ pub struct CgroupStat {
 /// Parses `cgroup.stat`.
 ///
 /// # Errors
-/// A known key whose value is not a number.
+/// A known key whose value is not a number, or no `nr_descendants`, which every kernel prints.
 pub fn parse_cgroup_stat(file: &[u8]) -> Result<CgroupStat, ParseError> {
     let mut stat = CgroupStat::default();
     // Linux 6.12 counts each controller's groups too: lines to be passed over.
@@ -32,6 +32,9 @@ pub fn parse_cgroup_stat(file: &[u8]) -> Result<CgroupStat, ParseError> {
         if stat.nr_descendants.is_some() && stat.nr_dying_descendants.is_some() {
             break;
         }
+    }
+    if stat.nr_descendants.is_none() {
+        return Err(ParseError::new(lines(file).count() + 1, "nr_descendants", b"end of file"));
     }
     Ok(stat)
 }
@@ -50,10 +53,11 @@ mod tests {
                 stat(Some(2), Some(1)),
             ),
             ("nr_dying_descendants 1\nnr_descendants 2", stat(Some(2), Some(1))),
-            ("nr_subsys_io 1\n", stat(None, None)),
         ] {
             assert_eq!(parse_cgroup_stat(file.as_bytes()), Ok(expected), "{file:?}");
         }
-        assert!(parse_cgroup_stat(b"nr_descendants many\n").is_err());
+        for file in ["nr_descendants many\n", "nr_subsys_io 1\n", ""] {
+            assert!(parse_cgroup_stat(file.as_bytes()).is_err(), "{file:?}");
+        }
     }
 }

@@ -2,7 +2,8 @@
 
 use super::{
     ParseError,
-    scan::{number, split_once, trim},
+    scan::{number, split_once},
+    single_value::whole_line,
 };
 
 /// How many CPUs a list names (cpuset(7), "List format"). An empty list is 0.
@@ -10,7 +11,7 @@ use super::{
 /// # Errors
 /// A range that is not two ascending numbers.
 pub fn parse_cpu_list(file: &[u8]) -> Result<u64, ParseError> {
-    let text = trim(file);
+    let text = whole_line(file)?;
     if text.is_empty() {
         return Ok(0);
     }

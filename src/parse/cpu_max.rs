@@ -2,7 +2,8 @@
 
 use super::{
     Limit, ParseError,
-    scan::{number, skip_blanks, split_once, trim},
+    scan::{number, skip_blanks, split_once},
+    single_value::whole_line,
 };
 
 /// `cpu.max`: `$MAX $PERIOD`, both in µs (cgroup-v2.rst, "CPU Interface Files").
@@ -19,7 +20,7 @@ pub struct CpuMax {
 /// # Errors
 /// Anything but `max` or a number followed by a number.
 pub fn parse_cpu_max(file: &[u8]) -> Result<CpuMax, ParseError> {
-    let text = trim(file);
+    let text = whole_line(file)?;
     split_once(text, b' ')
         .and_then(|(quota, period)| Limit::parse(quota).zip(number(skip_blanks(period))))
         .map(|(quota_usec, period_usec)| CpuMax { quota_usec, period_usec })
@@ -41,6 +42,6 @@ mod tests {
             Ok(CpuMax { quota_usec: Limit::Value(50_000), period_usec: 100_000 })
         );
         assert!(parse_cpu_max(b"50000\n").is_err());
-        assert!(parse_cpu_max(b"").is_err());
+        assert!(parse_cpu_max(b"").is_err() && parse_cpu_max(b"max 100").is_err());
     }
 }

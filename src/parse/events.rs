@@ -5,6 +5,9 @@ use super::{
     scan::{number, push_tight, split_once, take_number},
 };
 
+/// Far more than any kernel prints; each is a series.
+const MAX_KEYS: usize = 32;
+
 /// Event counters of one file, in the kernel's order, under the kernel's own keys.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Events {
@@ -48,17 +51,22 @@ impl Events {
                 continue;
             }
             self.items.truncate(count);
-            let (text, after) = split_once(rest, b'\n').unwrap_or((rest, &[]));
+            // A last line without its end may be half a number, which is a number too.
+            let Some((text, after)) = split_once(rest, b'\n') else {
+                return Err(ParseError::new(line, "a whole line", rest));
+            };
             rest = after;
             let Some((key, value)) = split_once(text, b' ') else { continue };
             let value = number(value).ok_or_else(|| ParseError::new(line, "a number", value))?;
-            if let Some(name) = Name::new(key) {
-                push_tight(&mut self.items, (name, value));
-                count += 1;
+            let Some(name) = Name::new(key) else { continue };
+            if count == MAX_KEYS || self.items.iter().any(|(other, _)| *other == name) {
+                return Err(ParseError::new(line, "each event once, and few of them", key));
             }
+            push_tight(&mut self.items, (name, value));
+            count += 1;
         }
         self.items.truncate(count);
-        Ok(())
+        if count == 0 { Err(ParseError::new(line + 1, "an event", b"end of file")) } else { Ok(()) }
     }
 }
 
@@ -93,8 +101,18 @@ mod tests {
         check("low 1\noom 2\noom_kill 3\n", &[("low", 1), ("oom", 2), ("oom_kill", 3)]);
         check("low 4\noom 5\noom_kill 6\n", &[("low", 4), ("oom", 5), ("oom_kill", 6)]);
         check("lower 1\noom_kill 7\n", &[("lower", 1), ("oom_kill", 7)]);
-        check("low 8\n\nmax 9", &[("low", 8), ("max", 9)]);
+        check("low 8\n\nmax 9\n", &[("low", 8), ("max", 9)]);
         check("low\nmax 1\n", &[("max", 1)]);
-        check("", &[]);
+    }
+
+    #[test]
+    fn a_part_of_a_file_and_a_key_twice_are_refused() {
+        let many: String = (0..33).map(|number| format!("key{number} 1\n")).collect();
+        for file in ["", "\n", "low 1\nmax 9", "low 1\nlow 2\n", "low 1\nmax 1\nlow 2\n", &many] {
+            let mut events = Events::default();
+            assert!(events.parse(file.as_bytes()).is_err(), "{file:?}");
+            events.parse(b"low 1\nmax 2\n").unwrap();
+            assert!(events.parse(file.as_bytes()).is_err(), "over an earlier one: {file:?}");
+        }
     }
 }

@@ -33,6 +33,10 @@ pub fn parse_meminfo(file: &[u8]) -> (Meminfo, Option<ParseError>) {
             None => problem = problem.or(Some(ParseError::new(line.number, "a number of kB", value))),
         }
     }
+    if meminfo.mem_total.is_none() {
+        problem =
+            problem.or_else(|| Some(ParseError::new(lines(file).count() + 1, "MemTotal", b"end of file")));
+    }
     (meminfo, problem)
 }
 
@@ -66,9 +70,9 @@ mod tests {
         );
         check("SwapTotal:2 kB\nMemTotal:4kB\n", Some(4096), Some(2048), false);
         check("MemTotal:\t4 KB\r\nOdd\n\nNew: x y z\r\nSwapTotal :  1 kB\r\n", Some(4096), Some(1024), false);
-        check("MemTotalPlus: 9 kB\nXMemTotal: 9 kB\n", None, None, false);
+        check("MemTotalPlus: 9 kB\nXMemTotal: 9 kB\n", None, None, true);
         check("MemTotal: 4 kB\n", Some(4096), None, false);
-        check("", None, None, false);
+        check("", None, None, true);
     }
 
     #[test]

@@ -146,6 +146,10 @@ impl MemoryStat {
     /// # Errors
     /// A known key whose value is not a number, or neither `anon` nor `file`, which every kernel prints.
     pub fn parse(&mut self, file: &[u8]) -> Result<(), ParseError> {
+        // Half a number is a number, too.
+        if !file.ends_with(b"\n") {
+            return Err(ParseError::new(1, "a newline at the end", file));
+        }
         if self.parse_again(file) {
             return Ok(());
         }

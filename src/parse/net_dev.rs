@@ -39,12 +39,15 @@ pub struct Direction {
 pub fn parse_net_dev(file: &[u8], rows: &mut Vec<InterfaceRow>, left_out: impl Fn(&[u8]) -> bool) -> u64 {
     rows.clear();
     let mut skipped = 0;
+    let mut headings = 0;
     for line in lines(file) {
         // At the last colon: an alias (`eth0:1:`) has one in its name, and old kernels leave no blank after it.
         let Some((name, columns)) = memrchr(b':', line.text).and_then(|at| line.text.split_at_checked(at))
         else {
             // The two lines of headings have bars instead.
-            skipped += u64::from(!line.text.is_empty() && !line.text.contains(&b'|'));
+            let is_heading = line.text.contains(&b'|');
+            headings += u64::from(is_heading);
+            skipped += u64::from(!line.text.is_empty() && !is_heading);
             continue;
         };
         let name = name.trim_ascii();
@@ -62,7 +65,8 @@ pub fn parse_net_dev(file: &[u8], rows: &mut Vec<InterfaceRow>, left_out: impl F
             _ => skipped += 1,
         }
     }
-    skipped
+    // A namespace without interfaces has its headings still; a file without them is not whole.
+    skipped + u64::from(headings == 0)
 }
 
 fn parse_row(name: &[u8], mut columns: &[u8]) -> Option<InterfaceRow> {
@@ -118,6 +122,14 @@ mod tests {
     fn an_alias_is_split_at_its_last_colon() {
         check("eth0:1: 1 2 3 4 0 0 0 0 5 6 7 8 0 0 0 0\n", &[("eth0:1", 1, 8)], 0);
         check("eth0:1 2 3 4 0 0 0 0 5 6 7 8 0 0 0 0\n", &[("eth0", 1, 8)], 0);
+    }
+
+    #[test]
+    fn a_file_without_its_headings_is_not_whole() {
+        for file in ["", "eth0: 1 2 3 4 0 0 0 0 5 6 7 8 0 0 0 0\n"] {
+            assert_eq!(parse_net_dev(file.as_bytes(), &mut Vec::new(), |_| false), 1, "{file:?}");
+        }
+        check("", &[], 0);
     }
 
     #[test]

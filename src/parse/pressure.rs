@@ -28,6 +28,10 @@ pub struct Pressure {
 /// # Errors
 /// A `some` or `full` line without its four values, or neither of the two.
 pub fn parse_pressure(file: &[u8]) -> Result<Pressure, ParseError> {
+    // Half a number is a number, too.
+    if !file.ends_with(b"\n") {
+        return Err(ParseError::new(1, "a newline at the end", file));
+    }
     let mut pressure = Pressure::default();
     let mut number = 0;
     let mut rest = file;
@@ -136,12 +140,13 @@ mod tests {
         for file in [
             "some total=520534 avg300=100.00 avg60=0.01 avg10=1.50\n",
             "new avg10=9.99\nsome avg10=1.50  avg30=7.00 avg60=0.01 avg300=100.00 total=520534 more=1\n",
-            "some avg10=1.50 avg60=0.01 avg300=100.00 total=520534",
+            "some avg10=1.50 avg60=0.01 avg300=100.00 total=520534\n",
         ] {
             assert_eq!(parse_pressure(file.as_bytes()), Ok(expected), "{file}");
         }
         let file = b"some avg10=0.00 avg60=0.00 avg300=0.00 total=1\nfull avg10=0.x0 avg60=0.00 avg300=0.00 total=1\n";
         assert_eq!(parse_pressure(file).unwrap_err().to_string(), "2: expected a number, found \"0.x0\"");
+        assert!(parse_pressure(b"some avg10=1.50 avg60=0.01 avg300=100.00 total=5205").is_err());
     }
 
     #[test]

@@ -31,12 +31,18 @@ impl Limit {
     }
 }
 
+/// The text of a file's only line. One without its end may be half a number, which is a number too.
+#[inline]
+pub(super) fn whole_line(file: &[u8]) -> Result<&[u8], ParseError> {
+    if file.ends_with(b"\n") { Ok(trim(file)) } else { Err(ParseError::new(1, "a whole line", file)) }
+}
+
 /// Parses a file with one number.
 ///
 /// # Errors
 /// Anything but a number.
 pub fn parse_single_value(file: &[u8]) -> Result<u64, ParseError> {
-    let text = trim(file);
+    let text = whole_line(file)?;
     number(text).ok_or_else(|| ParseError::new(1, "a number", text))
 }
 
@@ -45,7 +51,7 @@ pub fn parse_single_value(file: &[u8]) -> Result<u64, ParseError> {
 /// # Errors
 /// Anything but a number or `max`.
 pub fn parse_limit(file: &[u8]) -> Result<Limit, ParseError> {
-    let text = trim(file);
+    let text = whole_line(file)?;
     Limit::parse(text).ok_or_else(|| ParseError::new(1, "a number or max", text))
 }
 
@@ -59,6 +65,17 @@ mod tests {
         assert_eq!(parse_limit(b"67108864\n"), Ok(Limit::Value(67_108_864)));
         assert!(parse_limit(b"-1\n").is_err());
         assert!(parse_single_value(b"max\n").is_err());
-        assert_eq!(parse_single_value(b"").unwrap_err().to_string(), "1: expected a number, found \"\"");
+        assert_eq!(parse_single_value(b"\n").unwrap_err().to_string(), "1: expected a number, found \"\"");
+    }
+
+    #[test]
+    fn half_a_number_is_none() {
+        assert_eq!(
+            parse_single_value(b"91").unwrap_err().to_string(),
+            "1: expected a whole line, found \"91\""
+        );
+        assert!(
+            parse_single_value(b"").is_err() && parse_limit(b"ma").is_err() && parse_limit(b"6").is_err()
+        );
     }
 }

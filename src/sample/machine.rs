@@ -1,7 +1,7 @@
 //! What the machine as a whole has.
 
 use super::{Errno, Reason, Report, stat_file::Scratch};
-use crate::parse::{meminfo::parse_meminfo, proc_stat::count_cpus};
+use crate::parse::{ParseError, meminfo::parse_meminfo, proc_stat::count_cpus};
 use std::{
     path::{Path, PathBuf},
     sync::mpsc::{Receiver, RecvTimeoutError, sync_channel},
@@ -49,7 +49,10 @@ impl Machine {
             Err(reason) => failed("meminfo", reason),
         }
         match scratch.read_path(&proc_root.join("stat")) {
-            Ok(file) => machine.cpu_cores = Some(count_cpus(file)).filter(|count| *count > 0),
+            Ok(file) => match count_cpus(file) {
+                0 => failed("stat", Reason::Parse(ParseError::new(1, "a line cpu0", file))),
+                cores => machine.cpu_cores = Some(cores),
+            },
             Err(reason) => failed("stat", reason),
         }
         machine

@@ -298,7 +298,7 @@ mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
 
-    const NET_DEV: &str = "eth0: 5 1 0 0 0 0 0 0 7 1 0 0 0 0 0 0\n";
+    const NET_DEV: &str = "Inter-| Receive | Transmit\neth0: 5 1 0 0 0 0 0 0 7 1 0 0 0 0 0 0\n";
 
     fn process(root: &Path, pid: u32, cgroup: &str, netns: u64) {
         let path = root.join(pid.to_string());

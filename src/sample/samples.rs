@@ -169,15 +169,15 @@ impl ScopeSample {
             KernelFile::CgroupEvents => {
                 let populated = |file: &[u8]| flat_keyed_value(file, const { FlatKey::new("populated ") });
                 let frozen = |file: &[u8]| flat_keyed_value(file, const { FlatKey::new("frozen ") });
+                let populated = |file: &[u8]| {
+                    populated(file)?.ok_or_else(|| ParseError::new(1, "populated", b"end of file")).map(Some)
+                };
                 let first = store_key(&mut self.populated, content, populated);
                 store_key(&mut self.frozen, content, frozen).and(first)
             }
             KernelFile::CgroupStat => store(&mut self.cgroup_stat, content, parse_cgroup_stat),
             KernelFile::IoStat => Ok(self.take_io(content)),
-            KernelFile::CgroupProcs => {
-                self.processes = content.map(|file| parse::cgroup_procs::pids(file).count() as u64);
-                Ok(0)
-            }
+            KernelFile::CgroupProcs => store(&mut self.processes, content, parse::cgroup_procs::count_pids),
         }
     }
 

@@ -233,7 +233,7 @@ impl ScopeReader {
         if let Err((directory, reason)) = &below {
             pass.report.failed(directory, "cgroup.procs", *reason);
         }
-        sample.processes = below.ok().map(|below| sample.processes.unwrap_or(0) + below);
+        sample.processes = sample.processes.zip(below.ok()).map(|(own, below)| own + below);
     }
 
     fn add_up_io(&mut self, pass: &mut Pass, sample: &mut ScopeSample) {
@@ -306,7 +306,7 @@ impl ScopeReader {
         // Some more than there were just now.
         walk_below(&self.path, 2 * MAX_CHILDREN, &mut |child| {
             match scratch.read_path(&child.join("cgroup.procs")) {
-                Ok(file) => count += parse::cgroup_procs::pids(file).count() as u64,
+                Ok(file) => count += parse::cgroup_procs::count_pids(file).map_err(Reason::Parse)?,
                 // Removed meanwhile, or threaded: then its processes are listed by the domain above it.
                 Err(reason) if is_worth_telling(&reason) => return Err(reason),
                 Err(_) => {}
