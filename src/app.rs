@@ -19,13 +19,14 @@ use crate::{
 use anyhow::{Context, Error, anyhow};
 use std::{
     io::Write,
+    net::ToSocketAddrs,
     path::{Path, PathBuf},
     sync::mpsc,
     thread,
     time::{Duration, Instant},
 };
 use tokio::{
-    net::TcpListener,
+    net::{TcpListener, TcpSocket},
     signal::unix::{Signal, SignalKind, signal},
     sync::{
         mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
@@ -67,6 +68,8 @@ impl<E: Into<Error>> From<E> for Failure {
 const PATIENCE: Duration = Duration::from_secs(15);
 /// A collector that is in one pass for so long is said to hang.
 const HUNG: Duration = Duration::from_secs(60);
+/// Connections that may wait to be accepted; a scraper whose SYN finds no room tries again only after a second.
+const BACKLOG: u32 = 4096;
 /// How often readiness is looked at until it is there.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
@@ -218,11 +221,7 @@ fn bind(address: &str) -> Result<TcpListener, Failure> {
     // `:12096` is every address, as elsewhere in Prometheus' world.
     let full = if address.starts_with(':') { format!("0.0.0.0{address}") } else { address.to_owned() };
     // Names are looked up on this thread: the runtime would need one more, and nothing else goes on yet.
-    let bound = std::net::TcpListener::bind(&full).and_then(|listener| {
-        listener.set_nonblocking(true)?;
-        TcpListener::from_std(listener)
-    });
-    bound.map_err(|error| {
+    listen(&full).map_err(|error| {
         let hint = match errno_of(&error) {
             Errno::EADDRINUSE => {
                 "another program, perhaps another exporter, listens there: name another with -b"
@@ -232,6 +231,19 @@ fn bind(address: &str) -> Result<TcpListener, Failure> {
         };
         Failure::start(anyhow!("{full}: {error}"), hint)
     })
+}
+
+fn listen(address: &str) -> std::io::Result<TcpListener> {
+    let mut problem = None;
+    for address in address.to_socket_addrs()? {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        socket.set_reuseaddr(true)?;
+        match socket.bind(address).and_then(|()| socket.listen(BACKLOG)) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => problem = Some(error),
+        }
+    }
+    Err(problem.unwrap_or_else(|| Errno::EADDRNOTAVAIL.into()))
 }
 
 /// Starts the threads and tasks that read and ask. The receiver resolves when the collector has ended.

@@ -16,8 +16,8 @@ const CONNECTIONS: usize = 128;
 const RESERVE: usize = 8;
 /// Connections of one peer.
 const PER_PEER: usize = CONNECTIONS / 4;
-/// A peer with so many can lose one that is being answered to somebody who has none.
-const CROWD: usize = PER_PEER / 2;
+/// A peer with so many can lose one that is being answered to a peer that has none.
+const CROWD: usize = 3;
 
 /// Whom a connection is counted for: an IPv4 address, or an IPv6 network of 64 bits, as one machine can have all
 /// addresses of such a network.
@@ -113,9 +113,8 @@ impl Admission {
                 is_newcomer && may_go(entry) && count(entry.client.peer()) >= CROWD
             };
             let idle = longest_idle(table.iter().filter(may_go));
-            let Some(client) =
-                idle.or_else(|| table.iter().find(crowded).map(|entry| Arc::clone(&entry.client)))
-            else {
+            let fullest = || table.iter().filter(crowded).max_by_key(|entry| count(entry.client.peer()));
+            let Some(client) = idle.or_else(|| fullest().map(|entry| Arc::clone(&entry.client))) else {
                 self.refusals.refuse(reason, address);
                 return None;
             };
