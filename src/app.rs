@@ -70,6 +70,8 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const HUNG: Duration = Duration::from_secs(60);
 /// Connections that may wait to be accepted; a scraper whose SYN finds no room tries again only after a second.
 const BACKLOG: u32 = 4096;
+/// How long the end waits for threads.
+const END: Duration = Duration::from_secs(2);
 /// How often readiness is looked at until it is there.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
@@ -128,11 +130,20 @@ pub fn run(config: &Config) -> Result<(), Failure> {
     let result = runtime.block_on(async {
         // Bound last: a port that answers belongs to an exporter that works.
         let listener = if config.once { None } else { Some(bind(&config.bind)?) };
-        let (handle, dead) = start_collector(collector, max_open_files, metrics, docker)?;
-        match listener {
-            None => once(config, &handle, signals).await,
-            Some(listener) => serve(config, listener, tls, &handle, dead, signals).await,
+        if config.demo {
+            tracing::warn!("this is a demo: the numbers are of a recorded host, and made to move");
         }
+        let mut threads = start_threads(collector, max_open_files, metrics, docker)?;
+        let handle = threads.handle.clone();
+        let result = match listener {
+            None => once(config, &handle, signals).await,
+            Some(listener) => serve(listener, tls, &handle, &mut threads.collector, signals).await,
+        };
+        if demo.is_some() {
+            // Its files and its Docker API go now, which is nothing to warn of.
+            threads.end().await;
+        }
+        result
     });
     runtime.shutdown_background();
     drop(demo);
@@ -246,13 +257,44 @@ fn listen(address: &str) -> std::io::Result<TcpListener> {
     Err(problem.unwrap_or_else(|| Errno::EADDRNOTAVAIL.into()))
 }
 
-/// Starts the threads and tasks that read and ask. The receiver resolves when the collector has ended.
-fn start_collector(
+/// The threads that read and ask.
+struct Threads {
+    handle: Handle,
+    /// Resolves when the collector has ended.
+    collector: oneshot::Receiver<()>,
+    docker: DockerThread,
+}
+
+/// The thread that asks Docker.
+struct DockerThread {
+    /// Dropped to end it.
+    running: oneshot::Sender<()>,
+    /// Resolves when it has ended.
+    ended: oneshot::Receiver<()>,
+}
+
+impl Threads {
+    /// Ends those that would warn of what goes next, and waits until they have ended, though not for one that hangs.
+    async fn end(self) {
+        drop(self.docker.running);
+        self.handle.send(Message::Shutdown);
+        let ended = async {
+            let _it_has = self.docker.ended.await;
+            if !self.collector.is_terminated() {
+                let _it_has = self.collector.await;
+            }
+        };
+        let _hangs = timeout(END, ended).await;
+    }
+}
+
+/// Starts the threads that read and ask.
+fn start_threads(
     config: collector::Config,
     max_open_files: u64,
     metrics: SelfMetrics,
     docker: Docker,
-) -> Result<(Handle, oneshot::Receiver<()>), Failure> {
+) -> Result<Threads, Failure> {
     let (sender, receiver) = mpsc::channel();
     let (lookups, wanted): (UnboundedSender<ContainerId>, UnboundedReceiver<ContainerId>) =
         unbounded_channel();
@@ -287,8 +329,8 @@ fn start_collector(
             started.map_err(no_thread)?;
         }
     }
-    follow_docker(docker, wanted, handle.clone()).map_err(no_thread)?;
-    Ok((handle, dead))
+    let docker = follow_docker(docker, wanted, handle.clone()).map_err(no_thread)?;
+    Ok(Threads { handle, collector: dead, docker })
 }
 
 /// Threads that look up the daemon's host name. One that hangs keeps its thread for a while.
@@ -299,17 +341,30 @@ fn follow_docker(
     docker: Docker,
     wanted: UnboundedReceiver<ContainerId>,
     events: Handle,
-) -> std::io::Result<()> {
+) -> std::io::Result<DockerThread> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(RESOLVING_THREADS)
         .build()?;
+    let (running, stopped) = oneshot::channel::<()>();
+    let (alive, ended) = oneshot::channel::<()>();
     thread::Builder::new().name("docker".into()).spawn(move || {
-        runtime.block_on(docker.follow(wanted, &|event| {
-            events.send(Message::Metadata(event));
-        }));
+        let _alive = alive;
+        runtime.block_on(async {
+            let tell = |event| {
+                events.send(Message::Metadata(event));
+            };
+            tokio::select! {
+                // First: whoever ends this may end what is asked right after.
+                biased;
+                _ = stopped => {}
+                () = docker.follow(wanted, &tell) => {}
+            }
+        });
+        // A look-up that hangs is not waited for.
+        runtime.shutdown_background();
     })?;
-    Ok(())
+    Ok(DockerThread { running, ended })
 }
 
 /// Two samples one interval apart, and the page on standard output.
@@ -347,18 +402,14 @@ async fn in_time<T>(answer: impl Future<Output = Result<T, collector::Stopped>>)
 }
 
 async fn serve(
-    config: &Config,
     listener: TcpListener,
     tls: Option<Tls>,
     handle: &Handle,
-    dead: oneshot::Receiver<()>,
+    dead: &mut oneshot::Receiver<()>,
     mut signals: Signals,
 ) -> Result<(), Failure> {
     let scheme = if tls.is_some() { "https" } else { "http" };
     let address = listener.local_addr()?;
-    if config.demo {
-        tracing::warn!("this is a demo: the numbers are of a recorded host, and made to move");
-    }
     tracing::info!("serving {scheme}://{address}/metrics");
     let notify = tokio::spawn(supervise(handle.clone()));
     let hangs = tokio::spawn(watch_for_hangs(handle.clone()));

@@ -315,7 +315,11 @@ fn another_runtimes_containers_are_asked_about_once_and_left_out() {
     eventually("it is left out", || (hidden(&exporter, &other).as_deref() == reason).then_some(()));
     for_a_while(&exporter, UNNAMED, |page| assert!(!page.contains(&other[..12])));
     assert_eq!(host.asked_about(&other), 1, "{:?} {}", host.dockerd.requests(), exporter.log());
-    assert!(exporter.get("/").text().contains("not known to Docker"));
+    let page = exporter.get("/").text();
+    let row = page.lines().find(|line| line.contains("not known to Docker")).unwrap();
+    assert!(row.contains("<td>hidden</td>") && !row.contains("not running"), "{row}");
+    assert!(page.contains(", 1 hidden, 5 not running"), "{page}");
+    assert!(!page.contains("Docker does not answer"));
     assert_eq!(value(&exporter.metrics(), "docker_stat_prom_containers", &["unnamed"]), Some(0.0));
     // Until Docker tells of it.
     host.dockerd.event(&other, "start", &json!({"name": "late", "image": "img:2"}));

@@ -209,3 +209,22 @@ fn the_service_manager_is_told_and_may_stop_reading() {
     }
     assert_eq!(exporter.stop("-TERM").code(), Some(0));
 }
+
+#[test]
+fn a_demo_ends_without_a_false_word() {
+    let mut command = exporter::command();
+    let output = exporter::run(command.args(["--demo", "--once", "-i", "10"]));
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(log.lines().count(), 1, "{log}");
+    assert!(log.contains("this is a demo"), "{log}");
+    let mut command = exporter::command();
+    let mut child = Running::start(command.args(["--demo", "-b", "127.0.0.1:0"]).stderr(Stdio::piped()));
+    let mut lines = BufReader::new(child.0.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let serving = lines.find(|line| line.contains("serving http://")).unwrap();
+    let address = serving.split("http://").nth(1).unwrap().trim_end_matches("/metrics");
+    support::eventually("it is ready", || get(address, "/readyz").contains(" 200 ").then_some(()));
+    child.kill();
+    let rest: Vec<_> = lines.collect();
+    assert!(rest.len() == 1 && rest[0].contains("told to stop"), "{rest:?}");
+    assert_eq!(child.wait(), Some(0));
+}

@@ -48,6 +48,7 @@ fn without_docker_the_numbers_come_under_short_ids() {
     assert_eq!(value(&page, "docker_stat_prom_containers", &["unnamed"]), Some(12.0));
     assert!(!page.contains("image=") && !page.contains("container_state{"));
     assert_eq!(exporter.log().matches("does not answer").count(), 1, "{}", exporter.log());
+    assert!(exporter.get("/").text().contains("Docker does not answer"));
 }
 
 #[test]

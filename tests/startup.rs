@@ -29,6 +29,12 @@ fn wrong_usage_ends_with_2() {
     fails(exporter::command().args(["-i", "soon"]), 2, "invalid value 'soon'", "--help");
     fails(exporter::command().arg("--bnd"), 2, "'--bnd'", "--bind");
     fails(exporter::command().args(["-H", "ssh://host"]), 2, "expected unix://PATH, tcp://", "--help");
+    fails(
+        exporter::command().args(["-H", "tcp://127.0.0.1:99999"]),
+        2,
+        "found \"tcp://127.0.0.1:99999\"",
+        "--help",
+    );
     fails(exporter::command().env("DOCKER_HOST", "host:2375"), 2, "found \"host:2375\"", "--help");
     fails(exporter::command().args(["--metrics", "all"]), 2, "found \"all\"", "--help");
     fails(exporter::command().args(["--container_labels", "a.b,a-b"]), 2, "\"a.b\" and \"a-b\"", "--help");

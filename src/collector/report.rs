@@ -15,8 +15,10 @@ pub struct ContainerReport {
     pub state: Option<&'static str>,
     /// Its cgroup.
     pub cgroup: String,
-    /// Whether the cgroup is there.
+    /// Whether its cgroup is read.
     pub live: bool,
+    /// Whether it is not read although it runs, or may run.
+    pub set_aside: bool,
     /// The process that its network counters are read through.
     pub pid: Option<u32>,
     /// What became of its network counters, and why.

@@ -2,6 +2,8 @@
 
 use std::{
     fmt,
+    net::Ipv6Addr,
+    num::NonZeroU16,
     path::{Path, PathBuf},
 };
 
@@ -31,7 +33,7 @@ impl DockerHost {
     /// `https://` always; the certificates are in `DOCKER_CERT_PATH`.
     ///
     /// # Errors
-    /// Any other scheme, or no address.
+    /// Any other scheme, no address, or a port that is none.
     pub fn parse(host: &str, tls_verify: bool, certificates: &Path) -> Result<Self, HostError> {
         let error = || HostError(masked(host));
         let (scheme, address) = host.split_once("://").ok_or_else(error)?;
@@ -39,10 +41,8 @@ impl DockerHost {
         if address.is_empty() || (scheme != "unix" && address.contains(['/', '@'])) {
             return Err(error());
         }
-        let with_port = |port: u16| {
-            let bare = address.rsplit(':').next().is_none_or(|end| end.parse::<u16>().is_err());
-            if bare { format!("{address}:{port}") } else { address.to_owned() }
-        };
+        let has_port = scheme == "unix" || has_port(address).ok_or_else(error)?;
+        let with_port = |port: u16| if has_port { address.to_owned() } else { format!("{address}:{port}") };
         match scheme {
             "unix" => Ok(Self::Unix(address.into())),
             "tcp" | "https" if scheme == "https" || tls_verify => {
@@ -53,6 +53,23 @@ impl DockerHost {
             _ => Err(error()),
         }
     }
+}
+
+/// Whether an address ends with a port; none if it is no address.
+fn has_port(address: &str) -> Option<bool> {
+    let (host, port) = match address.strip_prefix('[') {
+        Some(rest) => {
+            let (host, port) = rest.split_once(']')?;
+            host.parse::<Ipv6Addr>().ok()?;
+            (host, if port.is_empty() { None } else { Some(port.strip_prefix(':')?) })
+        }
+        None => address.split_once(':').map_or((address, None), |(host, port)| (host, Some(port))),
+    };
+    let is_port =
+        |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<NonZeroU16>().is_ok();
+    let is_wrong =
+        host.is_empty() || host.contains(char::is_whitespace) || port.is_some_and(|port| !is_port(port));
+    (!is_wrong).then_some(port.is_some())
 }
 
 impl fmt::Display for DockerHost {
@@ -97,6 +114,39 @@ mod tests {
         ] {
             let error = DockerHost::parse(wrong, false, Path::new("")).unwrap_err().to_string();
             assert!(!error.contains("secret") && error.contains("***@h"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_port_that_is_none_is_refused() {
+        for scheme in ["tcp", "http", "https"] {
+            for wrong in [
+                "127.0.0.1:notaport",
+                "127.0.0.1:99999",
+                "127.0.0.1:+80",
+                "host:",
+                "host:0",
+                "host:1:2",
+                ":",
+                ":2375",
+                "::1",
+                "[::1",
+                "[]",
+                "[::1]:",
+                "[::1]:0",
+                "[::1]2375",
+                "[host]:1",
+                "a host:1",
+            ] {
+                for verify in [false, true] {
+                    let host = format!("{scheme}://{wrong}");
+                    assert!(DockerHost::parse(&host, verify, Path::new("")).is_err(), "{host}");
+                }
+            }
+        }
+        for right in ["[::1]:2375", "[fd00::1]:1", "host:65535", "127.0.0.1:1"] {
+            let host = DockerHost::parse(&format!("tcp://{right}"), false, Path::new(""));
+            assert_eq!(host, Ok(DockerHost::Http(right.into())));
         }
     }
 

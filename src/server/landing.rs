@@ -22,9 +22,16 @@ td { overflow-wrap: anywhere }
 "#;
 
 /// The landing page: what this is, where the metrics are, which containers were found, and what is missing of them.
-pub(super) fn html(containers: &[ContainerReport]) -> String {
+/// `docker_answers` is whether the names come from a Docker that answers now.
+pub(super) fn html(containers: &[ContainerReport], docker_answers: bool) -> String {
     let live = containers.iter().filter(|container| container.live).count();
     let named = containers.iter().filter(|container| container.live && container.named).count();
+    let hidden = containers.iter().filter(|container| container.set_aside).count();
+    let outage = if docker_answers {
+        ""
+    } else {
+        "<p>Docker does not answer at present: names and states are missing, or as they were.</p>\n"
+    };
     let mut page = String::from(HEAD);
     let _infallible = write!(
         page,
@@ -32,12 +39,13 @@ pub(super) fn html(containers: &[ContainerReport]) -> String {
          <p>Prometheus exporter for Docker containers: reads cgroup v2 and /proc directly.</p>\n\
          <p><a href=\"metrics\">Metrics</a> · <a href=\"healthz\">Health</a> · <a href=\"readyz\">Readiness</a> · \
          <a href=\"debug/containers\">Containers as JSON</a></p>\n\
-         <p>{live} containers found, {named} named by Docker, {} without a name, {} not running.</p>\n\
+         <p>{live} containers found, {named} named by Docker, {} without a name, {hidden} hidden, {} not running.</p>\n\
+         {outage}\
          <table>\n<tr><th>name</th><th>image</th><th>state</th><th>cgroup</th><th>network counters</th><th>not offered by the kernel</th></tr>\n",
         env!("CARGO_PKG_VERSION"),
         env!("BUILD_REVISION"),
         live.saturating_sub(named),
-        containers.len().saturating_sub(live),
+        containers.len().saturating_sub(live).saturating_sub(hidden),
     );
     for container in containers {
         let remark = match container.hidden {
@@ -81,22 +89,41 @@ fn push_escaped(page: &mut String, text: &str) {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_name_is_text_and_nothing_else() {
-        let container = ContainerReport {
+    fn container(name: &str) -> ContainerReport {
+        ContainerReport {
             id: String::new(),
-            name: "<script>alert('x')</script>".into(),
+            name: name.into(),
             named: true,
             image: Some("a&b".into()),
             state: Some("running"),
             cgroup: "/docker/1".into(),
             live: true,
+            set_aside: false,
             pid: None,
             network: "own",
             missing_files: vec!["memory.peak"],
             hidden: None,
-        };
-        let page = html(&[container]);
+        }
+    }
+
+    #[test]
+    fn what_is_hidden_is_not_counted_as_stopped() {
+        let stopped = ContainerReport { live: false, network: "not running", ..container("stopped") };
+        let hidden = ContainerReport { set_aside: true, network: "hidden", ..stopped.clone() };
+        let containers = [container("web"), hidden, stopped.clone(), stopped];
+        let page = html(&containers, true);
+        assert!(
+            page.contains(
+                "1 containers found, 1 named by Docker, 0 without a name, 1 hidden, 2 not running."
+            )
+        );
+        assert!(!page.contains("Docker does not answer"));
+        assert!(html(&containers, false).contains("Docker does not answer"));
+    }
+
+    #[test]
+    fn a_name_is_text_and_nothing_else() {
+        let page = html(&[container("<script>alert('x')</script>")], true);
         assert!(!page.contains("<script"));
         assert!(page.contains("&lt;script&gt;alert(&#39;x&#39;)") && page.contains("a&amp;b"));
         assert!(page.contains("1 containers found, 1 named"));

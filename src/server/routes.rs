@@ -111,7 +111,10 @@ impl Site {
     async fn report(&self, path: &str, client: &Arc<Client>) -> Answer {
         let Some(permit) = self.pages.acquire(client).await else { return busy() };
         match self.within(PATIENCE, self.handle.report()).await {
-            Ok(containers) if path == "/" => page(&containers, permit),
+            Ok(containers) if path == "/" => {
+                let docker_answers = self.handle.metrics().docker_up.get() > 0.0;
+                page(&containers, docker_answers, permit)
+            }
             Ok(containers) => json(&containers, permit),
             Err(no_answer) => no_answer,
         }
@@ -161,8 +164,8 @@ fn busy() -> Answer {
     answer
 }
 
-fn page(containers: &[ContainerReport], permit: Permit) -> Answer {
-    let body = keep(landing::html(containers), permit);
+fn page(containers: &[ContainerReport], docker_answers: bool, permit: Permit) -> Answer {
+    let body = keep(landing::html(containers, docker_answers), permit);
     let mut answer = respond(StatusCode::OK, "text/html; charset=utf-8", body);
     // Names and images are whatever somebody called them: nothing of theirs may run or load.
     let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";

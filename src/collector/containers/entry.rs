@@ -1,6 +1,11 @@
 //! One container and how it is read.
 
-use super::{Reading, candidates::Candidate, live_scope::LiveScope, sources::Sources};
+use super::{
+    Reading,
+    candidates::{Candidate, Obstacle},
+    live_scope::LiveScope,
+    sources::Sources,
+};
 use crate::{
     collector::report::ContainerReport,
     exposition::LabelBlock,
@@ -194,15 +199,31 @@ impl Entry {
         }
         if self.scope.is_none() {
             let obstacles = || self.candidates.iter().filter_map(|candidate| candidate.obstacle);
-            return obstacles().next().map(|obstacle| obstacle.reason());
+            let obstacle = obstacles().next().map(|obstacle| obstacle.reason());
+            return obstacle.or_else(|| self.has_told_process().then_some("its cgroup was not found"));
         }
         let unnamed = self.container.metadata.is_none();
         (unnamed && self.awaits_name(sources)).then_some("Docker may still tell its name")
     }
 
+    /// Whether Docker says that it has a process.
+    fn has_told_process(&self) -> bool {
+        let state = self.container.metadata.as_ref().and_then(|metadata| metadata.state);
+        matches!(state, Some(State::Running | State::Paused))
+    }
+
+    /// Whether it is not read although it runs, or may run.
+    fn is_set_aside(&self) -> bool {
+        let unopened = |candidate: &Candidate| matches!(candidate.obstacle, Some(Obstacle::Unopened(_)));
+        let may_run = self.is_refused || self.has_told_process() || self.candidates.iter().any(unopened);
+        !self.container.live && may_run
+    }
+
     pub(super) fn report(&self, files: FileSet, sources: &Sources) -> ContainerReport {
         let metadata = self.container.metadata.as_ref();
         let live = self.scope.as_ref();
+        let set_aside = self.is_set_aside();
+        let unread = if set_aside { "hidden" } else { "not running" };
         ContainerReport {
             id: self.container.id.to_string(),
             name: self.container.name().to_owned(),
@@ -212,7 +233,8 @@ impl Entry {
             cgroup: self.container.cgroup.clone(),
             live: self.container.live,
             pid: live.and_then(|live| live.network.pid()),
-            network: live.map_or("not running", |live| live.verdict(metadata.map(|m| &**m))),
+            set_aside,
+            network: live.map_or(unread, |live| live.verdict(metadata.map(|m| &**m))),
             missing_files: live
                 .map(|live| live.reader.absent_files(files).map(KernelFile::name).collect())
                 .unwrap_or_default(),

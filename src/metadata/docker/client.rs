@@ -73,6 +73,9 @@ pub(super) enum Problem {
     /// No answer, or no whole one.
     #[error("{0}")]
     Silent(String),
+    /// The kernel does not let it be asked.
+    #[error("{0}")]
+    Denied(io::Error),
 }
 
 impl Problem {
@@ -88,7 +91,7 @@ impl Problem {
 
     /// Whether it is no sign of life.
     pub(super) fn is_silence(&self) -> bool {
-        matches!(self, Self::Late(_) | Self::Silent(_))
+        matches!(self, Self::Late(_) | Self::Silent(_) | Self::Denied(_))
     }
 }
 
@@ -107,6 +110,9 @@ impl From<Error> for Problem {
 
 impl From<io::Error> for Problem {
     fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::PermissionDenied && error.raw_os_error().is_some() {
+            return Self::Denied(error);
+        }
         Self::Silent(error.to_string())
     }
 }

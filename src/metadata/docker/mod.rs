@@ -5,6 +5,7 @@ mod client;
 mod convert;
 mod events;
 mod inspections;
+mod outage;
 mod rows;
 mod session;
 mod tolerant;
@@ -12,11 +13,11 @@ mod transport;
 
 use super::{DockerHost, Filter, Health, Labels, Metadata, MetadataEvent, News, Source, State};
 use crate::parse::ContainerId;
-use client::Problem;
 use convert::understood;
+use outage::Outage;
 use rows::Splitter;
-use session::Memory;
-use std::{cell::RefCell, fmt, os::unix::fs::MetadataExt, time::Duration};
+use session::{Memory, at};
+use std::{cell::RefCell, fmt, os::unix::fs::MetadataExt, pin::pin, time::Duration};
 use tokio::{
     sync::mpsc::UnboundedReceiver,
     time::{Instant, sleep},
@@ -69,8 +70,8 @@ impl Docker {
     pub async fn follow(self, mut lookups: UnboundedReceiver<ContainerId>, tell: &dyn Fn(MetadataEvent)) {
         let outage = RefCell::new(Outage::default());
         let send: Tell<'_> = &|news| {
-            if matches!(news, News::Connected) {
-                outage.borrow_mut().ends(&self.host);
+            if matches!(news, News::Connected) && outage.borrow_mut().ends() {
+                tracing::info!("docker at {} answers again", self.host);
             }
             tell(MetadataEvent { source: Source::default(), news });
         };
@@ -79,11 +80,24 @@ impl Docker {
         loop {
             let socket = self.socket();
             let mut up = None;
-            let problem = session::follow(&self, &mut memory, send, &mut lookups, &mut up).await;
+            let problem = {
+                let session = session::follow(&self, &mut memory, send, &mut lookups, &mut up);
+                let mut session = pin!(session);
+                loop {
+                    // An attempt may take longer than the outage may go unsaid.
+                    let due = outage.borrow().due();
+                    tokio::select! {
+                        problem = &mut session => break problem,
+                        () = at(due) => warn(&outage),
+                    }
+                }
+            };
             let lasted = up.map(|up| up.elapsed());
-            if outage.borrow_mut().begins(&self.host, &problem) {
+            tracing::debug!("docker at {}: {problem}", self.host);
+            if outage.borrow_mut().begins(outage::cause(&self.host, &problem)) {
                 send(News::Disconnected);
             }
+            warn(&outage);
             let is_away = lasted.is_none() && problem.is_silence();
             let longest = if is_away { LAST_BACKOFF } else { FLAPPING_BACKOFF };
             if lasted.is_some_and(|lasted| lasted >= LASTING) {
@@ -94,6 +108,7 @@ impl Docker {
             while Instant::now() < until && self.socket() == socket {
                 sleep(LOOK.min(until.saturating_duration_since(Instant::now()))).await;
                 while lookups.try_recv().is_ok() {}
+                warn(&outage);
             }
             // Without a failed attempt, and with the socket that it had, it is the daemon that it was.
             memory.inspect_all |= lasted.is_none() || self.socket() != socket;
@@ -130,35 +145,9 @@ impl Docker {
     }
 }
 
-/// What is known, and what was said, of the daemon being away.
-#[derive(Default)]
-struct Outage {
-    is_down: bool,
-    /// A warning of it has been written, and its end is to be told too.
-    is_said: bool,
-    last_said: Option<Instant>,
-}
-
-impl Outage {
-    /// Whether this is the begin of one.
-    fn begins(&mut self, host: &DockerHost, problem: &Problem) -> bool {
-        // One that comes and goes does not fill the log.
-        if !self.is_down && self.last_said.is_none_or(|said| said.elapsed() >= LASTING) {
-            (self.is_said, self.last_said) = (true, Some(Instant::now()));
-            tracing::warn!(
-                "docker at {host} does not answer ({problem}): numbers keep coming, names stay as they are; \
-                 trying again"
-            );
-        } else {
-            tracing::debug!("docker at {host}: {problem}");
-        }
-        !std::mem::replace(&mut self.is_down, true)
-    }
-
-    fn ends(&mut self, host: &DockerHost) {
-        self.is_down = false;
-        if std::mem::take(&mut self.is_said) {
-            tracing::info!("docker at {host} answers again");
-        }
+/// Warns of an outage that is to be said now.
+fn warn(outage: &RefCell<Outage>) {
+    if let Some(cause) = outage.borrow_mut().take_warning(Instant::now()) {
+        tracing::warn!("{cause}; numbers keep coming, names stay as they are; trying again");
     }
 }

@@ -470,7 +470,7 @@ impl Stream<'_> {
 }
 
 /// Waits until then, or for ever.
-async fn at(time: Option<Instant>) {
+pub(super) async fn at(time: Option<Instant>) {
     match time {
         Some(time) => sleep_until(time).await,
         None => pending().await,

@@ -1,0 +1,143 @@
+//! What is known, and what was said, of the daemon being away.
+
+use super::{LASTING, client::Problem};
+use crate::metadata::DockerHost;
+use std::{os::unix::fs::MetadataExt, path::Path};
+use tokio::time::Instant;
+
+/// Decides what the log hears of outages: each that lasts, but no more than one warning a minute of a daemon that comes
+/// and goes.
+#[derive(Default)]
+pub(super) struct Outage {
+    /// Why there is no answer, for the log; none while there is one.
+    cause: Option<String>,
+    /// A warning of it has been written, and its end is to be told too.
+    is_said: bool,
+    last_said: Option<Instant>,
+}
+
+impl Outage {
+    /// Notes that an attempt failed. Whether this is the begin of an outage.
+    pub(super) fn begins(&mut self, cause: String) -> bool {
+        self.cause.replace(cause).is_none()
+    }
+
+    /// When a warning is due, if nothing changes until then.
+    pub(super) fn due(&self) -> Option<Instant> {
+        let is_unsaid = self.cause.is_some() && !self.is_said;
+        is_unsaid.then(|| self.last_said.map_or_else(Instant::now, |said| said + LASTING))
+    }
+
+    /// The cause, if it is to be warned of now; it counts as said then.
+    pub(super) fn take_warning(&mut self, now: Instant) -> Option<&str> {
+        let is_too_soon = self.last_said.is_some_and(|said| now < said + LASTING);
+        if self.is_said || is_too_soon {
+            return None;
+        }
+        let cause = self.cause.as_deref()?;
+        (self.is_said, self.last_said) = (true, Some(now));
+        Some(cause)
+    }
+
+    /// Notes that the daemon answers. Whether that is to be said.
+    pub(super) fn ends(&mut self) -> bool {
+        self.cause = None;
+        std::mem::take(&mut self.is_said)
+    }
+}
+
+/// Says why nothing is heard of the daemon, and what can be done about it.
+pub(super) fn cause(host: &DockerHost, problem: &Problem) -> String {
+    match problem {
+        Problem::Denied(_) => match host {
+            DockerHost::Unix(path) => format!("docker at {host} can't be asked ({problem}): {}", group(path)),
+            _ => format!("docker at {host} can't be asked ({problem})"),
+        },
+        Problem::Refused { .. } => format!("docker at {host} refuses to answer ({problem})"),
+        Problem::Odd(_) => format!("docker at {host} gives {problem}"),
+        Problem::Late(_) | Problem::Silent(_) => format!("docker at {host} does not answer ({problem})"),
+    }
+}
+
+/// How to get the permission to use a socket.
+fn group(socket: &Path) -> String {
+    match std::fs::metadata(socket).map(|file| file.gid()) {
+        Ok(gid) if gid != 0 => format!(
+            "the socket belongs to group {gid}, by default docker: --group-add {gid}, or SupplementaryGroups={gid}"
+        ),
+        _ => "the socket belongs by default to group docker: --group-add, or SupplementaryGroups=docker"
+            .to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{io, time::Duration};
+
+    #[test]
+    fn an_outage_soon_after_another_is_said_once_it_lasts() {
+        let mut outage = Outage::default();
+        let begin = Instant::now();
+        let at = |seconds| begin + Duration::from_secs(seconds);
+        assert!(outage.begins("first".into()));
+        assert_eq!(outage.take_warning(at(0)), Some("first"));
+        assert!(outage.ends());
+        assert!(outage.begins("second".into()));
+        assert_eq!(outage.due(), Some(at(60)));
+        assert_eq!(outage.take_warning(at(5)), None);
+        assert!(!outage.begins("third".into()));
+        assert_eq!(outage.take_warning(at(59)), None);
+        assert_eq!(outage.take_warning(at(60)), Some("third"));
+        assert!([61, 600].into_iter().all(|second| outage.take_warning(at(second)).is_none()));
+        assert_eq!(outage.due(), None);
+        assert!(outage.ends());
+    }
+
+    #[test]
+    fn a_daemon_that_comes_and_goes_is_warned_of_once_a_minute() {
+        let mut outage = Outage::default();
+        let begin = Instant::now();
+        let mut warnings = 0;
+        for second in 0..300 {
+            outage.begins("gone".into());
+            warnings += usize::from(outage.take_warning(begin + Duration::from_secs(second)).is_some());
+            outage.ends();
+            assert_eq!(
+                (outage.due(), outage.take_warning(begin + Duration::from_secs(second))),
+                (None, None)
+            );
+        }
+        assert_eq!(warnings, 5);
+    }
+
+    #[test]
+    fn an_end_that_was_said_is_never_the_last_word_on_a_dead_daemon() {
+        for down_at in 1..180 {
+            let mut outage = Outage::default();
+            let begin = Instant::now();
+            let at = |seconds| begin + Duration::from_secs(seconds);
+            outage.begins("gone".into());
+            outage.take_warning(at(0));
+            assert!(outage.ends());
+            outage.begins("gone".into());
+            let said = (down_at..300).find(|second| outage.take_warning(at(*second)).is_some());
+            assert_eq!(said, Some(down_at.max(60)));
+        }
+    }
+
+    #[test]
+    fn a_missing_permission_is_no_silence() {
+        let host = DockerHost::Unix("/nonexistent/docker.sock".into());
+        let denied = Problem::from(io::Error::from_raw_os_error(13));
+        assert!(denied.is_silence());
+        let text = cause(&host, &denied);
+        assert!(text.contains("Permission denied") && !text.contains("does not answer"), "{text}");
+        assert!(text.contains("group docker") && text.contains("--group-add"), "{text}");
+        assert!(text.contains("SupplementaryGroups="), "{text}");
+        let tcp = cause(&DockerHost::Http("h:1".into()), &denied);
+        assert!(!tcp.contains("socket") && !tcp.contains("does not answer"), "{tcp}");
+        let absent = cause(&host, &Problem::from(io::Error::from_raw_os_error(2)));
+        assert!(absent.contains("does not answer (No such file"), "{absent}");
+    }
+}
