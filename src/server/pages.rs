@@ -18,7 +18,8 @@ use tokio::{
 const PAGES: usize = 16;
 const PER_PEER: usize = PAGES / 2;
 const PER_CONNECTION: usize = 2;
-/// While those on their way have more bytes than this, no further one is made. Whoever shares a page shares its bytes.
+/// While those on their way have more bytes than this, no third one is made: two scrapers are usual, whatever a page's
+/// size. Whoever shares a page shares its bytes.
 const BYTES: usize = 32 * 1024 * 1024;
 /// A client that took nothing for so long may lose its page to one that has none.
 const STALLED: Duration = Duration::from_millis(500);
@@ -39,6 +40,8 @@ struct Table {
     holders: Vec<Arc<Held>>,
     /// Those of the holders that have their permission.
     granted: usize,
+    /// Peers without a page that wait for one: who has one gets no other before them.
+    waiting: usize,
 }
 
 #[derive(Debug)]
@@ -49,10 +52,10 @@ struct Held {
 }
 
 impl Table {
-    fn bytes(&self) -> usize {
+    fn has_room(&self) -> bool {
         let pages: HashMap<usize, usize> =
             self.holders.iter().filter_map(|held| held.page.get().copied()).collect();
-        pages.values().sum()
+        self.granted < PAGES && (pages.len() < 2 || pages.values().sum::<usize>() < BYTES)
     }
 }
 
@@ -81,6 +84,22 @@ impl Drop for Holder {
         table.granted -= usize::from(self.granted);
         drop(table);
         self.pages.freed.notify_waiters();
+    }
+}
+
+/// A peer without a page, as long as it waits for one.
+struct Waiting<'a>(&'a Pages);
+
+impl<'a> Waiting<'a> {
+    fn new(pages: &'a Pages) -> Self {
+        pages.lock().waiting += 1;
+        Self(pages)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.lock().waiting -= 1;
     }
 }
 
@@ -120,11 +139,13 @@ impl Pages {
     }
 
     async fn wait(&self, mut holder: Holder, is_first: bool) -> Option<Permit> {
+        let waits = is_first.then(|| Waiting::new(self));
         for _ in 0..STEPS {
             // Before looking, so that nothing is missed.
             let freed = self.freed.notified();
-            if self.grant() {
+            if self.grant(is_first) {
                 holder.granted = true;
+                drop(waits);
                 return Some(Permit(holder));
             }
             if !is_first {
@@ -136,9 +157,9 @@ impl Pages {
         None
     }
 
-    fn grant(&self) -> bool {
+    fn grant(&self, is_first: bool) -> bool {
         let mut table = self.lock();
-        let is_free = table.granted < PAGES && table.bytes() < BYTES;
+        let is_free = table.has_room() && (is_first || table.waiting == 0);
         table.granted += usize::from(is_free);
         is_free
     }
@@ -214,6 +235,23 @@ mod tests {
             drop(held);
         });
         assert!(pages.acquire(&client(20)).await.is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_a_page_gets_no_other_before_who_has_none() {
+        let pages = pages();
+        let crowd: Vec<_> = (2..4).flat_map(|last| (0..8).map(move |_| client(last))).collect();
+        let mut held = Vec::new();
+        for client in &crowd {
+            held.push(pages.acquire(client).await.unwrap());
+        }
+        let (waits, crowds) = (Arc::clone(&pages), client(3));
+        let newcomer = tokio::spawn(async move { waits.acquire(&client(20)).await.is_some() });
+        tokio::task::yield_now().await;
+        held.pop();
+        // It asks first, and has seven already.
+        assert!(pages.acquire(&crowds).await.is_none());
+        assert!(newcomer.await.unwrap());
     }
 
     #[tokio::test(start_paused = true)]

@@ -108,9 +108,13 @@ impl From<Error> for Problem {
     }
 }
 
+/// The same on every Linux.
+const EPERM: i32 = 1;
+const EACCES: i32 = 13;
+
 impl From<io::Error> for Problem {
     fn from(error: io::Error) -> Self {
-        if error.kind() == io::ErrorKind::PermissionDenied && error.raw_os_error().is_some() {
+        if matches!(error.raw_os_error(), Some(EACCES | EPERM)) {
             return Self::Denied(error);
         }
         Self::Silent(error.to_string())
