@@ -49,6 +49,10 @@ const HEAD_BYTES: usize = 64 << 10;
 /// The version to try where nothing tells one: old enough for every daemon since 2024, and not too old for those of today.
 const GUESS: ClientVersion = ClientVersion { major_version: 1, minor_version: 44 };
 
+/// Errnos for a permission that is missing; the same on every architecture of Linux.
+const EPERM: i32 = 1;
+const EACCES: i32 = 13;
+
 /// The events that change what is shown. Others (`exec_create` of every healthcheck…) are not asked for.
 const EVENTS: [&str; 10] =
     ["create", "start", "die", "destroy", "rename", "pause", "unpause", "oom", "health_status", "update"];
@@ -110,7 +114,7 @@ impl From<Error> for Problem {
 
 impl From<io::Error> for Problem {
     fn from(error: io::Error) -> Self {
-        if error.kind() == io::ErrorKind::PermissionDenied && error.raw_os_error().is_some() {
+        if matches!(error.raw_os_error(), Some(EACCES | EPERM)) {
             return Self::Denied(error);
         }
         Self::Silent(error.to_string())
