@@ -124,7 +124,9 @@ pub struct Config {
     /// Interfaces of containers that do not count: globs of their names, separated by commas
     ///
     /// A Docker inside a container passes the same bytes through its own interfaces again. These are left out of the network
-    /// sums and have no series. The list replaces the default; an empty one leaves out nothing, not even lo.
+    /// sums and have no series. The list replaces the default; an empty one leaves out nothing, not even lo. It has
+    /// to be given as a flag (--network_exclude ''), since a variable that is set to nothing counts as not set, as with every
+    /// flag.
     #[arg(
         long,
         env = "DOCKER_STAT_PROM_NETWORK_EXCLUDE",
@@ -163,6 +165,9 @@ pub struct Config {
     pub demo: bool,
 
     /// Ask the exporter at --bind whether it is ready, and exit 0 or 1
+    ///
+    /// It needs the same --bind, --secure and --tls_cert as the exporter that it asks. A container's health check sees only
+    /// those that are set as environment variables.
     #[arg(long)]
     pub healthcheck: bool,
 

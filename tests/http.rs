@@ -245,6 +245,21 @@ fn https_serves_nothing_in_the_clear_and_a_stalled_handshake_blocks_nobody() {
 }
 
 #[test]
+fn a_healthcheck_says_when_one_side_speaks_tls_and_the_other_does_not() {
+    let said = |command: &mut Command, address: &str| {
+        let output = command.args(["--healthcheck", "-b", address]).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let secure = Exporter::start(&mut https("rsa.crt", "rsa-pkcs8.key"));
+    let text = said(&mut exporter::command(), &secure.address);
+    assert!(text.contains("the server speaks TLS: add -s"), "{text}");
+    let plain = Exporter::start(&mut demo_host());
+    let text = said(&mut https("rsa.crt", "rsa-pkcs8.key"), &plain.address);
+    assert!(text.contains("the server does not speak TLS: leave out -s"), "{text}");
+}
+
+#[test]
 fn the_certificates_end_is_told() {
     let exporter = Exporter::start(&mut https("rsa.crt", "rsa-pkcs8.key"));
     let port = exporter.address.rsplit(':').next().unwrap();

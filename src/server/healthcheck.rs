@@ -21,6 +21,9 @@ use tokio_rustls::{
 
 const PATIENCE: Duration = Duration::from_secs(4);
 
+/// How the answer of a TLS server to plain HTTP begins: the content type, and the major version.
+const TLS_ALERT: &[u8] = &[0x15, 0x03];
+
 /// Asks `/readyz` at the address that `--bind` names, over HTTPS with `--secure`.
 ///
 /// # Errors
@@ -32,7 +35,14 @@ pub async fn check(config: &Config) -> Result<()> {
         if config.secure {
             let connector = TlsConnector::from(Arc::new(client(config)?));
             let name = ServerName::try_from("localhost")?;
-            ask(connector.connect(name, socket).await?).await
+            let stream = connector.connect(name, socket).await.map_err(|error| {
+                if is_no_tls(&error) {
+                    anyhow!("the server does not speak TLS: leave out -s (DOCKER_STAT_PROM_SECURE)")
+                } else {
+                    error.into()
+                }
+            })?;
+            ask(stream).await
         } else {
             ask(socket).await
         }
@@ -58,7 +68,12 @@ async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> Result<()> {
     stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await?;
     let mut answer = Vec::new();
     // More than the status line is of no interest.
-    stream.take(4096).read_to_end(&mut answer).await?;
+    let end = stream.take(4096).read_to_end(&mut answer).await;
+    // The connection may be reset after it.
+    if answer.starts_with(TLS_ALERT) {
+        bail!("the server speaks TLS: add -s, or set DOCKER_STAT_PROM_SECURE=1");
+    }
+    end?;
     let answer = String::from_utf8_lossy(&answer);
     let status = answer.lines().next().unwrap_or_default();
     if status.split(' ').nth(1) != Some("200") {
@@ -66,6 +81,12 @@ async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> Result<()> {
         bail!("expected 200, found \"{status}\": {reason}");
     }
     Ok(())
+}
+
+/// Whether what came instead of a handshake was not TLS at all.
+fn is_no_tls(error: &std::io::Error) -> bool {
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
+    matches!(cause, Some(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType)))
 }
 
 fn client(config: &Config) -> Result<ClientConfig> {

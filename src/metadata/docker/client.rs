@@ -49,6 +49,10 @@ const HEAD_BYTES: usize = 64 << 10;
 /// The version to try where nothing tells one: old enough for every daemon since 2024, and not too old for those of today.
 const GUESS: ClientVersion = ClientVersion { major_version: 1, minor_version: 44 };
 
+/// Errnos for a permission that is missing; the same on every architecture of Linux.
+const EPERM: i32 = 1;
+const EACCES: i32 = 13;
+
 /// The events that change what is shown. Others (`exec_create` of every healthcheck…) are not asked for.
 const EVENTS: [&str; 10] =
     ["create", "start", "die", "destroy", "rename", "pause", "unpause", "oom", "health_status", "update"];

@@ -238,6 +238,19 @@ impl<'a> Session<'a> {
         }
     }
 
+    fn say_of_inspections(&mut self, problem: &Problem) {
+        let what = match problem {
+            Problem::Refused { .. } => "refuses inspections",
+            _ => "does not tell all of some containers",
+        };
+        if self.memory.said.insert(what) {
+            tracing::warn!(
+                "docker at {} {what} ({problem}): restarts, health and exit codes of some containers are missing",
+                self.docker.host
+            );
+        }
+    }
+
     fn tell(&mut self, news: News) {
         let change = match &news {
             News::Changed(metadata) => Some((metadata.id.clone(), true)),
@@ -378,7 +391,7 @@ impl<'a> Session<'a> {
         if problem.is_silence() {
             return self.inspections.retry(id, asked);
         }
-        self.say("more of some containers than its list does", &problem);
+        self.say_of_inspections(&problem);
         if !is_listed {
             self.want_list(LIST_SOON);
         }
