@@ -112,10 +112,6 @@ impl From<Error> for Problem {
     }
 }
 
-/// The same on every Linux.
-const EPERM: i32 = 1;
-const EACCES: i32 = 13;
-
 impl From<io::Error> for Problem {
     fn from(error: io::Error) -> Self {
         if matches!(error.raw_os_error(), Some(EACCES | EPERM)) {
