@@ -5,7 +5,7 @@ use crate::{
     collector::report::ContainerReport,
     exposition::LabelBlock,
     metadata::{Source, State},
-    model::{Container, NewRun, Rates, Window},
+    model::{Container, NewRun, OomKills, Rates, Window},
     parse::ContainerId,
     sample::{FileSet, Keep, KernelFile, NetReader, ScopeReader},
 };
@@ -42,6 +42,9 @@ pub(super) struct Entry {
     last_run: Option<(u64, Option<SystemTime>)>,
     /// When Docker is to be asked, once, because it does not tell what the cgroups do.
     ask_at: Option<Instant>,
+    /// The OOM kills without those of directories that are not proven to be its own, as long as such a one is the last
+    /// that was read.
+    pub(super) kills_before_doubt: Option<OomKills>,
     /// Whether a directory of root's was read: then none in a user's subtree is ever its own.
     pub(super) is_roots: bool,
     /// Whether it was shown under its short ID: then it stays there until it has a name.
@@ -66,13 +69,24 @@ impl Entry {
             is_removed: false,
             last_run: None,
             ask_at: None,
+            kills_before_doubt: None,
             is_roots: false,
             shown_unnamed: false,
         }
     }
 
     /// Begins to read a directory.
-    pub(super) fn begin(&mut self, mut reader: ScopeReader, cgroup: &str, watched: bool, reading: &Reading) {
+    pub(super) fn begin(
+        &mut self,
+        mut reader: ScopeReader,
+        cgroup: &str,
+        watched: bool,
+        is_proven: bool,
+        reading: &Reading,
+    ) {
+        if is_proven && self.container.cgroup != cgroup {
+            self.disown(reading);
+        }
         let is_swap = self.scope.as_ref().is_some_and(|live| live.reader.is_current());
         let state = self.container.metadata.as_ref().and_then(|metadata| metadata.state);
         let run = reader.run();
@@ -82,6 +96,11 @@ impl Entry {
             None => state.is_some_and(|state| state.is_stopped() || state == State::Created),
         };
         self.close();
+        if is_proven {
+            self.kills_before_doubt = None;
+        } else {
+            self.kills_before_doubt.get_or_insert(self.container.oom_kills);
+        }
         let container = &mut self.container;
         cgroup.clone_into(&mut container.cgroup);
         container.scope_created = reader.created().and_then(Self::seconds);
@@ -122,6 +141,27 @@ impl Entry {
             self.container.metadata = None;
         }
         self.ask_at = self.is_said_to_run().then(|| Instant::now() + GRACE);
+    }
+
+    /// What was read without proof was not its own: neither its path nor its kills stay.
+    pub(super) fn disown(&mut self, reading: &Reading) {
+        let Some(before) = self.kills_before_doubt.take() else { return };
+        self.close();
+        self.last_run = None;
+        self.container.oom_kills = before;
+        self.container.new_run = None;
+        if let Some(metadata) = &self.container.metadata {
+            self.container.cgroup.clone_from(&metadata.cgroup);
+        }
+        self.labels = LabelBlock::new(&self.container, reading.core_only);
+    }
+
+    /// Takes in what Docker tells of OOM kills, which is true whatever is read.
+    pub(super) fn told_of_kill(&mut self, told: fn(&mut OomKills)) {
+        told(&mut self.container.oom_kills);
+        if let Some(before) = &mut self.kills_before_doubt {
+            told(before);
+        }
     }
 
     /// Docker has no such container any more. As long as it has a cgroup, its numbers keep their labels.

@@ -5,6 +5,7 @@ use crate::{
     discovery::{Scope, ScopeEvent},
     exposition::LabelBlock,
     metadata::{Metadata, MetadataEvent, News, Source},
+    model::OomKills,
     parse::ContainerId,
 };
 use std::{collections::HashSet, sync::Arc};
@@ -88,7 +89,7 @@ impl Containers {
             News::Listed(ids) => self.listed(source, &ids.into_iter().collect()),
             News::Oom(id) => {
                 if let Some(entry) = self.find(&id) {
-                    entry.container.oom_kills.witnessed();
+                    entry.told_of_kill(OomKills::witnessed);
                 }
             }
         }
@@ -153,9 +154,9 @@ impl Containers {
         let ended_before_this_run = metadata.finished < container.scope_created;
         let stopped = metadata.state.is_some_and(|state| state.is_stopped());
         if metadata.oom_killed == Some(true) && stopped && !(container.live && ended_before_this_run) {
-            container.oom_kills.ended_by_kill();
+            entry.told_of_kill(OomKills::ended_by_kill);
         }
-        container.metadata = Some(metadata);
+        entry.container.metadata = Some(metadata);
         entry.told_by = Some(source);
         entry.unknown_to.clear();
         entry.is_refused = false;
