@@ -486,3 +486,28 @@ fn a_rootless_docker_is_shown_to_who_sees_no_processes() {
         value(&exporter.metrics(), "container_memory_usage_bytes", &["name=\"web\"", &id])
     });
 }
+
+#[test]
+fn a_cgroup_that_outlives_its_container_is_shown_only_if_wanted() {
+    for show in [false, true] {
+        let host = Host::new("leaked-cgroups");
+        let exporter = host.exporter(if show { &["--show_unnamed"] } else { &[] });
+        settled(&exporter);
+        let path = format!("/containers/{WEB}/json");
+        host.dockerd.set(&path, 404, "{\"message\":\"No such container: web\"}");
+        host.dockerd.event(WEB, "die", &json!({}));
+        host.dockerd.event(WEB, "destroy", &json!({}));
+        let begin = Instant::now();
+        while exporter.metrics().contains("name=\"web\"") {
+            assert!(begin.elapsed() < Duration::from_secs(40), "its name stays");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let name = format!("name=\"{}\"", &WEB[..12]);
+        if show {
+            eventually("it is shown", || value(&exporter.metrics(), "container_last_seen", &[&name]));
+        }
+        assert_eq!(exporter.metrics().contains(&name), show);
+        assert!(!exporter.metrics().contains("container_state{"));
+        assert_eq!(hidden(&exporter, WEB).as_deref(), Some("not known to Docker"));
+    }
+}

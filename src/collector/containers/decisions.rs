@@ -60,6 +60,7 @@ impl Containers {
             // No directory can be found below a root that was unmounted, which says nothing of the containers.
             return;
         }
+        self.refuse_removed();
         let mut begun = Vec::new();
         let first = self.next_idle;
         let mut looked_at = 0;

@@ -13,6 +13,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// Docker's own news come this late after the cgroup's, as a rule; what has not come by then is asked for.
 const GRACE: Duration = Duration::from_secs(2);
+/// So long a container's cgroup may stay when Docker has removed the container.
+pub(super) const REMOVAL: Duration = Duration::from_secs(10);
 
 /// A container and how it is read.
 #[derive(Debug)]
@@ -36,8 +38,8 @@ pub(super) struct Entry {
     pub(super) unknown_to: Vec<Source>,
     /// Whether all daemons that answer do not know it: it is another runtime's.
     pub(super) is_refused: bool,
-    /// Whether Docker has removed it: what is known of it goes with its cgroup.
-    pub(super) is_removed: bool,
+    /// When Docker removed it: what is known of it goes with its cgroup, or a little later if that stays.
+    pub(super) removed_at: Option<Instant>,
     /// The run that it is in, or was in last: the same cgroup found again is no new one.
     last_run: Option<(u64, Option<SystemTime>)>,
     /// When Docker is to be asked, once, because it does not tell what the cgroups do.
@@ -66,7 +68,7 @@ impl Entry {
             told_by: None,
             unknown_to: Vec::new(),
             is_refused: false,
-            is_removed: false,
+            removed_at: None,
             last_run: None,
             ask_at: None,
             kills_before_doubt: None,
@@ -137,7 +139,7 @@ impl Entry {
         }
         self.close();
         self.undecided = true;
-        if std::mem::take(&mut self.is_removed) {
+        if self.removed_at.take().is_some() {
             self.container.metadata = None;
         }
         self.ask_at = self.is_said_to_run().then(|| Instant::now() + GRACE);
@@ -164,13 +166,26 @@ impl Entry {
         }
     }
 
-    /// Docker has no such container any more. As long as it has a cgroup, its numbers keep their labels.
+    /// Docker has no such container any more. Its cgroup goes last, and until then its numbers keep their labels.
     pub(super) fn forget_metadata(&mut self) {
         if self.container.live {
-            self.is_removed = true;
+            self.removed_at.get_or_insert_with(Instant::now);
         } else {
             self.container.metadata = None;
         }
+    }
+
+    /// A cgroup that outlives its container for longer than it takes to end it, such as by a process that can't be killed,
+    /// is one that Docker does not know. `true` if that has just come out.
+    pub(super) fn outlives_container(&mut self, core_only: bool) -> bool {
+        if self.removed_at.is_none_or(|at| at.elapsed() < REMOVAL) {
+            return false;
+        }
+        self.removed_at = None;
+        self.container.metadata = None;
+        self.labels = LabelBlock::new(&self.container, core_only);
+        self.unknown_to.extend(self.told_by.take());
+        true
     }
 
     /// Whether it is only a directory with an ID.

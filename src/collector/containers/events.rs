@@ -130,6 +130,28 @@ impl Containers {
         self.refuse_unknown();
     }
 
+    /// Of containers that Docker removed some time ago and whose cgroups are still there, only the cgroups stay.
+    pub(super) fn refuse_removed(&mut self) {
+        let core_only = self.reading.core_only;
+        let mut outlived = Vec::new();
+        for entry in &mut self.entries {
+            if entry.outlives_container(core_only) {
+                outlived.push(entry.container.id.clone());
+            }
+        }
+        if outlived.is_empty() {
+            return;
+        }
+        self.unsettled = true;
+        self.refuse_unknown();
+        for id in outlived {
+            // Another daemon may have it.
+            if self.find(&id).is_some_and(|entry| !entry.is_refused) {
+                self.look_up(&id);
+            }
+        }
+    }
+
     /// Stops reading what no daemon knows; other runtimes name their cgroups alike.
     fn refuse_unknown(&mut self) {
         for entry in &mut self.entries {
@@ -160,7 +182,7 @@ impl Containers {
         entry.told_by = Some(source);
         entry.unknown_to.clear();
         entry.is_refused = false;
-        entry.is_removed = false;
+        entry.removed_at = None;
         entry.labels = LabelBlock::new(&entry.container, core_only);
         if let Some(live) = &mut entry.scope {
             // Its main process and network mode are known now.
@@ -213,13 +235,14 @@ impl Containers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::collector::containers::entry::REMOVAL;
     use crate::{
         collector::{Config, containers::Reading},
         exposition::Selection,
         metadata::{Filter, Source, State},
         sample::Roots,
     };
-    use std::path::Path;
+    use std::{path::Path, time::Instant};
     use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
     const ONE: Source = Source(1);
@@ -301,6 +324,42 @@ mod tests {
         assert_eq!(known(&containers), ["3", "4"]);
         tell(&mut containers, OTHER, News::Removed(id("4")));
         assert_eq!(known(&containers), ["3"]);
+    }
+
+    #[test]
+    fn a_cgroup_that_outlives_its_container_is_not_known_to_docker() {
+        for (others, news) in [
+            (false, News::Removed(id("1"))),
+            (false, News::Unknown(id("1"))),
+            (false, News::Listed(vec![])),
+            (true, News::Removed(id("1"))),
+        ] {
+            let cgroups = tempfile::tempdir().unwrap();
+            let (mut containers, mut wanted) = containers(cgroups.path());
+            tell(&mut containers, ONE, News::Connected);
+            if others {
+                tell(&mut containers, OTHER, News::Connected);
+            }
+            tell(&mut containers, ONE, running(&id("1")));
+            appear(&mut containers, &id("1"));
+            tell(&mut containers, ONE, news);
+            containers.decide(true);
+            assert_eq!(containers.count(), (1, 1), "it may be ending");
+            let past = Instant::now().checked_sub(REMOVAL).unwrap();
+            containers.find(&id("1")).unwrap().removed_at = Some(past);
+            containers.decide(true);
+            if others {
+                // The other daemon may have it.
+                assert_eq!((containers.count(), wanted.try_recv()), ((1, 0), Ok(id("1"))));
+                tell(&mut containers, OTHER, News::Unknown(id("1")));
+            }
+            containers.decide(true);
+            containers.look_up_unnamed();
+            assert_eq!((containers.count(), wanted.is_empty()), ((0, 0), true));
+            assert_eq!(containers.report()[0].hidden, Some("not known to Docker"));
+            tell(&mut containers, ONE, running(&id("1")));
+            assert_eq!(containers.count(), (1, 1));
+        }
     }
 
     #[test]
