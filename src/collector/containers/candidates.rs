@@ -18,7 +18,7 @@ use crate::{
 };
 use std::{
     cmp::Reverse,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -81,6 +81,13 @@ impl Reading {
     pub(super) fn directory_of(&self, cgroup: &str) -> PathBuf {
         self.cgroup_root.join(cgroup.trim_start_matches('/'))
     }
+
+    /// Whether a directory was made in a subtree that was handed to a user. Its own owner does not say: with user
+    /// namespaces runc hands the directory itself to the container's root.
+    pub(super) fn is_delegated(&self, directory: &Path) -> bool {
+        let parent = directory.parent().and_then(|parent| ScopeReader::open(parent).ok());
+        parent.and_then(|parent| parent.owner()) != self.root_owner
+    }
 }
 
 impl Entry {
@@ -99,15 +106,18 @@ impl Entry {
             // It is tried again at each pass.
             Err(OpenError::Failed(_)) => None,
         };
-        // Who made it, that is: with user namespaces runc hands the directory itself to the container's root.
-        let parent = directory.parent().and_then(|parent| ScopeReader::open(parent).ok());
-        let delegated = parent.and_then(|parent| parent.owner()) != reading.root_owner;
+        let delegated = reading.is_delegated(&directory);
         let born = born.unwrap_or_else(SystemTime::now);
         let cgroup = scope.cgroup.clone();
         self.candidates.push(Candidate { cgroup, watched: scope.watched, delegated, born, obstacle: None });
         self.candidates.sort_by_key(|candidate| (candidate.delegated, candidate.born));
         self.candidates.truncate(REMEMBERED);
         true
+    }
+
+    /// Whether all of its directories are in users' subtrees.
+    pub(super) fn is_delegated(&self) -> bool {
+        self.candidates.iter().all(|candidate| candidate.delegated)
     }
 
     /// Whether the directory that is read, or whether there is one, may have changed since it was decided.

@@ -441,6 +441,38 @@ mod tests {
     }
 
     #[test]
+    fn empty_directories_of_a_user_hide_no_container_and_close_no_file() {
+        let cgroups = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        let (mut containers, _wanted) = containers(cgroups.path());
+        let add = |containers: &mut Containers, id: &ContainerId| {
+            let cgroup = format!("/docker-{id}.scope");
+            let directory = containers.reading.directory_of(&cgroup);
+            std::fs::create_dir(&directory).unwrap();
+            std::fs::write(directory.join("cgroup.events"), "populated 0\n").unwrap();
+            containers.take_scope(ScopeEvent::Appeared(Scope { cgroup, id: id.clone(), watched: true }));
+            directory.join("cgroup.events")
+        };
+        let running = add(&mut containers, &id("e"));
+        std::fs::write(running, "populated 1\n").unwrap();
+        containers.decide(false);
+        let keep = containers.limit_open_files();
+        // As if the parent were another's.
+        let root = containers.reading.root_owner.replace(12_345);
+        for number in 0..4200 {
+            add(&mut containers, &ContainerId::new(&format!("{number:064x}")).unwrap());
+        }
+        assert_eq!(containers.entries.len(), 4097);
+        assert_eq!(containers.limit_open_files(), keep);
+        containers.reading.root_owner = root;
+        // runc makes the directory first.
+        let fresh = add(&mut containers, &id("f"));
+        containers.decide(false);
+        std::fs::write(fresh, "populated 1\n").unwrap();
+        containers.decide(false);
+        assert_eq!(containers.count(), (2, 0));
+    }
+
+    #[test]
     fn a_directory_that_can_not_be_opened_is_counted_and_tried_again() {
         use std::os::unix::fs::PermissionsExt;
         let cgroups = tempfile::tempdir().unwrap();
