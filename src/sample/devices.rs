@@ -14,7 +14,7 @@ const FEW: usize = 16;
 #[derive(Debug)]
 pub struct Device {
     number: (u32, u32),
-    /// `/dev/<name>`, or `<major>:<minor>` for a device that sysfs does not name.
+    /// `/dev/<name>`, or `<major>:<minor>` for a device that sysfs does not name, or names like another one.
     pub name: String,
     /// The same, if it is short.
     pub short_name: Option<Name>,
@@ -22,6 +22,19 @@ pub struct Device {
     pub major: Name,
     /// Its minor number.
     pub minor: Name,
+}
+
+impl Device {
+    fn new((major, minor): (u32, u32), name: Option<String>) -> Self {
+        let name = name.unwrap_or_else(|| format!("{major}:{minor}"));
+        Self {
+            number: (major, minor),
+            short_name: Name::new(name.as_bytes()),
+            name,
+            major: Name::literal(&major.to_string()),
+            minor: Name::literal(&minor.to_string()),
+        }
+    }
 }
 
 /// Block devices by number, their names read once from `<sys>/dev/block/<major>:<minor>/uevent`.
@@ -56,18 +69,29 @@ impl DeviceNames {
 
     #[cold]
     fn read(&mut self, major: u32, minor: u32, scratch: &mut Scratch) {
-        let number = format!("{major}:{minor}");
-        let file = scratch.read_path(&self.root.join(&number).join("uevent"));
-        let name = file.ok().and_then(device_name).map(|name| format!("/dev/{name}"));
-        let name = name.unwrap_or(number);
-        self.places.insert((major, minor), self.devices.len());
-        self.devices.push(Device {
-            number: (major, minor),
-            short_name: Name::new(name.as_bytes()),
-            name,
-            major: Name::literal(&major.to_string()),
-            minor: Name::literal(&minor.to_string()),
-        });
+        let number = (major, minor);
+        let mut name = self.name_of(number, scratch);
+        // Two series must not be the same. Of two devices with one name the lower number has it, whichever came first, so
+        // that they do not change places when names are forgotten.
+        let holder = name.as_ref().and_then(|name| self.devices.iter().position(|one| one.name == *name));
+        if let Some(place) = holder {
+            let holder = self.devices.get(place).map(|device| device.number);
+            // It may have gone since, and another one been given its name.
+            let is_current = holder.is_some_and(|holder| self.name_of(holder, scratch) == name);
+            if is_current && holder < Some(number) {
+                name = None;
+            } else if let Some(device) = self.devices.get_mut(place) {
+                *device = Device::new(device.number, None);
+            }
+        }
+        self.places.insert(number, self.devices.len());
+        self.devices.push(Device::new(number, name));
+    }
+
+    /// The name that sysfs has for a device now.
+    fn name_of(&self, (major, minor): (u32, u32), scratch: &mut Scratch) -> Option<String> {
+        let file = scratch.read_path(&self.root.join(format!("{major}:{minor}")).join("uevent"));
+        file.ok().and_then(device_name).map(|name| format!("/dev/{name}"))
     }
 
     /// A device that was resolved.
@@ -103,6 +127,37 @@ mod tests {
         names.resolve(7, 7, &mut scratch);
         let shown = |major, minor| names.get(major, minor).map(|device| device.name.as_str());
         assert_eq!((shown(254, 0), shown(7, 7), shown(1, 1)), (Some("/dev/vda"), Some("7:7"), None));
+    }
+
+    #[test]
+    fn two_devices_of_one_name_are_told_apart() {
+        let root = tempfile::tempdir().unwrap();
+        let call = |number: &str, name: &str| {
+            let dir = root.path().join("dev/block").join(number);
+            std::fs::create_dir_all(&dir).unwrap();
+            std::fs::write(dir.join("uevent"), format!("DEVNAME={name}\n")).unwrap();
+        };
+        for minor in ["77:1", "77:2", "77:3"] {
+            call(minor, "sdz");
+        }
+        let mut scratch = Scratch::default();
+        for order in [[1, 2, 3], [3, 2, 1], [2, 1, 3]] {
+            let mut names = DeviceNames::new(root.path());
+            for minor in order {
+                names.resolve(77, minor, &mut scratch);
+            }
+            let shown: Vec<_> = (1..4).map(|minor| names.get(77, minor).unwrap()).collect();
+            let full: Vec<_> = shown.iter().map(|device| device.name.as_str()).collect();
+            assert_eq!(full, ["/dev/sdz", "77:2", "77:3"], "{order:?}");
+            assert!(shown.iter().all(|one| one.short_name == Name::new(one.name.as_bytes())));
+        }
+        // Its disk was taken out, and put in again under another number.
+        let mut names = DeviceNames::new(root.path());
+        names.resolve(77, 1, &mut scratch);
+        std::fs::remove_dir_all(root.path().join("dev/block/77:1")).unwrap();
+        names.resolve(77, 3, &mut scratch);
+        assert_eq!(names.get(77, 1).unwrap().name, "77:1");
+        assert_eq!(names.get(77, 3).unwrap().name, "/dev/sdz");
     }
 
     #[test]

@@ -2,6 +2,9 @@
 //!
 //! Anybody with a subtree of his own can make `docker-<id>.scope` there, another runtime names its directories alike, and
 //! what Docker's other cgroup driver left behind has the same ID. So all directories of an ID are known, and one is read.
+//!
+//! One in a user's subtree needs a proof once Docker knows the ID, see [`Proof`]. That Docker does not contradict is none:
+//! a container that is being restarted has no process anywhere.
 
 use super::{Reading, entry::Entry};
 use crate::{
@@ -15,7 +18,7 @@ use crate::{
 };
 use std::{
     cmp::Reverse,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -58,12 +61,32 @@ impl Obstacle {
     }
 }
 
+/// What proves that a directory is the container's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Proof {
+    /// Root made it, or Docker's main process is in it, or it is where Docker makes the container's cgroup.
+    Full,
+    /// Docker does not know the ID so far. Or, in a user's subtree, Docker tells of a main process and the processes are
+    /// outside our PID namespace, so that nobody can say whether it is among them: else rootless Docker's containers would
+    /// never be shown without `--pid=host`. Not if root has a directory of the ID too.
+    Pending,
+    /// A user made it, and nothing says that Docker's container is in it.
+    None,
+}
+
 /// How much speaks for a directory, the weightiest first.
 type Claim<'a> = (bool, bool, bool, Reverse<SystemTime>, Reverse<&'a str>);
 
 impl Reading {
     pub(super) fn directory_of(&self, cgroup: &str) -> PathBuf {
         self.cgroup_root.join(cgroup.trim_start_matches('/'))
+    }
+
+    /// Whether a directory was made in a subtree that was handed to a user. Its own owner does not say: with user
+    /// namespaces runc hands the directory itself to the container's root.
+    pub(super) fn is_delegated(&self, directory: &Path) -> bool {
+        let parent = directory.parent().and_then(|parent| ScopeReader::open(parent).ok());
+        parent.and_then(|parent| parent.owner()) != self.root_owner
     }
 }
 
@@ -83,15 +106,18 @@ impl Entry {
             // It is tried again at each pass.
             Err(OpenError::Failed(_)) => None,
         };
-        // Who made it, that is: with user namespaces runc hands the directory itself to the container's root.
-        let parent = directory.parent().and_then(|parent| ScopeReader::open(parent).ok());
-        let delegated = parent.and_then(|parent| parent.owner()) != reading.root_owner;
+        let delegated = reading.is_delegated(&directory);
         let born = born.unwrap_or_else(SystemTime::now);
         let cgroup = scope.cgroup.clone();
         self.candidates.push(Candidate { cgroup, watched: scope.watched, delegated, born, obstacle: None });
         self.candidates.sort_by_key(|candidate| (candidate.delegated, candidate.born));
         self.candidates.truncate(REMEMBERED);
         true
+    }
+
+    /// Whether all of its directories are in users' subtrees.
+    pub(super) fn is_delegated(&self) -> bool {
+        self.candidates.iter().all(|candidate| candidate.delegated)
     }
 
     /// Whether the directory that is read, or whether there is one, may have changed since it was decided.
@@ -116,40 +142,50 @@ impl Entry {
             }
         }
         let (best, is_contested) = self.best(reading, scratch);
-        let Some((at, reader)) = best else {
+        let Some((at, reader, is_proven)) = best else {
             let was_read = self.scope.is_some();
             let read = self.candidates.iter().find(|candidate| candidate.cgroup == self.container.cgroup);
             if was_read && read.is_some_and(|read| matches!(read.obstacle, Some(Obstacle::Unopened(_)))) {
                 // That says nothing of the container, whose files may still be open.
                 return false;
             }
-            if was_read && read.is_some_and(|read| read.obstacle == Some(Obstacle::Foreign)) {
-                self.container.oom_kills.was_not_its_own();
-            }
+            let is_foreign = was_read && read.is_some_and(|read| read.obstacle == Some(Obstacle::Foreign));
             self.end();
+            if is_foreign || self.container.metadata.is_some() {
+                self.disown(reading);
+            }
             return was_read;
         };
         let Some(best) = self.candidates.get(at) else { return false };
         self.is_contested = is_contested;
         let same = self.scope.as_ref().is_some_and(|live| live.reader.run() == reader.run());
         if same && self.container.cgroup == best.cgroup {
+            if is_proven {
+                self.kills_before_doubt = None;
+            }
             return false;
         }
         self.is_roots |= !best.delegated;
         let (cgroup, watched) = (best.cgroup.clone(), best.watched);
-        self.begin(reader, &cgroup, watched, reading);
+        self.begin(reader, &cgroup, watched, is_proven, reading);
         true
     }
 
-    /// The directory that most speaks for, and whether another one could have been taken.
-    fn best(&mut self, reading: &Reading, scratch: &mut Scratch) -> (Option<(usize, ScopeReader)>, bool) {
+    /// The directory that most speaks for, whether it is proven to be its own, and whether another one could have been
+    /// taken.
+    fn best(
+        &mut self,
+        reading: &Reading,
+        scratch: &mut Scratch,
+    ) -> (Option<(usize, ScopeReader, bool)>, bool) {
         let metadata = self.container.metadata.as_deref();
         let main_pid = metadata.and_then(|metadata| metadata.main_pid);
         let id = self.container.id.as_str();
         let is_one_of_many = self.candidates.len() > 1;
         let path = main_pid.filter(|_| is_one_of_many || self.candidates.iter().any(|one| one.delegated));
         let path = path.and_then(|pid| cgroup_of(&reading.proc_root, pid));
-        let mut best: Option<(Claim<'_>, usize, ScopeReader)> = None;
+        let has_roots = self.is_roots || self.candidates.iter().any(|candidate| !candidate.delegated);
+        let mut best: Option<(Claim<'_>, usize, ScopeReader, bool)> = None;
         let mut gone = Vec::new();
         for (at, candidate) in self.candidates.iter_mut().enumerate().take(LOOKED_AT) {
             candidate.obstacle = None;
@@ -169,19 +205,30 @@ impl Entry {
                 continue;
             }
             let named = path.as_deref().and_then(|path| is_in_cgroup(path, &candidate.cgroup, id));
+            let mut is_hidden = false;
             let holds_main = match main_pid {
                 Some(pid) if is_one_of_many || candidate.delegated => {
-                    named == Some(true) || reader.pids(scratch, &mut Report::default()).contains(&pid)
+                    let pids = reader.pids(scratch, &mut Report::default());
+                    is_hidden = !pids.is_empty() && pids.iter().all(|pid| *pid == 0);
+                    named == Some(true) || pids.contains(&pid)
                 }
                 _ => false,
             };
-            let is_elsewhere =
-                self.is_roots || named == Some(false) || metadata.is_some_and(is_told_not_to_run);
-            if candidate.delegated && !holds_main && is_elsewhere {
+            let is_expected = metadata.is_some_and(|metadata| metadata.cgroup == candidate.cgroup);
+            let is_elsewhere = self.is_roots || named == Some(false);
+            let proof = match metadata {
+                _ if !candidate.delegated || holds_main => Proof::Full,
+                _ if is_elsewhere => Proof::None,
+                None => Proof::Pending,
+                Some(metadata) if !may_run(metadata) => Proof::None,
+                Some(_) if is_expected => Proof::Full,
+                Some(_) if is_hidden && !has_roots => Proof::Pending,
+                Some(_) => Proof::None,
+            };
+            if proof == Proof::None {
                 candidate.obstacle = Some(Obstacle::Foreign);
                 continue;
             }
-            let is_expected = metadata.is_some_and(|metadata| metadata.cgroup == candidate.cgroup);
             let claim = (
                 holds_main,
                 is_expected,
@@ -190,12 +237,11 @@ impl Entry {
                 Reverse(candidate.cgroup.as_str()),
             );
             if best.as_ref().is_none_or(|(best, ..)| *best < claim) {
-                best = Some((claim, at, reader));
+                best = Some((claim, at, reader, proof == Proof::Full));
             }
         }
-        let best = best.map(|(_, at, reader)| (at, reader));
         let before = |at: usize| gone.iter().filter(|gone| **gone < at).count();
-        let best = best.map(|(at, reader)| (at - before(at), reader));
+        let best = best.map(|(_, at, reader, is_proven)| (at - before(at), reader, is_proven));
         let mut at = 0;
         self.candidates.retain(|_| {
             at += 1;
@@ -210,8 +256,7 @@ impl Entry {
     }
 }
 
-/// Whether an inspection has said that the container has no process.
-fn is_told_not_to_run(metadata: &Metadata) -> bool {
-    let runs = matches!(metadata.state, None | Some(State::Running | State::Paused | State::Restarting));
-    metadata.created.is_some() && metadata.main_pid.is_none() && !runs
+/// Whether the container may have a process, as far as Docker has told.
+fn may_run(metadata: &Metadata) -> bool {
+    matches!(metadata.state, None | Some(State::Running | State::Paused | State::Restarting))
 }

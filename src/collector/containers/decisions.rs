@@ -7,34 +7,75 @@ use crate::{
     sample::{Pass, ScopeReader},
 };
 
-/// Directories without a process and without a name from Docker that are remembered: a user can make any number.
+/// Directories without a process and without a name from Docker that are remembered: so many of root's, and so many of
+/// users, who can make any number and must not crowd out the others.
 const MAX_IDLE: usize = 4096;
-/// Of these, how many are looked at in one pass for a first process.
+/// Of each of these, how many are looked at in one pass for a first process.
 const IDLE_PER_PASS: usize = 512;
 
 /// Of containers that Docker has not named, so many are said to have more than one directory: IDs can be made up.
 const MAX_UNNAMED_CONTESTS: u32 = 20;
 
+/// Containers that are neither live nor named by Docker.
+#[derive(Debug, Default)]
+pub(super) struct Idle {
+    roots: Turns,
+    /// Those with no directory but in users' subtrees.
+    users: Turns,
+}
+
+#[derive(Debug, Default)]
+struct Turns {
+    known: usize,
+    /// Where this pass began to look, and the next one will.
+    first: usize,
+    next: usize,
+    looked_at: usize,
+}
+
+impl Idle {
+    fn of_mut(&mut self, is_delegated: bool) -> &mut Turns {
+        if is_delegated { &mut self.users } else { &mut self.roots }
+    }
+}
+
+impl Turns {
+    fn begin_pass(&mut self) {
+        *self = Self { first: self.next, ..Self::default() };
+    }
+
+    /// Whether one is looked at in this pass. After a pass that came to the end it goes on from the beginning.
+    fn is_its_turn(&mut self, at: usize) -> bool {
+        if at < self.first || self.looked_at == IDLE_PER_PASS {
+            return false;
+        }
+        self.looked_at += 1;
+        self.next = if self.looked_at == IDLE_PER_PASS { at + 1 } else { 0 };
+        true
+    }
+}
+
 impl Containers {
     /// Takes a directory in, without deciding yet whether it is the one that is read.
     pub(super) fn add_candidate(&mut self, scope: &Scope) {
-        if self.position(&scope.id).is_err() {
-            if self.idle >= MAX_IDLE && self.is_empty(scope) {
-                if !std::mem::replace(&mut self.is_crowded, true) {
-                    tracing::warn!(
-                        "more than {MAX_IDLE} cgroups are named after containers and have no process, {} is one; \
-                         those beyond are looked at again when the tree is scanned",
-                        scope.cgroup
-                    );
-                }
-                return;
+        let is_new = self.position(&scope.id).is_err();
+        if is_new && self.is_crowded_out(scope) {
+            if !std::mem::replace(&mut self.is_crowded, true) {
+                tracing::warn!(
+                    "more than {MAX_IDLE} cgroups of root or of users are named after containers and have no process, {} is \
+                     one; those beyond are looked at again when the tree is scanned",
+                    scope.cgroup
+                );
             }
-            self.idle += 1;
+            return;
         }
         let at = self.find_or_add(&scope.id, &scope.cgroup);
-        let Self { reading, entries, .. } = self;
+        let Self { reading, entries, idle, .. } = self;
         let Some(entry) = entries.get_mut(at) else { return };
         entry.add_candidate(scope, reading);
+        if is_new {
+            idle.of_mut(entry.is_delegated()).known += 1;
+        }
         if entry.container.cgroup != scope.cgroup {
             return;
         }
@@ -49,7 +90,15 @@ impl Containers {
         }
     }
 
-    fn is_empty(&mut self, scope: &Scope) -> bool {
+    /// Whether there are too many directories like this one, without a process.
+    fn is_crowded_out(&mut self, scope: &Scope) -> bool {
+        if self.idle.roots.known.max(self.idle.users.known) < MAX_IDLE {
+            return false;
+        }
+        let is_delegated = self.reading.is_delegated(&self.reading.directory_of(&scope.cgroup));
+        if self.idle.of_mut(is_delegated).known < MAX_IDLE {
+            return false;
+        }
         let reader = ScopeReader::open(&self.reading.directory_of(&scope.cgroup));
         reader.is_ok_and(|reader| reader.is_populated(&mut self.scratch) == Some(false))
     }
@@ -60,21 +109,17 @@ impl Containers {
             // No directory can be found below a root that was unmounted, which says nothing of the containers.
             return;
         }
+        self.refuse_removed();
         let mut begun = Vec::new();
-        let first = self.next_idle;
-        let mut looked_at = 0;
-        self.idle = 0;
-        self.next_idle = 0;
+        self.idle.roots.begin_pass();
+        self.idle.users.begin_pass();
         for (at, entry) in self.entries.iter_mut().enumerate() {
             if entry.is_idle() {
-                self.idle += 1;
-                // What is new is looked at now, the others in turn: from the beginning after a pass that came to the end.
-                if !entry.undecided {
-                    if at < first || looked_at == IDLE_PER_PASS {
-                        continue;
-                    }
-                    looked_at += 1;
-                    self.next_idle = if looked_at == IDLE_PER_PASS { at + 1 } else { 0 };
+                let idle = self.idle.of_mut(entry.is_delegated());
+                idle.known += 1;
+                // What is new is looked at now, the others in turn.
+                if !entry.undecided && !idle.is_its_turn(at) {
+                    continue;
                 }
             }
             if !entry.is_to_be_decided(is_full_pass) {

@@ -10,7 +10,7 @@ use crate::{
     collector::report::ContainerReport,
     exposition::LabelBlock,
     metadata::{Source, State},
-    model::{Container, NewRun, Rates, Window},
+    model::{Container, NewRun, OomKills, Rates, Window},
     parse::ContainerId,
     sample::{FileSet, Keep, KernelFile, NetReader, ScopeReader},
 };
@@ -18,6 +18,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// Docker's own news come this late after the cgroup's, as a rule; what has not come by then is asked for.
 const GRACE: Duration = Duration::from_secs(2);
+/// So long a container's cgroup may stay when Docker has removed the container.
+pub(super) const REMOVAL: Duration = Duration::from_secs(10);
 
 /// A container and how it is read.
 #[derive(Debug)]
@@ -41,12 +43,15 @@ pub(super) struct Entry {
     pub(super) unknown_to: Vec<Source>,
     /// Whether all daemons that answer do not know it: it is another runtime's.
     pub(super) is_refused: bool,
-    /// Whether Docker has removed it: what is known of it goes with its cgroup.
-    pub(super) is_removed: bool,
+    /// When Docker removed it: what is known of it goes with its cgroup, or a little later if that stays.
+    pub(super) removed_at: Option<Instant>,
     /// The run that it is in, or was in last: the same cgroup found again is no new one.
     last_run: Option<(u64, Option<SystemTime>)>,
     /// When Docker is to be asked, once, because it does not tell what the cgroups do.
     ask_at: Option<Instant>,
+    /// The OOM kills without those of directories that are not proven to be its own, as long as such a one is the last
+    /// that was read.
+    pub(super) kills_before_doubt: Option<OomKills>,
     /// Whether a directory of root's was read: then none in a user's subtree is ever its own.
     pub(super) is_roots: bool,
     /// Whether it was shown under its short ID: then it stays there until it has a name.
@@ -68,16 +73,27 @@ impl Entry {
             told_by: None,
             unknown_to: Vec::new(),
             is_refused: false,
-            is_removed: false,
+            removed_at: None,
             last_run: None,
             ask_at: None,
+            kills_before_doubt: None,
             is_roots: false,
             shown_unnamed: false,
         }
     }
 
     /// Begins to read a directory.
-    pub(super) fn begin(&mut self, mut reader: ScopeReader, cgroup: &str, watched: bool, reading: &Reading) {
+    pub(super) fn begin(
+        &mut self,
+        mut reader: ScopeReader,
+        cgroup: &str,
+        watched: bool,
+        is_proven: bool,
+        reading: &Reading,
+    ) {
+        if is_proven && self.container.cgroup != cgroup {
+            self.disown(reading);
+        }
         let is_swap = self.scope.as_ref().is_some_and(|live| live.reader.is_current());
         let state = self.container.metadata.as_ref().and_then(|metadata| metadata.state);
         let run = reader.run();
@@ -87,6 +103,11 @@ impl Entry {
             None => state.is_some_and(|state| state.is_stopped() || state == State::Created),
         };
         self.close();
+        if is_proven {
+            self.kills_before_doubt = None;
+        } else {
+            self.kills_before_doubt.get_or_insert(self.container.oom_kills);
+        }
         let container = &mut self.container;
         cgroup.clone_into(&mut container.cgroup);
         container.scope_created = reader.created().and_then(Self::seconds);
@@ -123,19 +144,53 @@ impl Entry {
         }
         self.close();
         self.undecided = true;
-        if std::mem::take(&mut self.is_removed) {
+        if self.removed_at.take().is_some() {
             self.container.metadata = None;
         }
         self.ask_at = self.is_said_to_run().then(|| Instant::now() + GRACE);
     }
 
-    /// Docker has no such container any more. As long as it has a cgroup, its numbers keep their labels.
+    /// What was read without proof was not its own: neither its path nor its kills stay.
+    pub(super) fn disown(&mut self, reading: &Reading) {
+        let Some(before) = self.kills_before_doubt.take() else { return };
+        self.close();
+        self.last_run = None;
+        self.container.oom_kills = before;
+        self.container.new_run = None;
+        if let Some(metadata) = &self.container.metadata {
+            self.container.cgroup.clone_from(&metadata.cgroup);
+        }
+        self.labels = LabelBlock::new(&self.container, reading.core_only);
+    }
+
+    /// Takes in what Docker tells of OOM kills, which is true whatever is read.
+    pub(super) fn told_of_kill(&mut self, told: fn(&mut OomKills)) {
+        told(&mut self.container.oom_kills);
+        if let Some(before) = &mut self.kills_before_doubt {
+            told(before);
+        }
+    }
+
+    /// Docker has no such container any more. Its cgroup goes last, and until then its numbers keep their labels.
     pub(super) fn forget_metadata(&mut self) {
         if self.container.live {
-            self.is_removed = true;
+            self.removed_at.get_or_insert_with(Instant::now);
         } else {
             self.container.metadata = None;
         }
+    }
+
+    /// A cgroup that outlives its container for longer than it takes to end it, such as by a process that can't be killed,
+    /// is one that Docker does not know. `true` if that has just come out.
+    pub(super) fn outlives_container(&mut self, core_only: bool) -> bool {
+        if self.removed_at.is_none_or(|at| at.elapsed() < REMOVAL) {
+            return false;
+        }
+        self.removed_at = None;
+        self.container.metadata = None;
+        self.labels = LabelBlock::new(&self.container, core_only);
+        self.unknown_to.extend(self.told_by.take());
+        true
     }
 
     /// Whether it is only a directory with an ID.

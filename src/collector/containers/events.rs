@@ -5,6 +5,7 @@ use crate::{
     discovery::{Scope, ScopeEvent},
     exposition::LabelBlock,
     metadata::{Metadata, MetadataEvent, News, Source},
+    model::OomKills,
     parse::ContainerId,
 };
 use std::{collections::HashSet, sync::Arc};
@@ -88,7 +89,7 @@ impl Containers {
             News::Listed(ids) => self.listed(source, &ids.into_iter().collect()),
             News::Oom(id) => {
                 if let Some(entry) = self.find(&id) {
-                    entry.container.oom_kills.witnessed();
+                    entry.told_of_kill(OomKills::witnessed);
                 }
             }
         }
@@ -129,6 +130,28 @@ impl Containers {
         self.refuse_unknown();
     }
 
+    /// Of containers that Docker removed some time ago and whose cgroups are still there, only the cgroups stay.
+    pub(super) fn refuse_removed(&mut self) {
+        let core_only = self.reading.core_only;
+        let mut outlived = Vec::new();
+        for entry in &mut self.entries {
+            if entry.outlives_container(core_only) {
+                outlived.push(entry.container.id.clone());
+            }
+        }
+        if outlived.is_empty() {
+            return;
+        }
+        self.unsettled = true;
+        self.refuse_unknown();
+        for id in outlived {
+            // Another daemon may have it.
+            if self.find(&id).is_some_and(|entry| !entry.is_refused) {
+                self.look_up(&id);
+            }
+        }
+    }
+
     /// Stops reading what no daemon knows; other runtimes name their cgroups alike.
     fn refuse_unknown(&mut self) {
         for entry in &mut self.entries {
@@ -153,13 +176,13 @@ impl Containers {
         let ended_before_this_run = metadata.finished < container.scope_created;
         let stopped = metadata.state.is_some_and(|state| state.is_stopped());
         if metadata.oom_killed == Some(true) && stopped && !(container.live && ended_before_this_run) {
-            container.oom_kills.ended_by_kill();
+            entry.told_of_kill(OomKills::ended_by_kill);
         }
-        container.metadata = Some(metadata);
+        entry.container.metadata = Some(metadata);
         entry.told_by = Some(source);
         entry.unknown_to.clear();
         entry.is_refused = false;
-        entry.is_removed = false;
+        entry.removed_at = None;
         entry.labels = LabelBlock::new(&entry.container, core_only);
         if let Some(live) = &mut entry.scope {
             // Its main process and network mode are known now.
@@ -212,13 +235,14 @@ impl Containers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::collector::containers::entry::REMOVAL;
     use crate::{
         collector::{Config, containers::Reading},
         exposition::Selection,
         metadata::{Filter, Source, State},
         sample::Roots,
     };
-    use std::path::Path;
+    use std::{path::Path, time::Instant};
     use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
     const ONE: Source = Source(1);
@@ -303,6 +327,42 @@ mod tests {
     }
 
     #[test]
+    fn a_cgroup_that_outlives_its_container_is_not_known_to_docker() {
+        for (others, news) in [
+            (false, News::Removed(id("1"))),
+            (false, News::Unknown(id("1"))),
+            (false, News::Listed(vec![])),
+            (true, News::Removed(id("1"))),
+        ] {
+            let cgroups = tempfile::tempdir().unwrap();
+            let (mut containers, mut wanted) = containers(cgroups.path());
+            tell(&mut containers, ONE, News::Connected);
+            if others {
+                tell(&mut containers, OTHER, News::Connected);
+            }
+            tell(&mut containers, ONE, running(&id("1")));
+            appear(&mut containers, &id("1"));
+            tell(&mut containers, ONE, news);
+            containers.decide(true);
+            assert_eq!(containers.count(), (1, 1), "it may be ending");
+            let past = Instant::now().checked_sub(REMOVAL).unwrap();
+            containers.find(&id("1")).unwrap().removed_at = Some(past);
+            containers.decide(true);
+            if others {
+                // The other daemon may have it.
+                assert_eq!((containers.count(), wanted.try_recv()), ((1, 0), Ok(id("1"))));
+                tell(&mut containers, OTHER, News::Unknown(id("1")));
+            }
+            containers.decide(true);
+            containers.look_up_unnamed();
+            assert_eq!((containers.count(), wanted.is_empty()), ((0, 0), true));
+            assert_eq!(containers.report()[0].hidden, Some("not known to Docker"));
+            tell(&mut containers, ONE, running(&id("1")));
+            assert_eq!(containers.count(), (1, 1));
+        }
+    }
+
+    #[test]
     fn what_no_daemon_knows_is_not_read_and_not_asked_about() {
         let cgroups = tempfile::tempdir().unwrap();
         let (mut containers, mut wanted) = containers(cgroups.path());
@@ -378,6 +438,38 @@ mod tests {
         }
         assert_eq!(containers.find(&id).unwrap().candidates.len(), 64);
         assert_eq!(std::iter::from_fn(|| wanted.try_recv().ok()).filter(|asked| *asked == id).count(), 1);
+    }
+
+    #[test]
+    fn empty_directories_of_a_user_hide_no_container_and_close_no_file() {
+        let cgroups = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        let (mut containers, _wanted) = containers(cgroups.path());
+        let add = |containers: &mut Containers, id: &ContainerId| {
+            let cgroup = format!("/docker-{id}.scope");
+            let directory = containers.reading.directory_of(&cgroup);
+            std::fs::create_dir(&directory).unwrap();
+            std::fs::write(directory.join("cgroup.events"), "populated 0\n").unwrap();
+            containers.take_scope(ScopeEvent::Appeared(Scope { cgroup, id: id.clone(), watched: true }));
+            directory.join("cgroup.events")
+        };
+        let running = add(&mut containers, &id("e"));
+        std::fs::write(running, "populated 1\n").unwrap();
+        containers.decide(false);
+        let keep = containers.limit_open_files();
+        // As if the parent were another's.
+        let root = containers.reading.root_owner.replace(12_345);
+        for number in 0..4200 {
+            add(&mut containers, &ContainerId::new(&format!("{number:064x}")).unwrap());
+        }
+        assert_eq!(containers.entries.len(), 4097);
+        assert_eq!(containers.limit_open_files(), keep);
+        containers.reading.root_owner = root;
+        // runc makes the directory first.
+        let fresh = add(&mut containers, &id("f"));
+        containers.decide(false);
+        std::fs::write(fresh, "populated 1\n").unwrap();
+        containers.decide(false);
+        assert_eq!(containers.count(), (2, 0));
     }
 
     #[test]

@@ -19,12 +19,16 @@ use crate::{
     parse::ContainerId,
     sample::{Errno, FileSet, Keep, KernelFile, Netns, Pass, ScopeSample, stat_file::Scratch},
 };
+use decisions::Idle;
 use entry::Entry;
 use live_scope::LiveScope;
 use sources::Sources;
 use std::time::Instant;
 use tokio::sync::mpsc::UnboundedSender;
 use unreached::Unreached;
+
+/// Descriptors are left for one more container for each so many.
+const ROOM: usize = 16;
 
 /// All containers, by ID.
 #[derive(Debug)]
@@ -37,9 +41,7 @@ pub(super) struct Containers {
     /// Where small files are read into between passes.
     scratch: Scratch,
     /// Containers that are neither live nor named by Docker.
-    idle: usize,
-    /// Where the next pass begins to look at those.
-    next_idle: usize,
+    idle: Idle,
     /// Whether it was said that there are too many of those.
     is_crowded: bool,
     /// How many unnamed containers were said to have more than one directory.
@@ -61,8 +63,7 @@ impl Containers {
             entries: Vec::new(),
             sources: Sources::default(),
             scratch: Scratch::default(),
-            idle: 0,
-            next_idle: 0,
+            idle: Idle::default(),
             is_crowded: false,
             unnamed_contests: 0,
             unsettled: false,
@@ -174,7 +175,9 @@ impl Containers {
 
     /// How much may stay open; closes what is more than that.
     fn limit_open_files(&mut self) -> Keep {
-        let keep = self.reading.kept(self.entries.len());
+        // Those without a cgroup have nothing open; a user can make any number of them.
+        let live = self.entries.iter().filter(|entry| entry.scope.is_some()).count();
+        let keep = self.reading.kept(live + live / ROOM);
         let less = keep < self.kept;
         self.kept = keep;
         for entry in &mut self.entries {
@@ -189,7 +192,7 @@ impl Containers {
                 "the limit of {} open files is too low to keep any open for {} containers: they are opened anew at each \
                  reading, which takes three times as long; raise it (ulimit -n, LimitNOFILE=)",
                 self.reading.max_open_files,
-                self.entries.len()
+                live
             );
         }
         keep
