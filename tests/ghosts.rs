@@ -301,6 +301,7 @@ fn a_rootless_docker_is_a_docker_too() {
     host.dockerd.set(&format!("/containers/{WEB}/json"), 200, inspect.to_string());
     host.dockerd.event(WEB, "die", &json!({}));
     eventually("it is not live", || live(&exporter.metrics()).is_empty().then_some(()));
+    assert_eq!(ids_of_web(&exporter.metrics()), [format!("/system.slice/docker-{WEB}.scope")]);
 }
 
 #[test]
@@ -471,6 +472,23 @@ fn what_was_read_before_docker_told_is_disowned_with_its_path_and_kills() {
         settled(&exporter);
         assert_eq!(value(&exporter.metrics(), "container_oom_events_total", &["name=\"web\""]), Some(1.0));
     }
+}
+
+#[test]
+fn what_the_main_process_itself_says_of_its_cgroup_weighs_more() {
+    if !is_root("what_the_main_process_itself_says_of_its_cgroup_weighs_more") {
+        return;
+    }
+    let host = Host::new("leaked-cgroups");
+    let proc = host.folder.path().join("proc/101/cgroup");
+    fs::write(proc, format!("0::/docker/{WEB}\n")).unwrap();
+    let fake = fake_of_web(&host);
+    fs::write(fake.join("cgroup.procs"), "101\n").unwrap();
+    let exporter = host.exporter(&[]);
+    settled(&exporter);
+    fs::remove_dir_all(host.cgroup(&format!("docker/{WEB}"))).unwrap();
+    eventually("it is gone", || live(&exporter.metrics()).is_empty().then_some(()));
+    for_a_while(&exporter, 1, |page| assert!(live(page).is_empty() && !page.contains("u1000")));
 }
 
 #[test]

@@ -154,6 +154,9 @@ impl Entry {
             if is_foreign || self.container.metadata.is_some() {
                 self.disown(reading);
             }
+            if is_foreign {
+                self.forget_path(reading);
+            }
             return was_read;
         };
         let Some(best) = self.candidates.get(at) else { return false };
@@ -210,7 +213,7 @@ impl Entry {
                 Some(pid) if is_one_of_many || candidate.delegated => {
                     let pids = reader.pids(scratch, &mut Report::default());
                     is_hidden = !pids.is_empty() && pids.iter().all(|pid| *pid == 0);
-                    named == Some(true) || pids.contains(&pid)
+                    named.unwrap_or_else(|| pids.contains(&pid))
                 }
                 _ => false,
             };

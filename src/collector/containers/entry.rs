@@ -157,6 +157,11 @@ impl Entry {
         self.last_run = None;
         self.container.oom_kills = before;
         self.container.new_run = None;
+        self.forget_path(reading);
+    }
+
+    /// A container that is not read has the cgroup that Docker would make.
+    pub(super) fn forget_path(&mut self, reading: &Reading) {
         if let Some(metadata) = &self.container.metadata {
             self.container.cgroup.clone_from(&metadata.cgroup);
         }
