@@ -195,8 +195,9 @@ impl Resolver {
         self.known.remove(id);
     }
 
-    /// Takes in an event that says all there is to know; `None` if there is nothing to tell.
+    /// Takes in an event that says all there is to know; `None` if it does not, or nothing is known of its container.
     pub(super) fn apply(&mut self, id: &ContainerId, action: Action) -> Option<News> {
+        let is_about_pausing = matches!(action, Action::Pause | Action::Unpause);
         let change: Box<dyn FnOnce(&mut Metadata)> = match action {
             Action::Inspect => return None,
             Action::Oom => return Some(News::Oom(id.clone())),
@@ -209,6 +210,13 @@ impl Resolver {
             Action::Rename(name) => Box::new(|metadata| metadata.name = name),
             Action::Health(health) => Box::new(move |metadata| metadata.health = Some(health)),
         };
+        // What does not run is neither paused nor goes on: the event is late, or what is known is old.
+        let is_fitting = |known: &Known| {
+            !is_about_pausing || matches!(known.metadata.state, None | Some(State::Running | State::Paused))
+        };
+        if !self.known.get(id).is_some_and(is_fitting) {
+            return None;
+        }
         let mut known = self.known.remove(id)?;
         change(Arc::make_mut(&mut known.metadata));
         Some(self.keep(known))

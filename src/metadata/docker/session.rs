@@ -419,7 +419,7 @@ impl<'a> Session<'a> {
                 self.take_waiting(&id);
                 self.tell(news);
             }
-            // It is new here: all of it is asked for.
+            // It is new here, or what is known does not fit: all of it is asked for.
             None if is_destroyed || self.inspections.ask(id) => {}
             None => self.want_list(LIST_SOON),
         }
