@@ -20,7 +20,7 @@ use bollard::{
 };
 use futures_util::future::{Either, select};
 use hyper::{
-    HeaderMap, Request, Uri,
+    HeaderMap, Request, StatusCode, Uri,
     client::conn::http1,
     header::{DATE, HOST, HeaderValue},
 };
@@ -283,7 +283,8 @@ impl Client {
             self.take_head(answer.headers());
             let status = answer.status();
             let body = Body::new(answer.into_body(), connection);
-            if status.is_success() {
+            // Others have no body, a part of it, or that of somebody else.
+            if status == StatusCode::OK {
                 return Ok(body);
             }
             let message = body.begin(HEAD_BYTES).await;

@@ -7,6 +7,7 @@ mod events;
 mod inspections;
 mod rows;
 mod session;
+mod stream;
 mod tolerant;
 mod transport;
 

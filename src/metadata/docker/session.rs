@@ -4,8 +4,9 @@ use super::{
     Docker, Tell,
     client::{Client, Problem},
     convert::{CgroupDriver, understood, unix_seconds},
-    events::{Events, Line, Replay},
+    events::{Line, Replay},
     inspections::{Answer, Asked, Inspections},
+    stream::{Stream, StreamState},
     tolerant::List,
 };
 use crate::{
@@ -40,8 +41,10 @@ const LIST_AGAIN: Duration = Duration::from_secs(10);
 const LIST_ANYWAY: Duration = Duration::from_secs(300);
 /// A container whose inspection was refused is inspected again after this, for the refusal may have been a bad moment.
 const INSPECT_AGAIN: Duration = Duration::from_secs(240);
-/// How often a daemon that tells no events is asked for them again.
-const STREAM_AGAIN: Duration = Duration::from_secs(60);
+/// So many streams in a row may end soon before a daemon that answers all the same is listed instead.
+const SHORT_STREAMS: u32 = 4;
+/// A stream that was open this long did not end soon.
+const LONG_STREAM: Duration = Duration::from_secs(60);
 /// The head of the stream is waited for this long before the list is asked for. Some proxies keep it until the first
 /// event.
 const STREAM_HEAD: Duration = Duration::from_secs(1);
@@ -56,6 +59,8 @@ pub(super) struct Memory {
     driver: Option<CgroupDriver>,
     /// The daemon's time at the start of the last session: a new stream begins there, so that no OOM kill is lost.
     since: Option<f64>,
+    /// Streams in a row that ended soon after they had begun.
+    short_streams: u32,
     /// What was warned of.
     said: HashSet<&'static str>,
 }
@@ -153,11 +158,12 @@ impl<'a> Session<'a> {
             self.settle();
             let until = self.listing.as_ref().map(|listing| listing.until);
             tokio::select! {
-                line = stream.next() => match line? {
-                    Some(Line::Event(event)) => self.event(&event),
+                line = stream.next() => match line {
+                    Ok(Some(Line::Event(event))) => self.event(&event),
                     // Nobody knows whom it was about.
-                    Some(Line::Odd) => self.want_list(LIST_SOON),
-                    None => self.streams(&stream),
+                    Ok(Some(Line::Odd)) => self.want_list(LIST_SOON),
+                    Ok(None) => self.streams(&stream),
+                    Err(problem) => self.stream_ended(&mut stream, problem)?,
                 },
                 Some(id) = lookups.recv() => self.inspections.look_up(id),
                 (id, asked, answer) = self.inspections.next() => self.inspected(id, asked, answer),
@@ -209,14 +215,31 @@ impl<'a> Session<'a> {
         });
         // A clock that has been set back makes the earlier one the later.
         let since = self.memory.since.replace(self.now).map_or(self.now, |before| before.min(self.now));
-        let mut stream =
-            Stream { client, since, state: StreamState::Opening(Box::pin(client.events(since))) };
+        let mut stream = Stream::new(client, since);
         // A daemon that sends the head at once is not asked for its list before.
-        if let Ok(none) = timeout(STREAM_HEAD, stream.next_state()).await {
-            none?;
+        if timeout(STREAM_HEAD, stream.next_state()).await.is_ok() {
             self.streams(&stream);
         }
         Ok(stream)
+    }
+
+    /// The stream was there and has ended.
+    ///
+    /// # Errors
+    /// The session ends too: most likely the daemon has gone away.
+    fn stream_ended(&mut self, stream: &mut Stream<'_>, problem: Problem) -> Result<(), Problem> {
+        let is_short = stream.opened.elapsed() < LONG_STREAM;
+        let short = if is_short { self.memory.short_streams.saturating_add(1) } else { 0 };
+        self.memory.short_streams = short;
+        // Without its list told nothing was gained by the session, and another one would end like this.
+        if self.up.is_some() && short <= SHORT_STREAMS {
+            return Err(problem);
+        }
+        stream.refuse(problem);
+        self.streams(stream);
+        // This tells whether the daemon is still there.
+        self.next_list = Some(Instant::now());
+        Ok(())
     }
 
     /// The stream has begun, or was refused.
@@ -423,49 +446,6 @@ impl<'a> Session<'a> {
             None if is_destroyed || self.inspections.ask(id) => {}
             None => self.want_list(LIST_SOON),
         }
-    }
-}
-
-/// The event stream, or what there is instead of it.
-struct Stream<'a> {
-    client: &'a Client,
-    since: f64,
-    state: StreamState<'a>,
-}
-
-enum StreamState<'a> {
-    Opening(LocalBoxFuture<'a, Result<Events, Problem>>),
-    Open(Box<Events>),
-    /// It is asked for again then.
-    Refused(Problem, Instant),
-}
-
-impl Stream<'_> {
-    /// The next line; none if the stream has begun or was refused just now. May be dropped at any time and called again.
-    ///
-    /// # Errors
-    /// The stream has ended, or nobody answers.
-    async fn next(&mut self) -> Result<Option<Line>, Problem> {
-        if let StreamState::Open(events) = &mut self.state {
-            return events.next().await.map(Some);
-        }
-        self.next_state().await.map(|()| None)
-    }
-
-    async fn next_state(&mut self) -> Result<(), Problem> {
-        if let StreamState::Refused(_, again) = self.state {
-            sleep_until(again).await;
-            self.state = StreamState::Opening(Box::pin(self.client.events(self.since)));
-        }
-        let StreamState::Opening(opening) = &mut self.state else { return Ok(()) };
-        self.state = match opening.await {
-            Ok(events) => StreamState::Open(Box::new(events)),
-            Err(problem @ (Problem::Refused { status: 400..=499, .. } | Problem::Late(_))) => {
-                StreamState::Refused(problem, Instant::now() + STREAM_AGAIN)
-            }
-            Err(problem) => return Err(problem),
-        };
-        Ok(())
     }
 }
 
