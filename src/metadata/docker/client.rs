@@ -5,7 +5,7 @@ use super::{
     convert::http_date,
     events::Events,
     rows::Splitter,
-    tolerant::{List, read_info, read_inspection, read_version},
+    tolerant::{Inspection, List, read_info, read_inspection, read_version},
     transport::{MAX_OBJECTS, Transport},
 };
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
 use bollard::{
     API_DEFAULT_VERSION, BollardRequest, ClientVersion,
     errors::Error,
-    models::{ContainerInspectResponse, ContainerSummary, SystemInfo},
+    models::{ContainerSummary, SystemInfo},
     query_parameters::InspectContainerOptions,
 };
 use futures_util::future::{Either, select};
@@ -234,7 +234,7 @@ impl Client {
         better.is_some()
     }
 
-    pub(super) async fn inspect(&self, id: &ContainerId) -> Result<ContainerInspectResponse, Problem> {
+    pub(super) async fn inspect(&self, id: &ContainerId) -> Result<Inspection, Problem> {
         let question = |docker: bollard::Docker| async move {
             docker.inspect_container(id.as_str(), None::<InspectContainerOptions>).await
         };

@@ -13,6 +13,7 @@ use crate::{
     metadata::{
         Filter, News, Resolver,
         resolver::{Action, Row},
+        told::Newer,
     },
     parse::ContainerId,
 };
@@ -318,7 +319,10 @@ impl<'a> Session<'a> {
             self.memory.resolver.note_row(&row);
             if is_news {
                 self.inspections.add(id.clone());
-                waiting.insert(id, row);
+                // Events and inspections are newer than this, and the inspection is newer than them.
+                if !self.changes.contains_key(&id) {
+                    waiting.insert(id, row);
+                }
             }
         }
         if is_whole {
@@ -378,10 +382,10 @@ impl<'a> Session<'a> {
         let row = self.take_waiting(&id);
         let driver = self.memory.driver;
         let problem = match answer.and_then(|inspect| self.docker.metadata(&id, *inspect, driver)) {
-            // It was destroyed while this was on its way; the question that follows tells whether it is gone.
-            Ok(_) if asked.again && !self.memory.resolver.knows(&id) => return,
             Ok(told) => {
                 self.only_listed.remove(&id);
+                // What is destroyed stays gone, unless the question that follows tells otherwise.
+                let Some(told) = self.memory.resolver.correct(told, asked.newer) else { return };
                 let news = self.memory.resolver.learn(told, row.map(|row| row.words));
                 return self.tell(news);
             }
@@ -429,13 +433,15 @@ impl<'a> Session<'a> {
             }
             return;
         }
-        self.inspections.touch(&id);
+        let newer = Newer::of(&action);
         let is_destroyed = action == Action::Destroy;
         let action = match action {
             Action::Rename(name) => Action::Rename(self.docker.cut(name)),
             action => action,
         };
-        match self.memory.resolver.apply(&id, action) {
+        let applied = self.memory.resolver.apply(&id, action);
+        self.inspections.touch(&id, if applied.is_some() { newer } else { Newer::default() });
+        match applied {
             Some(News::Oom(id)) => self.tell(News::Oom(id)),
             Some(news) => {
                 // Its row in the list is older than this.
