@@ -291,6 +291,60 @@ fn a_daemon_that_tells_no_events_is_listed_again() {
 }
 
 #[test]
+fn a_daemon_whose_event_stream_is_odd_is_listed() {
+    let settings: Vec<_> = [Ok(301), Ok(500), Ok(204), Ok(202), Err(Fault::Empty), Err(Fault::Cut)]
+        .into_iter()
+        .map(|odd| {
+            let folder = tempfile::tempdir().unwrap();
+            let dockerd = dockerd(folder.path());
+            match odd {
+                Ok(status) => dockerd.set("/events", status, ""),
+                Err(fault) => dockerd.fault("/events", Some(fault)),
+            }
+            let following = Following::start(unix(folder.path()));
+            (odd, dockerd, following, folder)
+        })
+        .collect();
+    for (odd, dockerd, following, _) in &settings {
+        following.connected(1);
+        assert!(following.last(WEB).unwrap().restarts.is_some(), "{odd:?}");
+        let mut list = dockerd.list();
+        list.retain(|row| row["Id"] != WEB);
+        dockerd.set("/containers/json", 200, serde_json::to_string(&list).unwrap());
+    }
+    for (odd, dockerd, following, _) in &settings {
+        eventually("it is gone", || (following.listed()?.len() == CONTAINERS - 1).then_some(()));
+        assert_eq!(following.count(is_lost), 0, "{odd:?}");
+        // One that is under way when the list is asked for anew may be asked twice.
+        assert!(dockerd.inspections() <= 2 * CONTAINERS, "{odd:?}");
+    }
+    for (odd, dockerd, following, _) in settings {
+        dockerd.stop();
+        eventually(&format!("{odd:?}: it is lost"), || (following.count(is_lost) == 1).then_some(()));
+    }
+}
+
+#[test]
+fn a_daemon_whose_event_stream_ends_again_and_again_is_listed_at_last() {
+    let folder = tempfile::tempdir().unwrap();
+    let dockerd = dockerd(folder.path());
+    let following = Following::start(unix(folder.path()));
+    let streams = || dockerd.count("GET /events");
+    eventually("it goes without", || {
+        let before = streams();
+        following.connected(before);
+        let lists = dockerd.count("GET /containers/json");
+        dockerd.hang_up();
+        eventually("it is asked again", || (dockerd.count("GET /containers/json") > lists).then_some(()));
+        (streams() == before).then_some(())
+    });
+    assert_eq!(following.count(is_lost) + 1, streams());
+    dockerd.stop();
+    let lost = following.count(is_lost);
+    eventually("it is lost", || (following.count(is_lost) == lost + 1).then_some(()));
+}
+
+#[test]
 fn a_proxy_that_keeps_the_head_of_the_event_stream_delays_no_name() {
     let folder = tempfile::tempdir().unwrap();
     let dockerd = dockerd(folder.path());

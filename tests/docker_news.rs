@@ -7,45 +7,17 @@ use docker_stat_prom::{
     metadata::{Docker, DockerHost, Filter, Health, Labels, News, State},
     parse::ContainerId,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use std::time::Duration;
 use support::{
-    dockerd::{FakeDockerd, Fault},
+    dockerd::{Fault, HOST, Setting},
     eventually, fixture,
     following::Following,
 };
 
-const HOST: &str = "debian13-docker26.1-linux6.12";
 const WEB: &str = "13d53898ca900ddddd308d959ad664b7b9486a3fe172b376a925c3f1b935eaa4";
 const DEAD: &str = "635f799ab65985c2c41b7574ff46008eaeeb85c24e608d54c51b5f7da0b7ec21";
 const CONTAINERS: usize = 14;
-
-struct Setting {
-    folder: tempfile::TempDir,
-    dockerd: FakeDockerd,
-}
-
-impl Setting {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let dockerd = FakeDockerd::start(&folder.path().join("docker.sock"), &fixture(HOST));
-        Self { folder, dockerd }
-    }
-
-    fn host(&self) -> DockerHost {
-        DockerHost::Unix(self.folder.path().join("docker.sock"))
-    }
-
-    fn list(&self, list: &[Value]) {
-        self.dockerd.set("/containers/json", 200, serde_json::to_string(list).unwrap());
-    }
-
-    fn refuse_inspections(&self) {
-        for row in self.dockerd.list() {
-            self.dockerd.set(&format!("/containers/{}/json", row["Id"].as_str().unwrap()), 403, "no");
-        }
-    }
-}
 
 fn id(text: &str) -> ContainerId {
     ContainerId::new(text).unwrap()
@@ -408,79 +380,6 @@ fn an_inspection_that_stalls_leaves_the_list_and_the_others_alone() {
     assert!(following.last(DEAD).unwrap().restarts.is_some());
     setting.dockerd.fault(&format!("/containers/{WEB}/json"), None);
     following.eventually(WEB, "it is asked for again", |web| web.restarts.is_some());
-}
-
-#[test]
-fn the_own_name_is_taken_and_not_that_of_a_link() {
-    let setting = Setting::new();
-    setting.refuse_inspections();
-    let mut list = setting.dockerd.list();
-    for row in &mut list {
-        if row["Id"] == WEB {
-            row["Names"] = json!(["/shop/db-alias", "/worker/mysql", "/web"]);
-        }
-    }
-    setting.list(&list);
-    let following = Following::start(setting.host());
-    following.connected(1);
-    assert_eq!(following.last(WEB).unwrap().name, "web");
-}
-
-#[test]
-fn a_renamed_container_is_filtered_by_its_new_name() {
-    let setting = Setting::new();
-    let filter = Filter::new(&[], &["name=shop".to_owned()]).unwrap();
-    let following = Following::filtered(setting.host(), filter, &[]);
-    following.connected(1);
-    assert!(following.last(WEB).unwrap().included);
-    setting.dockerd.event(WEB, "rename", &json!({"name": "shop", "oldName": "/web"}));
-    following.eventually(WEB, "it is left out", |web| web.name == "shop" && !web.included);
-    setting.dockerd.event(WEB, "rename", &json!({"name": "web", "oldName": "/shop"}));
-    following.eventually(WEB, "it is back", |web| web.name == "web" && web.included);
-}
-
-#[test]
-fn what_is_too_long_for_a_label_is_cut_and_counted() {
-    let setting = Setting::new();
-    let mut inspect = setting.dockerd.inspect(WEB);
-    // The limit is in the middle of a character.
-    inspect["Config"]["Labels"] = json!({
-        "long": format!("x{}", "ä".repeat(600_000)), "short": "y", "n".repeat(2000): "left out"
-    });
-    inspect["Config"]["Env"] = json!([format!("TIER={}", "g".repeat(2000)), "OTHER=1"]);
-    inspect["Config"]["Image"] = json!("i".repeat(1024));
-    inspect["Name"] = json!(format!("/{}", "w".repeat(5000)));
-    setting.dockerd.set(&format!("/containers/{WEB}/json"), 200, inspect.to_string());
-    let following = Following::start(setting.host());
-    following.connected(1);
-    let web = following.last(WEB).unwrap();
-    let length =
-        |label: &str| web.labels.iter().find(|(name, _)| name == label).map(|(_, value)| value.len());
-    assert_eq!(length("container_label_long"), Some(1023));
-    assert_eq!(length("container_label_short"), Some(1));
-    assert_eq!(length("container_env_TIER"), Some(1024));
-    assert_eq!(web.labels.len(), 3);
-    assert_eq!((web.image.as_ref().unwrap().len(), web.name.len()), (1024, 1024));
-    assert_eq!(following.cut(), 4);
-    setting.dockerd.event(WEB, "rename", &json!({"name": "v".repeat(3000), "oldName": "/web"}));
-    following.eventually(WEB, "it is renamed", |web| web.name == "v".repeat(1024));
-    assert_eq!(following.cut(), 5);
-}
-
-#[test]
-fn a_container_with_labels_without_end_has_only_so_many() {
-    let setting = Setting::new();
-    let mut inspect = setting.dockerd.inspect(WEB);
-    for number in 0..50_000 {
-        inspect["Config"]["Labels"][format!("label{number:05}")] = json!("x");
-    }
-    setting.dockerd.set(&format!("/containers/{WEB}/json"), 200, inspect.to_string());
-    let following = Following::start(setting.host());
-    following.connected(1);
-    let web = following.last(WEB).unwrap();
-    let bytes: usize = web.labels.iter().map(|(name, value)| name.len() + value.len()).sum();
-    assert!(bytes <= 16 << 10 && web.labels.len() > 100, "{bytes}");
-    assert!(following.cut() > 49_000);
 }
 
 /// Changes single bytes, cuts, and looks whether anything is said to be more than it is.

@@ -1,7 +1,11 @@
 //! Which labels are shown, and which containers.
 
 use glob::Pattern;
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, hash_map::DefaultHasher},
+    hash::{Hash, Hasher},
+    sync::{Mutex, PoisonError},
+};
 
 /// Why a choice can't be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,6 +35,31 @@ fn is_glob(text: &str) -> bool {
     text.contains(['*', '?', '['])
 }
 
+/// Pairs of labels that are warned of. There are no more in the configuration of one host, unless somebody makes them up.
+const MAX_WARNED: usize = 64;
+
+/// The pairs of labels that were warned of, by their hashes: keys can be long.
+static WARNED: Mutex<BTreeSet<u64>> = Mutex::new(BTreeSet::new());
+
+/// Warns once of two labels that would have one name.
+fn warn_of(kept: &str, left_out: &str) {
+    let mut hasher = DefaultHasher::new();
+    (kept, left_out).hash(&mut hasher);
+    let mut warned = WARNED.lock().unwrap_or_else(PoisonError::into_inner);
+    if warned.len() >= MAX_WARNED || !warned.insert(hasher.finish()) {
+        return;
+    }
+    let is_last = warned.len() == MAX_WARNED;
+    drop(warned);
+    let short = |key: &str| key.chars().take(200).collect::<String>();
+    let (kept, left_out) = (short(kept), short(left_out));
+    let name = format!("container_label_{}", sanitise(&kept));
+    tracing::warn!(kept, left_out, "two labels would both be {name}");
+    if is_last {
+        tracing::warn!("no more labels that would have one name are written to the log");
+    }
+}
+
 /// Which of a container's labels and environment variables become Prometheus labels.
 #[derive(Debug, Clone)]
 pub struct Labels {
@@ -58,7 +87,7 @@ impl Labels {
     }
 
     /// The chosen ones of a container, under their Prometheus names, sorted. Of two keys that a glob let through
-    /// and that sanitise to one name, the first in the order of keys is kept, and the other named in a warning.
+    /// and that sanitise to one name, the first in the order of keys is kept, and the other named in a warning, once.
     pub fn choose<'a>(
         &self,
         labels: impl Iterator<Item = (&'a str, &'a str)>,
@@ -71,7 +100,7 @@ impl Labels {
         for (key, value) in labels {
             let name = format!("container_label_{}", sanitise(key));
             if let Some((first, _)) = chosen.get(&name) {
-                tracing::warn!(kept = first, left_out = key, "two labels would both be {name}");
+                warn_of(first, key);
             } else {
                 chosen.insert(name, (key, value));
             }
@@ -193,6 +222,14 @@ mod tests {
                 ("container_label_com_b_c".to_owned(), "1".to_owned())
             ]
         );
+    }
+
+    #[test]
+    fn however_many_labels_collide_only_so_many_are_warned_of() {
+        for number in 0..2 * MAX_WARNED {
+            warn_of(&format!("a.{number}"), &format!("a-{number}"));
+        }
+        assert_eq!(WARNED.lock().unwrap().len(), MAX_WARNED);
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod choice;
 mod docker;
 mod host;
 mod resolver;
+mod told;
 
 pub use choice::{Filter, Labels, SelectionError, sanitise};
 pub use docker::Docker;

@@ -1,6 +1,9 @@
 //! Docker's answers and events, joined into one [`Metadata`] per container. Pure: no socket, no clock.
 
-use super::{Filter, Health, Metadata, News, State};
+use super::{
+    Filter, Health, Metadata, News, State,
+    told::{Newer, Told},
+};
 use crate::parse::ContainerId;
 use std::{
     collections::{HashMap, HashSet},
@@ -18,14 +21,6 @@ pub(super) enum Action {
     Health(Health),
     Oom,
     Destroy,
-}
-
-/// What Docker told of a container.
-#[derive(Debug, Clone)]
-pub(super) struct Told {
-    pub(super) metadata: Metadata,
-    /// The labels that `--include` and `--exclude` ask for.
-    pub(super) filtered_by: Vec<(String, String)>,
 }
 
 /// What a list told of a container.
@@ -77,6 +72,9 @@ impl Resolver {
     /// list that it was asked for.
     pub(super) fn learn(&mut self, mut told: Told, words: Option<Words>) -> News {
         let before = self.known.get(&told.metadata.id);
+        if let Some(before) = before {
+            told.fill(&before.metadata, &before.filtered_by);
+        }
         if let Some(before) = before.filter(|before| before.is_inspected) {
             let fresh = &mut told.metadata;
             let starts = starts_between(&before.metadata, fresh);
@@ -95,6 +93,16 @@ impl Resolver {
         })
     }
 
+    /// Puts what events told meanwhile into an answer that is older; `None` if its container is gone.
+    pub(super) fn correct(&self, mut told: Told, newer: Newer) -> Option<Told> {
+        match self.known.get(&told.metadata.id) {
+            Some(known) => newer.correct(&mut told, &known.metadata),
+            None if newer.is_gone => return None,
+            None => {}
+        }
+        Some(told)
+    }
+
     /// Takes in what an event said of a container that is not known yet.
     pub(super) fn learn_if_new(&mut self, told: Told) -> Option<News> {
         (!self.known.contains_key(&told.metadata.id)).then(|| {
@@ -110,26 +118,29 @@ impl Resolver {
 
     /// Takes in what a list says of a container whose inspection has no answer. What only an inspection tells stays.
     pub(super) fn learn_row(&mut self, row: Row) -> Option<News> {
-        let Told { metadata: listed, filtered_by } = row.told;
+        let mut told = row.told;
         let words = Some(row.words);
-        let Some(before) = self.known.get(&listed.id) else {
-            let metadata = Arc::new(listed);
+        let Some(before) = self.known.get(&told.metadata.id) else {
+            let Told { metadata, filtered_by, .. } = told;
+            let metadata = Arc::new(metadata);
             let known = Known { metadata, filtered_by, is_inspected: false, is_stale: false, words };
             return Some(self.keep(known));
         };
         let (is_inspected, is_stale) = (before.is_inspected, before.is_stale);
+        told.fill(&before.metadata, &before.filtered_by);
+        let Told { metadata: listed, filtered_by, .. } = told;
         let mut metadata = Metadata::clone(&before.metadata);
         if !is_inspected {
             metadata.labels = listed.labels;
-            metadata.image = listed.image.or(metadata.image);
-            metadata.image_id = listed.image_id.or(metadata.image_id);
-            metadata.created = listed.created.or(metadata.created);
+            metadata.image = listed.image;
+            metadata.image_id = listed.image_id;
+            metadata.created = listed.created;
         }
         metadata.name = listed.name;
-        metadata.network_mode = listed.network_mode.or(metadata.network_mode);
-        metadata.state = listed.state.or(metadata.state);
-        metadata.exit_code = listed.exit_code.or(metadata.exit_code);
-        metadata.health = listed.health.or(metadata.health);
+        metadata.network_mode = listed.network_mode;
+        metadata.state = listed.state;
+        metadata.exit_code = listed.exit_code;
+        metadata.health = listed.health;
         let metadata = Arc::new(metadata);
         let known = Known { metadata, filtered_by, is_inspected, is_stale, words };
         let is_news = self.known.get(&known.metadata.id).is_none_or(|old| old.metadata != known.metadata);
@@ -161,7 +172,8 @@ impl Resolver {
         let same_end =
             listed.exit_code.is_none() || before.exit_code.is_none() || listed.exit_code == before.exit_code;
         let same = [same_state, same_health, same_image, same_network, same_run, same_end];
-        listed.name != before.name || same.contains(&false)
+        let same_name = !row.told.tells.name || listed.name == before.name;
+        !same_name || same.contains(&false)
     }
 
     /// The daemon has been away: every container is news until it has been inspected anew.
@@ -195,8 +207,9 @@ impl Resolver {
         self.known.remove(id);
     }
 
-    /// Takes in an event that says all there is to know; `None` if there is nothing to tell.
+    /// Takes in an event that says all there is to know; `None` if it does not, or nothing is known of its container.
     pub(super) fn apply(&mut self, id: &ContainerId, action: Action) -> Option<News> {
+        let is_about_pausing = matches!(action, Action::Pause | Action::Unpause);
         let change: Box<dyn FnOnce(&mut Metadata)> = match action {
             Action::Inspect => return None,
             Action::Oom => return Some(News::Oom(id.clone())),
@@ -209,6 +222,13 @@ impl Resolver {
             Action::Rename(name) => Box::new(|metadata| metadata.name = name),
             Action::Health(health) => Box::new(move |metadata| metadata.health = Some(health)),
         };
+        // What does not run is neither paused nor goes on: the event is late, or what is known is old.
+        let is_fitting = |known: &Known| {
+            !is_about_pausing || matches!(known.metadata.state, None | Some(State::Running | State::Paused))
+        };
+        if !self.known.get(id).is_some_and(is_fitting) {
+            return None;
+        }
         let mut known = self.known.remove(id)?;
         change(Arc::make_mut(&mut known.metadata));
         Some(self.keep(known))
@@ -245,6 +265,7 @@ fn starts_between(before: &Metadata, fresh: &Metadata) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metadata::told::Tells;
 
     fn metadata(started: Option<f64>, restart_count: u64) -> Metadata {
         Metadata {
@@ -261,7 +282,8 @@ mod tests {
     }
 
     fn told(metadata: Metadata) -> Told {
-        Told { metadata, filtered_by: vec![("tier".into(), "gold".into())] }
+        let tells = Tells { name: true, labels: true, ..Tells::default() };
+        Told { metadata, filtered_by: vec![("tier".into(), "gold".into())], tells }
     }
 
     /// As a list shows it.

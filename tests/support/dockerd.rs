@@ -16,6 +16,42 @@ use std::{
 /// The time in every answer's head.
 pub const DATE: &str = "Mon, 23 Nov 2026 23:35:58 GMT";
 
+/// The host whose answers a [`Setting`] gives.
+pub const HOST: &str = "debian13-docker26.1-linux6.12";
+
+/// A daemon in a folder of its own, for a client without the program around it.
+pub struct Setting {
+    folder: tempfile::TempDir,
+    pub dockerd: FakeDockerd,
+}
+
+impl Setting {
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let dockerd = FakeDockerd::start(&folder.path().join("docker.sock"), &super::fixture(HOST));
+        Self { folder, dockerd }
+    }
+
+    pub fn host(&self) -> docker_stat_prom::metadata::DockerHost {
+        docker_stat_prom::metadata::DockerHost::Unix(self.folder.path().join("docker.sock"))
+    }
+
+    /// What a container's inspection answers from now on.
+    pub fn inspection(&self, id: &str, inspect: &serde_json::Value) {
+        self.dockerd.set(&format!("/containers/{id}/json"), 200, inspect.to_string());
+    }
+
+    pub fn list(&self, list: &[serde_json::Value]) {
+        self.dockerd.set("/containers/json", 200, serde_json::to_string(list).unwrap());
+    }
+
+    pub fn refuse_inspections(&self) {
+        for row in self.dockerd.list() {
+            self.dockerd.set(&format!("/containers/{}/json", row["Id"].as_str().unwrap()), 403, "no");
+        }
+    }
+}
+
 /// What is wrong with an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -29,6 +65,8 @@ pub enum Fault {
     EndlessHead,
     /// The connection is closed in the middle of the body.
     Cut,
+    /// The body is empty.
+    Empty,
 }
 
 type Gate = Box<dyn Fn(&str) -> bool + Send>;
@@ -311,6 +349,7 @@ fn misbehave(stream: &mut UnixStream, head: &str, body: &str, fault: Fault) -> s
             wait_for_the_end(stream)
         }
         Fault::Cut => stream.write_all(begin.as_bytes()),
+        Fault::Empty => stream.write_all(format!("{head}Content-Length: 0\r\n\r\n").as_bytes()),
         Fault::Endless => {
             stream.write_all(format!("{head}Transfer-Encoding: chunked\r\n\r\n").as_bytes())?;
             let chunk = format!("10000\r\n{}\r\n", " ".repeat(0x10000));

@@ -5,7 +5,7 @@ use super::{
     convert::http_date,
     events::Events,
     rows::Splitter,
-    tolerant::{List, read_info, read_inspection, read_version},
+    tolerant::{Inspection, List, read_info, read_inspection, read_version},
     transport::{MAX_OBJECTS, Transport},
 };
 use crate::{
@@ -15,12 +15,12 @@ use crate::{
 use bollard::{
     API_DEFAULT_VERSION, BollardRequest, ClientVersion,
     errors::Error,
-    models::{ContainerInspectResponse, ContainerSummary, SystemInfo},
+    models::{ContainerSummary, SystemInfo},
     query_parameters::InspectContainerOptions,
 };
 use futures_util::future::{Either, select};
 use hyper::{
-    HeaderMap, Request, Uri,
+    HeaderMap, Request, StatusCode, Uri,
     client::conn::http1,
     header::{DATE, HOST, HeaderValue},
 };
@@ -244,7 +244,7 @@ impl Client {
         better.is_some()
     }
 
-    pub(super) async fn inspect(&self, id: &ContainerId) -> Result<ContainerInspectResponse, Problem> {
+    pub(super) async fn inspect(&self, id: &ContainerId) -> Result<Inspection, Problem> {
         let question = |docker: bollard::Docker| async move {
             docker.inspect_container(id.as_str(), None::<InspectContainerOptions>).await
         };
@@ -293,7 +293,8 @@ impl Client {
             self.take_head(answer.headers());
             let status = answer.status();
             let body = Body::new(answer.into_body(), connection);
-            if status.is_success() {
+            // Others have no body, a part of it, or that of somebody else.
+            if status == StatusCode::OK {
                 return Ok(body);
             }
             let message = body.begin(HEAD_BYTES).await;

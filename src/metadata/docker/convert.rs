@@ -1,13 +1,16 @@
 //! Docker's models, turned into [`Metadata`].
 
-use super::{Docker, Health, Metadata, State, client::Problem};
+use super::{Docker, Health, Metadata, State, client::Problem, tolerant::Inspection};
 use crate::{
-    metadata::resolver::{Action, Row, Told, Words},
+    metadata::{
+        resolver::{Action, Row, Words},
+        told::{Tells, Told},
+    },
     parse::ContainerId,
 };
 use bollard::models::{
-    ContainerInspectResponse, ContainerStateStatusEnum, ContainerSummary, ContainerSummaryHealthStatusEnum,
-    ContainerSummaryStateEnum, EventMessage, HealthStatusEnum, SystemInfo, SystemInfoCgroupDriverEnum,
+    ContainerStateStatusEnum, ContainerSummary, ContainerSummaryHealthStatusEnum, ContainerSummaryStateEnum,
+    EventMessage, HealthStatusEnum, SystemInfo, SystemInfoCgroupDriverEnum,
 };
 use std::{collections::HashMap, time::Duration};
 
@@ -33,12 +36,24 @@ impl Docker {
     pub(super) fn metadata(
         &self,
         asked: &ContainerId,
-        inspect: ContainerInspectResponse,
+        inspection: Inspection,
         driver: Option<CgroupDriver>,
     ) -> Result<Told, Problem> {
+        let Inspection { answer: inspect, is_odd } = inspection;
         let id = inspect.id.as_deref().and_then(ContainerId::new);
         let id =
             id.filter(|id| id == asked).ok_or_else(|| Problem::Odd("it has not the ID asked for".into()))?;
+        let name = plain_name(inspect.name.as_deref());
+        let parent = inspect.host_config.as_ref().and_then(|host| host.cgroup_parent.as_ref());
+        let config = inspect.config.as_ref();
+        let tells = Tells {
+            name: name.is_some(),
+            labels: !is_odd && config.is_some_and(|config| config.labels.is_some()),
+            environment: !is_odd && config.is_some_and(|config| config.env.is_some()),
+            main_pid: inspect.state.as_ref().is_some_and(|state| state.pid.is_some()),
+            cgroup: parent.is_some(),
+        };
+        let name = name.unwrap_or_else(|| id.short()).to_owned();
         let config = inspect.config.unwrap_or_default();
         let host_config = inspect.host_config.unwrap_or_default();
         let state = inspect.state.unwrap_or_default();
@@ -47,11 +62,11 @@ impl Docker {
         // No `Health` in a state that was told is no healthcheck; one without a status is not understood.
         let health = match state.health {
             Some(told) => told.status.map(health),
-            None => state.status.map(|_| Health::None),
+            None => state.status.filter(|_| !is_odd).map(|_| Health::None),
         };
         let metadata = Metadata {
             labels: self.chosen(&labels, config.env.iter().flatten().map(String::as_str)),
-            name: self.cut(plain_name(inspect.name.as_deref(), &id)),
+            name: self.cut(name),
             image: self.value(config.image),
             image_id: self.value(inspect.image),
             network_mode: self.value(host_config.network_mode),
@@ -69,7 +84,7 @@ impl Docker {
             cgroup: expected_cgroup(driver, host_config.cgroup_parent.as_deref(), &id),
             ..Metadata::new(id)
         };
-        Ok(Told { metadata, filtered_by: self.filter.kept(&labels) })
+        Ok(Told { metadata, filtered_by: self.filter.kept(&labels), tells })
     }
 
     /// What the `create` or `start` event of a container tells: enough for a name while inspect waits for the daemon, which
@@ -107,9 +122,16 @@ impl Docker {
             Some(status) => listed_health(status),
             None => health_in(status),
         };
+        let name = plain_name(own_name(summary.names.as_deref().unwrap_or_default()));
+        let tells = Tells {
+            // That of a link is better than none.
+            name: name.is_some_and(|name| !name.contains('/')),
+            labels: summary.labels.is_some(),
+            ..Tells::default()
+        };
         let metadata = Metadata {
             labels: self.chosen(labels, std::iter::empty()),
-            name: self.cut(plain_name(own_name(summary.names.as_deref().unwrap_or_default()), &id)),
+            name: self.cut(name.unwrap_or_else(|| id.short()).to_owned()),
             image: self.value(summary.image.clone()),
             image_id: self.value(summary.image_id.clone()),
             network_mode: self.value(summary.host_config.as_ref().and_then(|host| host.network_mode.clone())),
@@ -123,7 +145,7 @@ impl Docker {
             cgroup: expected_cgroup(driver, None, &id),
             ..Metadata::new(id)
         };
-        let told = Told { metadata, filtered_by: self.filter.kept(labels) };
+        let told = Told { metadata, filtered_by: self.filter.kept(labels), tells };
         let words =
             Words { image: told.metadata.image.clone(), status: status.chars().take(MAX_STATUS).collect() };
         Some(Row { told, began_after: age_in(status).map(|age| now - age), words })
@@ -186,7 +208,9 @@ pub(super) fn understood(event: &EventMessage) -> Option<(ContainerId, Action)> 
         "unpause" => Action::Unpause,
         "oom" => Action::Oom,
         "rename" => {
-            Action::Rename(plain_name(actor.attributes.as_ref()?.get("name").map(String::as_str), &id))
+            let name = actor.attributes.as_ref().and_then(|attributes| attributes.get("name"));
+            let name = plain_name(name.map(String::as_str));
+            name.map_or(Action::Inspect, |name| Action::Rename(name.to_owned()))
         }
         other => match other.strip_prefix("health_status: ")? {
             "healthy" => Action::Health(Health::Healthy),
@@ -197,9 +221,9 @@ pub(super) fn understood(event: &EventMessage) -> Option<(ContainerId, Action)> 
     Some((id, action))
 }
 
-pub(super) fn plain_name(name: Option<&str>, id: &ContainerId) -> String {
-    let name = name.map(|name| name.trim_start_matches('/')).filter(|name| !name.is_empty());
-    name.unwrap_or_else(|| id.short()).to_owned()
+/// A name without its slash, if it is one.
+pub(super) fn plain_name(name: Option<&str>) -> Option<&str> {
+    name.map(|name| name.trim_start_matches('/')).filter(|name| !name.is_empty())
 }
 
 pub(super) fn positive(number: i64) -> Option<u64> {
@@ -255,8 +279,9 @@ pub(super) fn http_date(text: &str) -> Option<f64> {
 
 /// Of several names the container's own: those of links are `/other/alias`.
 fn own_name(names: &[String]) -> Option<&str> {
-    let own = names.iter().find(|name| !name.trim_start_matches('/').contains('/'));
-    own.or(names.first()).map(String::as_str)
+    let mut told = names.iter().map(String::as_str).filter(|name| plain_name(Some(name)).is_some());
+    let first = told.clone().next();
+    told.find(|name| !name.trim_start_matches('/').contains('/')).or(first)
 }
 
 fn listed_health(status: ContainerSummaryHealthStatusEnum) -> Option<Health> {

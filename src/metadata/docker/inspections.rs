@@ -1,8 +1,10 @@
 //! The one queue of inspections: at most one per container, so that no old answer overtakes a new one, and a few at once.
 
-use super::client::{Client, Problem};
-use crate::parse::ContainerId;
-use bollard::models::ContainerInspectResponse;
+use super::{
+    client::{Client, Problem},
+    tolerant::Inspection,
+};
+use crate::{metadata::told::Newer, parse::ContainerId};
 use futures_util::{StreamExt, future::LocalBoxFuture, stream::FuturesUnordered};
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -19,7 +21,7 @@ const FIRST_RETRY: Duration = Duration::from_secs(2);
 const LAST_RETRY: Duration = Duration::from_secs(64);
 
 /// The answer to an inspection.
-pub(super) type Answer = Result<Box<ContainerInspectResponse>, Problem>;
+pub(super) type Answer = Result<Box<Inspection>, Problem>;
 
 /// What is to be inspected, and why.
 #[derive(Debug, Clone, Default)]
@@ -28,7 +30,9 @@ pub(super) struct Asked {
     pub(super) is_looked_up: bool,
     is_under_way: bool,
     /// Something happened to it since the question was sent.
-    pub(super) again: bool,
+    again: bool,
+    /// What events told since then.
+    pub(super) newer: Newer,
     /// Questions in a row that were not answered in time.
     failures: u32,
 }
@@ -75,10 +79,11 @@ impl<'c> Inspections<'c> {
         self.waiting.push_back(id);
     }
 
-    /// Something happened to a container: the answer that is under way may be older than that.
-    pub(super) fn touch(&mut self, id: &ContainerId) {
-        if let Some(asked) = self.asked.get_mut(id) {
-            asked.again |= asked.is_under_way;
+    /// An event told something of a container: the answer that is under way may be older than that.
+    pub(super) fn touch(&mut self, id: &ContainerId, newer: Newer) {
+        if let Some(asked) = self.asked.get_mut(id).filter(|asked| asked.is_under_way) {
+            asked.again = true;
+            asked.newer = asked.newer.and(newer);
         }
     }
 

@@ -8,6 +8,7 @@ mod inspections;
 mod outage;
 mod rows;
 mod session;
+mod stream;
 mod tolerant;
 mod transport;
 
@@ -131,7 +132,7 @@ impl Docker {
         let told = event.as_ref().and_then(|event| self.metadata_of_event(event, None));
         let known = event.as_ref().and_then(understood).is_some() || told.is_some();
         let inspected = read_inspection_of(bytes).is_some_and(|inspect| {
-            let id = inspect.id.as_deref().and_then(ContainerId::new);
+            let id = inspect.answer.id.as_deref().and_then(ContainerId::new);
             id.is_some_and(|id| self.metadata(&id, inspect, None).is_ok())
         });
         listed + usize::from(known) + usize::from(inspected)

@@ -4,14 +4,16 @@ use super::{
     Docker, Tell,
     client::{Client, Problem},
     convert::{CgroupDriver, understood, unix_seconds},
-    events::{Events, Line, Replay},
+    events::{Line, Replay},
     inspections::{Answer, Asked, Inspections},
+    stream::{Stream, StreamState},
     tolerant::List,
 };
 use crate::{
     metadata::{
         Filter, News, Resolver,
         resolver::{Action, Row},
+        told::Newer,
     },
     parse::ContainerId,
 };
@@ -40,8 +42,10 @@ const LIST_AGAIN: Duration = Duration::from_secs(10);
 const LIST_ANYWAY: Duration = Duration::from_secs(300);
 /// A container whose inspection was refused is inspected again after this, for the refusal may have been a bad moment.
 const INSPECT_AGAIN: Duration = Duration::from_secs(240);
-/// How often a daemon that tells no events is asked for them again.
-const STREAM_AGAIN: Duration = Duration::from_secs(60);
+/// So many streams in a row may end soon before a daemon that answers all the same is listed instead.
+const SHORT_STREAMS: u32 = 4;
+/// A stream that was open this long did not end soon.
+const LONG_STREAM: Duration = Duration::from_secs(60);
 /// The head of the stream is waited for this long before the list is asked for. Some proxies keep it until the first
 /// event.
 const STREAM_HEAD: Duration = Duration::from_secs(1);
@@ -56,6 +60,8 @@ pub(super) struct Memory {
     driver: Option<CgroupDriver>,
     /// The daemon's time at the start of the last session: a new stream begins there, so that no OOM kill is lost.
     since: Option<f64>,
+    /// Streams in a row that ended soon after they had begun.
+    short_streams: u32,
     /// What was warned of.
     said: HashSet<&'static str>,
 }
@@ -153,11 +159,12 @@ impl<'a> Session<'a> {
             self.settle();
             let until = self.listing.as_ref().map(|listing| listing.until);
             tokio::select! {
-                line = stream.next() => match line? {
-                    Some(Line::Event(event)) => self.event(&event),
+                line = stream.next() => match line {
+                    Ok(Some(Line::Event(event))) => self.event(&event),
                     // Nobody knows whom it was about.
-                    Some(Line::Odd) => self.want_list(LIST_SOON),
-                    None => self.streams(&stream),
+                    Ok(Some(Line::Odd)) => self.want_list(LIST_SOON),
+                    Ok(None) => self.streams(&stream),
+                    Err(problem) => self.stream_ended(&mut stream, problem)?,
                 },
                 Some(id) = lookups.recv() => self.inspections.look_up(id),
                 (id, asked, answer) = self.inspections.next() => self.inspected(id, asked, answer),
@@ -209,14 +216,31 @@ impl<'a> Session<'a> {
         });
         // A clock that has been set back makes the earlier one the later.
         let since = self.memory.since.replace(self.now).map_or(self.now, |before| before.min(self.now));
-        let mut stream =
-            Stream { client, since, state: StreamState::Opening(Box::pin(client.events(since))) };
+        let mut stream = Stream::new(client, since);
         // A daemon that sends the head at once is not asked for its list before.
-        if let Ok(none) = timeout(STREAM_HEAD, stream.next_state()).await {
-            none?;
+        if timeout(STREAM_HEAD, stream.next_state()).await.is_ok() {
             self.streams(&stream);
         }
         Ok(stream)
+    }
+
+    /// The stream was there and has ended.
+    ///
+    /// # Errors
+    /// The session ends too: most likely the daemon has gone away.
+    fn stream_ended(&mut self, stream: &mut Stream<'_>, problem: Problem) -> Result<(), Problem> {
+        let is_short = stream.opened.elapsed() < LONG_STREAM;
+        let short = if is_short { self.memory.short_streams.saturating_add(1) } else { 0 };
+        self.memory.short_streams = short;
+        // Without its list told nothing was gained by the session, and another one would end like this.
+        if self.up.is_some() && short <= SHORT_STREAMS {
+            return Err(problem);
+        }
+        stream.refuse(problem);
+        self.streams(stream);
+        // This tells whether the daemon is still there.
+        self.next_list = Some(Instant::now());
+        Ok(())
     }
 
     /// The stream has begun, or was refused.
@@ -308,7 +332,10 @@ impl<'a> Session<'a> {
             self.memory.resolver.note_row(&row);
             if is_news {
                 self.inspections.add(id.clone());
-                waiting.insert(id, row);
+                // Events and inspections are newer than this, and the inspection is newer than them.
+                if !self.changes.contains_key(&id) {
+                    waiting.insert(id, row);
+                }
             }
         }
         if is_whole {
@@ -368,10 +395,10 @@ impl<'a> Session<'a> {
         let row = self.take_waiting(&id);
         let driver = self.memory.driver;
         let problem = match answer.and_then(|inspect| self.docker.metadata(&id, *inspect, driver)) {
-            // It was destroyed while this was on its way; the question that follows tells whether it is gone.
-            Ok(_) if asked.again && !self.memory.resolver.knows(&id) => return,
             Ok(told) => {
                 self.only_listed.remove(&id);
+                // What is destroyed stays gone, unless the question that follows tells otherwise.
+                let Some(told) = self.memory.resolver.correct(told, asked.newer) else { return };
                 let news = self.memory.resolver.learn(told, row.map(|row| row.words));
                 return self.tell(news);
             }
@@ -419,66 +446,25 @@ impl<'a> Session<'a> {
             }
             return;
         }
-        self.inspections.touch(&id);
+        let newer = Newer::of(&action);
         let is_destroyed = action == Action::Destroy;
         let action = match action {
             Action::Rename(name) => Action::Rename(self.docker.cut(name)),
             action => action,
         };
-        match self.memory.resolver.apply(&id, action) {
+        let applied = self.memory.resolver.apply(&id, action);
+        self.inspections.touch(&id, if applied.is_some() { newer } else { Newer::default() });
+        match applied {
             Some(News::Oom(id)) => self.tell(News::Oom(id)),
             Some(news) => {
                 // Its row in the list is older than this.
                 self.take_waiting(&id);
                 self.tell(news);
             }
-            // It is new here: all of it is asked for.
+            // It is new here, or what is known does not fit: all of it is asked for.
             None if is_destroyed || self.inspections.ask(id) => {}
             None => self.want_list(LIST_SOON),
         }
-    }
-}
-
-/// The event stream, or what there is instead of it.
-struct Stream<'a> {
-    client: &'a Client,
-    since: f64,
-    state: StreamState<'a>,
-}
-
-enum StreamState<'a> {
-    Opening(LocalBoxFuture<'a, Result<Events, Problem>>),
-    Open(Box<Events>),
-    /// It is asked for again then.
-    Refused(Problem, Instant),
-}
-
-impl Stream<'_> {
-    /// The next line; none if the stream has begun or was refused just now. May be dropped at any time and called again.
-    ///
-    /// # Errors
-    /// The stream has ended, or nobody answers.
-    async fn next(&mut self) -> Result<Option<Line>, Problem> {
-        if let StreamState::Open(events) = &mut self.state {
-            return events.next().await.map(Some);
-        }
-        self.next_state().await.map(|()| None)
-    }
-
-    async fn next_state(&mut self) -> Result<(), Problem> {
-        if let StreamState::Refused(_, again) = self.state {
-            sleep_until(again).await;
-            self.state = StreamState::Opening(Box::pin(self.client.events(self.since)));
-        }
-        let StreamState::Opening(opening) = &mut self.state else { return Ok(()) };
-        self.state = match opening.await {
-            Ok(events) => StreamState::Open(Box::new(events)),
-            Err(problem @ (Problem::Refused { status: 400..=499, .. } | Problem::Late(_))) => {
-                StreamState::Refused(problem, Instant::now() + STREAM_AGAIN)
-            }
-            Err(problem) => return Err(problem),
-        };
-        Ok(())
     }
 }
 

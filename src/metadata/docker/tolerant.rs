@@ -15,6 +15,13 @@ const DEPTH: usize = 5;
 /// The most containers that are taken in: more than a host can have.
 const MAX_ROWS: usize = 32_768;
 
+/// An inspection.
+pub(super) struct Inspection {
+    pub(super) answer: ContainerInspectResponse,
+    /// Something in it was left out: what is not in it may have been told all the same.
+    pub(super) is_odd: bool,
+}
+
 /// A list of containers.
 #[derive(Default)]
 pub(super) struct List {
@@ -33,7 +40,12 @@ impl List {
         let read = text.and_then(|text| from_slice(text).ok());
         self.odd += usize::from(read.is_none());
         let tolerant = || row(json(&String::from_utf8_lossy(text?))?);
-        self.rows.extend(read.or_else(tolerant).and_then(|summary| convert(&summary)));
+        let is_odd = read.is_none();
+        let row = read.or_else(tolerant).and_then(|summary| convert(&summary));
+        self.rows.extend(row.map(|mut row| {
+            row.told.tells.labels &= !is_odd;
+            row
+        }));
     }
 }
 
@@ -108,13 +120,17 @@ pub(super) fn read_info(answer: Result<SystemInfo, Error>) -> Result<SystemInfo,
 
 pub(super) fn read_inspection(
     answer: Result<ContainerInspectResponse, Error>,
-) -> Result<ContainerInspectResponse, Problem> {
-    read(answer, inspection)
+) -> Result<Inspection, Problem> {
+    let is_odd = matches!(answer, Err(Error::JsonDataError { .. }));
+    Ok(Inspection { answer: read(answer, inspection)?, is_odd })
 }
 
 /// An inspection out of its text.
-pub(super) fn read_inspection_of(text: &[u8]) -> Option<ContainerInspectResponse> {
-    from_slice(text).ok().or_else(|| inspection(json(&String::from_utf8_lossy(text))?))
+pub(super) fn read_inspection_of(text: &[u8]) -> Option<Inspection> {
+    let read = from_slice(text).ok();
+    let is_odd = read.is_none();
+    let answer = read.or_else(|| inspection(json(&String::from_utf8_lossy(text))?))?;
+    Some(Inspection { answer, is_odd })
 }
 
 /// An event, if there is anything in its line.

@@ -1,0 +1,124 @@
+//! What an answer told of a container, and what it left out or was too old to know.
+
+use super::{Metadata, State, resolver::Action};
+
+/// What Docker told of a container.
+#[derive(Debug, Clone)]
+pub(super) struct Told {
+    pub(super) metadata: Metadata,
+    /// The labels that `--include` and `--exclude` ask for.
+    pub(super) filtered_by: Vec<(String, String)>,
+    pub(super) tells: Tells,
+}
+
+/// What was told of those things that are not `None` where nothing tells them, or are `None` for another reason.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Tells {
+    pub(super) name: bool,
+    /// All labels.
+    pub(super) labels: bool,
+    /// The whole environment.
+    pub(super) environment: bool,
+    /// The process, or that there is none.
+    pub(super) main_pid: bool,
+    pub(super) cgroup: bool,
+}
+
+/// Which labels come from where.
+const LABEL: &str = "container_label_";
+const ENVIRONMENT: &str = "container_env_";
+
+impl Told {
+    /// Leaves what was not told as it was known.
+    pub(super) fn fill(&mut self, before: &Metadata, filtered_by: &[(String, String)]) {
+        self.fill_labels(before, filtered_by);
+        let Self { metadata: now, tells, .. } = self;
+        if !tells.name {
+            now.name.clone_from(&before.name);
+        }
+        if !tells.cgroup && !before.cgroup.is_empty() {
+            now.cgroup.clone_from(&before.cgroup);
+        }
+        now.image = now.image.take().or_else(|| before.image.clone());
+        now.image_id = now.image_id.take().or_else(|| before.image_id.clone());
+        now.network_mode = now.network_mode.take().or_else(|| before.network_mode.clone());
+        now.cpu_shares = now.cpu_shares.or(before.cpu_shares);
+        now.state = now.state.or(before.state);
+        now.exit_code = now.exit_code.or(before.exit_code);
+        now.created = now.created.or(before.created);
+        now.started = now.started.or(before.started);
+        now.finished = now.finished.or(before.finished);
+        now.restart_count = now.restart_count.or(before.restart_count);
+        now.restarts = now.restarts.or(before.restarts);
+        now.oom_killed = now.oom_killed.or(before.oom_killed);
+        now.health = now.health.or(before.health);
+        // That of another run would be another process.
+        if !tells.main_pid && (now.state, now.started) == (before.state, before.started) {
+            now.main_pid = before.main_pid;
+        }
+    }
+
+    /// A container's labels and environment never change, so what was known of them holds.
+    fn fill_labels(&mut self, before: &Metadata, filtered_by: &[(String, String)]) {
+        let labels = &mut self.metadata.labels;
+        for (begin, is_told) in [(LABEL, self.tells.labels), (ENVIRONMENT, self.tells.environment)] {
+            let known = before.labels.iter().filter(|(name, _)| name.starts_with(begin));
+            let known: Vec<_> = known.cloned().collect();
+            if !is_told && !known.is_empty() {
+                labels.retain(|(name, _)| !name.starts_with(begin));
+                labels.extend(known);
+            }
+        }
+        labels.sort_unstable();
+        if !self.tells.labels && !filtered_by.is_empty() {
+            self.filtered_by = filtered_by.to_vec();
+        }
+    }
+}
+
+/// What events told of a container after a question about it was sent: the answer may be older.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Newer {
+    pub(super) name: bool,
+    pub(super) state: bool,
+    pub(super) health: bool,
+    pub(super) is_gone: bool,
+}
+
+impl Newer {
+    /// What an event tells that has been taken in.
+    pub(super) fn of(action: &Action) -> Self {
+        Self {
+            name: matches!(action, Action::Rename(_)),
+            state: matches!(action, Action::Pause | Action::Unpause),
+            health: matches!(action, Action::Health(_)),
+            is_gone: matches!(action, Action::Destroy),
+        }
+    }
+
+    /// Both.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self {
+            name: self.name || other.name,
+            state: self.state || other.state,
+            health: self.health || other.health,
+            is_gone: self.is_gone || other.is_gone,
+        }
+    }
+
+    /// Puts what is known into an answer that is older.
+    pub(super) fn correct(self, answer: &mut Told, known: &Metadata) {
+        if self.name {
+            answer.metadata.name.clone_from(&known.name);
+            answer.tells.name = true;
+        }
+        // One that has ended was paused before, and not after.
+        let is_running = matches!(answer.metadata.state, None | Some(State::Running | State::Paused));
+        if self.state && is_running {
+            answer.metadata.state = known.state;
+        }
+        if self.health {
+            answer.metadata.health = known.health;
+        }
+    }
+}
