@@ -57,6 +57,10 @@
 //! - The collector has no `Tick` message of its own making: its thread waits for messages until the next tick is due.
 //! - bollard asks and decodes, but over connections of `metadata/docker/`, and does not read lists and event streams: it keeps a
 //!   list whole in memory, and its event stream ends with the first event that it does not understand.
+//! - The log's queue is our own (`log`), not `tracing-appender`: that crate needs a version of `time` with an open advisory for
+//!   Rust 1.85, and escaping and masking would be ours in any case. So is the service manager's protocol (`systemd`), since
+//!   `sd-notify` blocks when the manager does not read.
+//! - The binary's allocator is mimalloc: glibc's keeps most of what a large page or list needed, for ever.
 //! - The `demo` room serves recorded Docker answers with warp, so bollard is in the demo's pipeline too.
 
 #![forbid(unsafe_code)]

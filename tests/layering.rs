@@ -40,7 +40,7 @@ const ROOMS: [(&str, &[&str]); 13] = [
 ];
 
 /// Crates that belong to some rooms only, so that another one can take their place.
-const CRATES: [(&str, &[&str]); 15] = [
+const CRATES: [(&str, &[&str]); 16] = [
     ("bollard", &["metadata/docker/"]),
     ("procfs", &["sample/"]),
     ("nix", &["sample/"]),
@@ -52,6 +52,7 @@ const CRATES: [(&str, &[&str]); 15] = [
     ("prometheus", &["exposition/"]),
     ("tracing_subscriber", &["log.rs"]),
     ("clap", &["cli.rs"]),
+    ("mimalloc", &["main.rs"]),
     ("glob", &["metadata/choice.rs", "sample/interfaces.rs"]),
     ("chrono", &["metadata/docker/convert.rs"]),
     ("flate2", &["server/encoding.rs"]),
