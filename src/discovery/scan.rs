@@ -17,7 +17,7 @@ pub struct Scope {
     pub cgroup: String,
     /// The container's ID.
     pub id: ContainerId,
-    /// Whether every write to its files is told of, as [`ScopeEvent::Written`](super::ScopeEvent::Written).
+    /// Whether every write to its files is told of, as [`ScopeEvent::Written`].
     pub watched: bool,
 }
 
