@@ -68,6 +68,8 @@ impl<E: Into<Error>> From<E> for Failure {
 const PATIENCE: Duration = Duration::from_secs(15);
 /// A collector that is in one pass for so long is said to hang.
 const HUNG: Duration = Duration::from_secs(60);
+/// One that has turned a round within this goes on again.
+const GOES_ON: Duration = Duration::from_secs(2);
 /// Connections that may wait to be accepted; a scraper whose SYN finds no room tries again only after a second.
 const BACKLOG: u32 = 4096;
 /// How long the end waits for threads.
@@ -451,7 +453,7 @@ async fn watch_for_hangs(handle: Handle) {
                  (a FUSE file system, or lxcfs); nothing can be scraped until it does, and /healthz says so",
                 silence.as_secs()
             );
-        } else if hung && silence < LOOK_AGAIN * 100 {
+        } else if hung && silence < GOES_ON {
             hung = false;
             tracing::info!("the collector goes on");
         }

@@ -5,28 +5,29 @@
 
 mod body;
 mod containers;
+mod handle;
 mod pulse;
 mod report;
 
 pub use body::Body;
+pub use handle::{Handle, Message, Stopped};
 pub use report::ContainerReport;
 
 use crate::{
     discovery::ScopeEvent,
-    exposition::{Format, Page, Selection, SelfMetrics, render, render_own},
+    exposition::{Format, Page, Selection, render, render_own},
     metadata::{Filter, MetadataEvent},
     parse::ContainerId,
     sample::{DeviceNames, Errno, Interfaces, Machine, MachineReader, Pass, Reason, Roots},
 };
 use body::Bodies;
 use containers::{Containers, Reading};
-use pulse::Pulse;
 use std::{
     collections::HashSet,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
-        mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, sync_channel},
+        atomic::Ordering,
+        mpsc::{Receiver, RecvTimeoutError},
     },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -58,131 +59,6 @@ pub struct Config {
     pub interfaces: Interfaces,
     /// Whether containers that Docker was asked about and does not know are shown, under their short IDs.
     pub show_unnamed: bool,
-}
-
-/// What the collector thread is told.
-#[derive(Debug)]
-pub enum Message {
-    /// Read the files of the rate gauges now.
-    Tick(oneshot::Sender<()>),
-    /// Read everything, and render it.
-    Scrape(Format, oneshot::Sender<Arc<Body>>),
-    /// Tell, between two passes, whether the containers are known, and named if Docker answers.
-    Ping(oneshot::Sender<bool>),
-    /// Tell what is known of each container.
-    Report(oneshot::Sender<Arc<Vec<ContainerReport>>>),
-    /// A container came or went.
-    Scope(ScopeEvent),
-    /// Docker said something.
-    Metadata(MetadataEvent),
-    /// Say when everything sent before this was taken.
-    Barrier(SyncSender<()>),
-    /// End.
-    Shutdown,
-}
-
-/// The collector does not run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the collector has stopped")]
-pub struct Stopped;
-
-/// How the rest of the program talks to the collector. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Handle {
-    sender: Sender<Message>,
-    ready: Arc<AtomicBool>,
-    pulse: Arc<Pulse>,
-    metrics: SelfMetrics,
-}
-
-impl Handle {
-    /// A handle that sends to `sender`.
-    #[must_use]
-    pub fn new(sender: Sender<Message>, metrics: SelfMetrics) -> Self {
-        Self { sender, ready: Arc::default(), pulse: Arc::default(), metrics }
-    }
-
-    /// Sends a message; `false` if nobody is there to take it.
-    pub fn send(&self, message: Message) -> bool {
-        self.sender.send(message).is_ok()
-    }
-
-    /// The page, read after this call.
-    ///
-    /// # Errors
-    /// If the collector has stopped.
-    pub async fn scrape(&self, format: Format) -> Result<Arc<Body>, Stopped> {
-        self.ask(|reply| Message::Scrape(format, reply)).await
-    }
-
-    /// What is known of each container.
-    ///
-    /// # Errors
-    /// If the collector has stopped.
-    pub async fn report(&self) -> Result<Arc<Vec<ContainerReport>>, Stopped> {
-        self.ask(Message::Report).await
-    }
-
-    /// Whether the containers are known, and named if Docker answers, as the collector itself says. It answers between
-    /// two passes: how long to wait for that is the caller's choice.
-    ///
-    /// # Errors
-    /// If the collector has stopped.
-    pub async fn ping(&self) -> Result<bool, Stopped> {
-        self.ask(Message::Ping).await
-    }
-
-    /// How long ago the collector last turned a round. It does so every second unless a pass takes longer.
-    #[must_use]
-    pub fn silence(&self) -> Duration {
-        self.pulse.silence()
-    }
-
-    /// A polling tick, done when this returns.
-    ///
-    /// # Errors
-    /// If the collector has stopped.
-    pub async fn tick(&self) -> Result<(), Stopped> {
-        self.ask(Message::Tick).await
-    }
-
-    /// Blocks until the collector has taken what was sent before; `false` if it has stopped. For threads that could send
-    /// faster than it takes.
-    #[must_use]
-    pub fn wait_until_taken(&self) -> bool {
-        let (taken, answer) = sync_channel(1);
-        self.send(Message::Barrier(taken)) && answer.recv().is_ok()
-    }
-
-    async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Message) -> Result<T, Stopped> {
-        let (reply, answer) = oneshot::channel();
-        self.sender.send(message(reply)).map_err(|_| Stopped)?;
-        answer.await.map_err(|_| Stopped)
-    }
-
-    /// Whether the containers are known, and named if Docker answers, as the collector last said.
-    #[must_use]
-    pub fn is_ready(&self) -> bool {
-        self.ready.load(Ordering::Relaxed)
-    }
-
-    /// The exporter's own series.
-    #[must_use]
-    pub fn metrics(&self) -> &SelfMetrics {
-        &self.metrics
-    }
-}
-
-#[cfg(test)]
-impl Handle {
-    /// A handle on a collector that has not turned a round for a while.
-    pub(crate) fn silent_for(
-        sender: Sender<Message>,
-        metrics: SelfMetrics,
-        silence: Duration,
-    ) -> Option<Self> {
-        Some(Self { pulse: Arc::new(Pulse::silent_for(silence)?), ..Self::new(sender, metrics) })
-    }
 }
 
 /// The owner of all containers.
@@ -447,6 +323,7 @@ impl Collector {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exposition::SelfMetrics;
     use std::{path::Path, sync::mpsc::channel};
 
     fn collector(host: &Path) -> (Collector, Handle, Receiver<Message>) {

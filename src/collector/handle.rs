@@ -1,0 +1,142 @@
+//! What the collector is told and asked, and how.
+
+use super::{Body, ContainerReport, pulse::Pulse};
+use crate::{
+    discovery::ScopeEvent,
+    exposition::{Format, SelfMetrics},
+    metadata::MetadataEvent,
+};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Sender, SyncSender, sync_channel},
+    },
+    time::Duration,
+};
+use tokio::sync::oneshot;
+
+/// What the collector thread is told.
+#[derive(Debug)]
+pub enum Message {
+    /// Read the files of the rate gauges now.
+    Tick(oneshot::Sender<()>),
+    /// Read everything, and render it.
+    Scrape(Format, oneshot::Sender<Arc<Body>>),
+    /// Tell, between two passes, whether the containers are known, and named if Docker answers.
+    Ping(oneshot::Sender<bool>),
+    /// Tell what is known of each container.
+    Report(oneshot::Sender<Arc<Vec<ContainerReport>>>),
+    /// A container came or went.
+    Scope(ScopeEvent),
+    /// Docker said something.
+    Metadata(MetadataEvent),
+    /// Say when everything sent before this was taken.
+    Barrier(SyncSender<()>),
+    /// End.
+    Shutdown,
+}
+
+/// The collector does not run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the collector has stopped")]
+pub struct Stopped;
+
+/// How the rest of the program talks to the collector. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    sender: Sender<Message>,
+    pub(super) ready: Arc<AtomicBool>,
+    pub(super) pulse: Arc<Pulse>,
+    pub(super) metrics: SelfMetrics,
+}
+
+impl Handle {
+    /// A handle that sends to `sender`.
+    #[must_use]
+    pub fn new(sender: Sender<Message>, metrics: SelfMetrics) -> Self {
+        Self { sender, ready: Arc::default(), pulse: Arc::default(), metrics }
+    }
+
+    /// Sends a message; `false` if nobody is there to take it.
+    pub fn send(&self, message: Message) -> bool {
+        self.sender.send(message).is_ok()
+    }
+
+    /// The page, read after this call.
+    ///
+    /// # Errors
+    /// If the collector has stopped.
+    pub async fn scrape(&self, format: Format) -> Result<Arc<Body>, Stopped> {
+        self.ask(|reply| Message::Scrape(format, reply)).await
+    }
+
+    /// What is known of each container.
+    ///
+    /// # Errors
+    /// If the collector has stopped.
+    pub async fn report(&self) -> Result<Arc<Vec<ContainerReport>>, Stopped> {
+        self.ask(Message::Report).await
+    }
+
+    /// Whether the containers are known, and named if Docker answers, as the collector itself says. It answers between
+    /// two passes: how long to wait for that is the caller's choice.
+    ///
+    /// # Errors
+    /// If the collector has stopped.
+    pub async fn ping(&self) -> Result<bool, Stopped> {
+        self.ask(Message::Ping).await
+    }
+
+    /// How long ago the collector last turned a round. It does so every second unless a pass takes longer.
+    #[must_use]
+    pub fn silence(&self) -> Duration {
+        self.pulse.silence()
+    }
+
+    /// A polling tick, done when this returns.
+    ///
+    /// # Errors
+    /// If the collector has stopped.
+    pub async fn tick(&self) -> Result<(), Stopped> {
+        self.ask(Message::Tick).await
+    }
+
+    /// Blocks until the collector has taken what was sent before; `false` if it has stopped. For threads that could send
+    /// faster than it takes.
+    #[must_use]
+    pub fn wait_until_taken(&self) -> bool {
+        let (taken, answer) = sync_channel(1);
+        self.send(Message::Barrier(taken)) && answer.recv().is_ok()
+    }
+
+    async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Message) -> Result<T, Stopped> {
+        let (reply, answer) = oneshot::channel();
+        self.sender.send(message(reply)).map_err(|_| Stopped)?;
+        answer.await.map_err(|_| Stopped)
+    }
+
+    /// Whether the containers are known, and named if Docker answers, as the collector last said.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Relaxed)
+    }
+
+    /// The exporter's own series.
+    #[must_use]
+    pub fn metrics(&self) -> &SelfMetrics {
+        &self.metrics
+    }
+}
+
+#[cfg(test)]
+impl Handle {
+    /// A handle on a collector that has not turned a round for a while.
+    pub(crate) fn silent_for(
+        sender: Sender<Message>,
+        metrics: SelfMetrics,
+        silence: Duration,
+    ) -> Option<Self> {
+        Some(Self { pulse: Arc::new(Pulse::silent_for(silence)?), ..Self::new(sender, metrics) })
+    }
+}
