@@ -33,7 +33,8 @@ fuzz_target!(|file: &[u8]| {
             assert_eq!(values.as_slice(), expected);
         }
         (Err(error), Err(line)) => assert_eq!(error.line, line),
-        (Err(_), Ok(expected)) => assert_eq!(expected[0], None),
+        // Without its usage, or cut off: half a number is still a number.
+        (Err(_), Ok(expected)) => assert!(expected[0].is_none() || file.last() != Some(&b'\n')),
         (Ok(stat), Err(line)) => panic!("{stat:?}, but line {line} is odd"),
     }
 });

@@ -19,7 +19,8 @@ fuzz_target!(|input: &[u8]| {
     let names: HashSet<_> = rows.iter().map(|row| row.name).collect();
     assert_eq!(names.len(), rows.len(), "an interface came twice");
     assert!(rows.len() <= MOST && names.iter().all(|name| name.as_str() != "lo"));
-    assert!(rows.len() as u64 + skipped <= naive::lines(later).count() as u64);
+    // A file without its headings counts as one more row that could not be used.
+    assert!(rows.len() as u64 + skipped <= naive::lines(later).count() as u64 + 1);
     let (before, _) = parse(earlier, Vec::new());
     assert_eq!(parse(later, before), (rows.clone(), skipped), "what was parsed before is seen");
     let mut alone: Vec<InterfaceRow> = Vec::new();
