@@ -72,6 +72,9 @@ const HUNG: Duration = Duration::from_secs(60);
 const GOES_ON: Duration = Duration::from_secs(2);
 /// Connections that may wait to be accepted; a scraper whose SYN finds no room tries again only after a second.
 const BACKLOG: u32 = 4096;
+/// What the kernel may hold of each answer. Left to itself it takes megabytes, and a client that reads slowly can't be
+/// told from one that reads nothing.
+const SEND_BUFFER: u32 = 128 * 1024;
 /// How long the end waits for threads.
 const END: Duration = Duration::from_secs(2);
 /// How often readiness is looked at until it is there.
@@ -251,6 +254,8 @@ fn listen(address: &str) -> std::io::Result<TcpListener> {
     for address in address.to_socket_addrs()? {
         let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         socket.set_reuseaddr(true)?;
+        // Accepted sockets have it too.
+        socket.set_send_buffer_size(SEND_BUFFER)?;
         match socket.bind(address).and_then(|()| socket.listen(BACKLOG)) {
             Ok(listener) => return Ok(listener),
             Err(error) => problem = Some(error),

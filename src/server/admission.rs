@@ -1,13 +1,14 @@
 //! Who may hold a connection.
 
 use super::{
-    client::Client,
+    client::{Client, worst_reader},
     refusals::{Reason, Refusals},
 };
 use std::{
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 /// Connections at once. A scraper needs one.
@@ -128,13 +129,12 @@ impl Admission {
     }
 }
 
-/// The one that asks for nothing for the longest time; if all have asked, the one that takes nothing of its answer.
+/// The one that asks for nothing for the longest time; if all have asked, the one that takes its answer worst.
 fn longest_idle<'a>(entries: impl Iterator<Item = &'a Entry> + Clone) -> Option<Arc<Client>> {
-    let by = |since: fn(&Client) -> Option<tokio::time::Instant>| {
-        let dated = entries.clone().filter_map(|entry| Some((since(&entry.client)?, entry)));
-        dated.min_by_key(|(since, _)| *since).map(|(_, entry)| Arc::clone(&entry.client))
-    };
-    by(Client::idle_since).or_else(|| by(Client::stalled_since))
+    let clients = || entries.clone().map(|entry| &entry.client);
+    let idle = clients().filter_map(|client| Some((client.idle_since()?, client)));
+    let longest = idle.min_by_key(|(since, _)| *since).map(|(_, client)| client);
+    longest.or_else(|| worst_reader(clients(), Duration::ZERO)).map(Arc::clone)
 }
 
 /// Whether a health check of this machine comes so: from exactly the addresses that it uses, or from the very address

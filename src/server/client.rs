@@ -50,8 +50,43 @@ struct Activity {
 #[derive(Debug)]
 struct Answer {
     deadline: Instant,
-    /// When the client took something last; `None` while the exporter still works on the answer.
-    taken: Option<Instant>,
+    /// `None` while the exporter still works on the answer.
+    taking: Option<Taking>,
+}
+
+/// How the client takes an answer that is ready.
+#[derive(Debug, Clone, Copy)]
+struct Taking {
+    /// When it could begin.
+    ready: Instant,
+    /// When it took something last.
+    last: Instant,
+}
+
+/// How a client takes the answer that it takes worst.
+#[derive(Debug, Clone, Copy)]
+struct Progress {
+    /// The part of its time in which it went on taking, from 0 to 1. One whose socket was filled once and who then reads
+    /// nothing comes to nearly 0, and ever nearer. One who reads slowly comes to nearly 1, although it too is seen to
+    /// take something only now and then.
+    steadiness: f64,
+    /// How long it has taken nothing.
+    stalled: Duration,
+}
+
+/// Of the clients that took nothing for at least `stalled`, the one that went on taking for the smallest part of its time.
+/// Not the one that took something longest ago: a slow reader is seen to take something only every second or so, and
+/// those who read nothing but come again and again have always come later than that.
+pub(super) fn worst_reader<'a>(
+    clients: impl Iterator<Item = &'a Arc<Client>>,
+    stalled: Duration,
+) -> Option<&'a Arc<Client>> {
+    let reading = clients.filter_map(|client| Some((client.progress()?, client)));
+    let stuck = reading.filter(|(progress, _)| progress.stalled >= stalled);
+    let worst = stuck.min_by(|(one, _), (other, _)| {
+        one.steadiness.total_cmp(&other.steadiness).then(other.stalled.cmp(&one.stalled))
+    });
+    worst.map(|(_, client)| client)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,7 +158,7 @@ impl Client {
         let mut activity = self.lock();
         let id = activity.next;
         activity.next += 1;
-        activity.answers.insert(id, Answer { deadline: Instant::now() + WORK, taken: None });
+        activity.answers.insert(id, Answer { deadline: Instant::now() + WORK, taking: None });
         self.enter(&mut activity, Phase::Active);
         drop(activity);
         self.changed.notify_one();
@@ -136,15 +171,29 @@ impl Client {
         (activity.phase != Phase::Active).then_some(activity.since)
     }
 
-    /// Since when the client takes nothing of an answer that is ready, if there is one.
-    pub(super) fn stalled_since(&self) -> Option<Instant> {
-        self.lock().answers.values().filter_map(|answer| answer.taken).min()
+    /// How the client takes what is ready for it, if there is something.
+    fn progress(&self) -> Option<Progress> {
+        let now = Instant::now();
+        let activity = self.lock();
+        let all = activity.answers.values().filter_map(|answer| answer.taking);
+        let all = all.map(|taking| {
+            let age = now.duration_since(taking.ready).as_secs_f64();
+            let went_on = taking.last.duration_since(taking.ready).as_secs_f64();
+            let steadiness = if age > 0.0 { went_on / age } else { 1.0 };
+            Progress { steadiness, stalled: now.duration_since(taking.last) }
+        });
+        all.min_by(|one, other| one.steadiness.total_cmp(&other.steadiness))
     }
 
     /// Its place is needed: the connection ends now.
     pub(super) fn push_out(&self) {
         self.lock().pushed_out = true;
         self.changed.notify_one();
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_pushed_out(&self) -> bool {
+        self.lock().pushed_out
     }
 
     /// It was asked to go: what is idle from now on ends soon.
@@ -202,14 +251,17 @@ impl Answering {
     pub(super) fn ready(&self, bytes: u64) {
         let now = Instant::now();
         let deadline = now + ANSWER + Duration::from_secs(bytes / FLOOR);
-        self.client.lock().answers.insert(self.id, Answer { deadline, taken: Some(now) });
+        let taking = Some(Taking { ready: now, last: now });
+        self.client.lock().answers.insert(self.id, Answer { deadline, taking });
         self.client.changed.notify_one();
     }
 
     /// The client took something.
     pub(super) fn taken(&self) {
-        if let Some(answer) = self.client.lock().answers.get_mut(&self.id) {
-            answer.taken = Some(Instant::now());
+        if let Some(taking) =
+            self.client.lock().answers.get_mut(&self.id).and_then(|answer| answer.taking.as_mut())
+        {
+            taking.last = Instant::now();
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Who may hold a page: an answer as large as the host has containers, in memory until its client has taken it.
 
 use super::{
-    client::Client,
+    client::{Client, worst_reader},
     refusals::{Reason, Refusals},
 };
 use std::{
@@ -9,10 +9,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
-use tokio::{
-    sync::Notify,
-    time::{Instant, timeout},
-};
+use tokio::{sync::Notify, time::timeout};
 
 /// Pages on their way at once.
 const PAGES: usize = 16;
@@ -164,16 +161,13 @@ impl Pages {
         is_free
     }
 
-    /// Ends the connection of the client that takes nothing for the longest time.
+    /// Ends the connection of the client that takes its page worst.
     fn push_out(&self) {
         let table = self.lock();
         let clients = table.holders.iter().map(|held| &held.client);
-        let stalled = clients.filter_map(|client| Some((client.stalled_since()?, client)));
-        if let Some((since, client)) = stalled.min_by_key(|(since, _)| *since) {
-            if Instant::now().duration_since(since) >= STALLED {
-                self.refusals.refuse(Reason::PushedOut, client.peer());
-                client.push_out();
-            }
+        if let Some(client) = worst_reader(clients, STALLED) {
+            self.refusals.refuse(Reason::PushedOut, client.peer());
+            client.push_out();
         }
     }
 }
@@ -235,6 +229,42 @@ mod tests {
             drop(held);
         });
         assert!(pages.acquire(&client(20)).await.is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_reader_keeps_its_page_before_those_who_come_again_and_read_nothing() {
+        let pages = pages();
+        let reader = client(30);
+        let reading = reader.begin();
+        let _page = pages.acquire(&reader).await.unwrap();
+        reading.ready(1);
+        tokio::time::advance(Duration::from_millis(300)).await;
+        let mut held = Vec::new();
+        let mut others = (31..100_u8).cycle();
+        for round in 0..60_u8 {
+            // A second passes; the reader is seen to take something at its beginning.
+            reading.taken();
+            tokio::time::advance(Duration::from_millis(500)).await;
+            while held.len() < PAGES - 1 {
+                let other = client(others.next().unwrap());
+                let answering = other.begin();
+                let permit = pages.acquire(&other).await.unwrap();
+                answering.ready(1);
+                held.push((Arc::clone(&other), permit, answering));
+            }
+            tokio::time::advance(Duration::from_millis(700)).await;
+            // Somebody without a page wants one: the reader took nothing for longer than many others.
+            let newcomer = client(100 + round);
+            let (waits, wants) = (Arc::clone(&pages), Arc::clone(&newcomer));
+            let waiting = tokio::spawn(async move { waits.acquire(&wants).await });
+            for _ in 0..20 {
+                tokio::time::advance(Duration::from_millis(10)).await;
+                tokio::task::yield_now().await;
+                held.retain(|(client, ..)| !client.is_pushed_out());
+            }
+            assert!(!reader.is_pushed_out(), "in round {round}");
+            assert!(waiting.await.unwrap().is_some());
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -21,7 +21,7 @@ use std::{
 };
 
 /// Bodies go out in pieces of this size, so that it is seen when a client takes nothing.
-const PIECE: usize = 256 * 1024;
+const PIECE: usize = 64 * 1024;
 
 /// The requests of one connection, for the routes in `inner`, which find the [`Client`] in a request's extensions.
 #[derive(Debug)]
