@@ -28,13 +28,14 @@
 use docker_stat_prom::{
     collector::{Collector, Config, Handle, Message},
     discovery::{scan, watch},
-    exposition::{Format, LabelBlock, Page, Selection, SelfMetrics, Text, render},
+    encode::{Format, LabelBlock, Text, render},
     metadata::{Filter, MetadataEvent, News, Source},
     model::Container,
     sample::{
         DeviceNames, FileSet, Interfaces, Keep, KernelFile, Machine, NetReader, Pass, Roots, ScopeReader,
         limits::raise_open_files,
     },
+    table::{Page, Selection, SelfMetrics},
 };
 use nix::sys::resource::{UsageWho, getrusage};
 use std::{

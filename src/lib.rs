@@ -7,12 +7,12 @@
 //!  inotify ──ScopeEvent──┐                          ┌── dockerd (bollard): names, labels, events
 //!                        ├───────► collector ◄──────┤
 //!                        ▼                          ▼
-//!  /sys/fs/cgroup, /proc ─pread─► parse ─► sample ─► model (join) ─► exposition::family ─► bytes ─► server (warp)
+//!  /sys/fs/cgroup, /proc ─pread─► parse ─► sample ─► model (join) ─► table ─► encode ─► server (warp)
 //! ```
 //!
 //! A number's life: kernel text, an integer in the *kernel's* unit, an integer with an owner, digits in the *Prometheus*
-//! unit, a response. Units are converted in one place ([`exposition`]), names translated in one place
-//! ([`exposition::family`]), labels joined in one place ([`model`]), sockets opened in one place ([`server`]). Errors climb
+//! unit, a response. Units are converted in one place ([`table`]), names translated in one place
+//! ([`table::family`]), labels joined in one place ([`model`]), sockets opened in one place ([`server`]). Errors climb
 //! back, each layer adding one fact: [`parse`] knows the line, [`sample`] the path, [`collector`] the count, `main` the
 //! exit code.
 //!
@@ -24,7 +24,8 @@
 //! - [`metadata`]: what Docker knows, on a thread of its own; `metadata/docker/` is the only place that knows bollard, and owns
 //!   the connections under it, since bollard bounds neither time nor size of a whole answer.
 //! - [`model`]: samples and metadata joined; rates, OOM kills, who may claim a network namespace.
-//! - [`exposition`]: [`exposition::family::FAMILIES`] is the one table behind text, OpenMetrics, `--metrics` and the README.
+//! - [`table`]: what is served; [`table::family::FAMILIES`] is the one table behind text, OpenMetrics, `--metrics` and the README.
+//! - [`encode`]: how it is written.
 //! - [`collector`]: one OS thread owns all mutable state and takes messages. No mutex.
 //! - [`server`]: routes, connections, TLS.
 //! - [`demo`]: a recorded host, unpacked and set in motion.
@@ -70,7 +71,7 @@ pub mod cli;
 pub mod collector;
 pub mod demo;
 pub mod discovery;
-pub mod exposition;
+pub mod encode;
 pub mod log;
 pub mod metadata;
 pub mod model;
@@ -78,3 +79,4 @@ pub mod parse;
 pub mod sample;
 pub mod server;
 pub mod systemd;
+pub mod table;

@@ -4,10 +4,11 @@
 mod support;
 
 use docker_stat_prom::{
-    exposition::{Format, LabelBlock, Page, Selection, Text, render},
+    encode::{Format, LabelBlock, Text, render},
     model::Container,
     parse::ContainerId,
     sample::{DeviceNames, FileSet, Keep, KernelFile, Machine, NetReader, Pass, ScopeReader},
+    table::{Page, Selection},
 };
 use std::{
     alloc::{GlobalAlloc, Layout, System},

@@ -8,15 +8,16 @@ use std::{
 };
 
 /// Each room with those that it may import.
-const ROOMS: [(&str, &[&str]); 13] = [
+const ROOMS: [(&str, &[&str]); 14] = [
     ("parse", &[]),
     ("sample", &["parse"]),
     ("discovery", &["parse"]),
     ("metadata", &["parse"]),
     ("model", &["parse", "sample", "metadata"]),
-    ("exposition", &["parse", "sample", "metadata", "model"]),
-    ("collector", &["parse", "sample", "discovery", "metadata", "model", "exposition"]),
-    ("server", &["collector", "exposition", "cli"]),
+    ("table", &["parse", "sample", "metadata", "model", "encode"]),
+    ("encode", &["parse", "sample", "metadata", "model", "table"]),
+    ("collector", &["parse", "sample", "discovery", "metadata", "model", "table", "encode"]),
+    ("server", &["collector", "table", "encode", "cli"]),
     ("demo", &["metadata", "sample"]),
     ("cli", &[]),
     ("log", &["sample"]),
@@ -28,13 +29,14 @@ const ROOMS: [(&str, &[&str]); 13] = [
             "collector",
             "demo",
             "discovery",
-            "exposition",
+            "encode",
             "log",
             "metadata",
             "parse",
             "sample",
             "server",
             "systemd",
+            "table",
         ],
     ),
 ];
@@ -49,7 +51,7 @@ const CRATES: [(&str, &[&str]); 16] = [
     ("hyper", &["server/", "demo/dockerd.rs", "metadata/docker/"]),
     ("hyper_util", &["server/connection.rs", "demo/dockerd.rs", "metadata/docker/client.rs"]),
     ("tokio_rustls", &["server/tls.rs", "server/healthcheck.rs", "metadata/docker/transport.rs"]),
-    ("prometheus", &["exposition/"]),
+    ("prometheus", &["table/", "encode/"]),
     ("tracing_subscriber", &["log.rs"]),
     ("clap", &["cli.rs"]),
     ("mimalloc", &["main.rs"]),

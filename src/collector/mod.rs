@@ -15,10 +15,11 @@ pub use report::ContainerReport;
 
 use crate::{
     discovery::ScopeEvent,
-    exposition::{Format, Page, Selection, render, render_own},
+    encode::{Format, render, render_own},
     metadata::{Filter, MetadataEvent},
     parse::ContainerId,
     sample::{DeviceNames, Errno, Interfaces, Machine, MachineReader, Pass, Reason, Roots},
+    table::{Page, Selection},
 };
 use body::Bodies;
 use containers::{Containers, Reading};
@@ -206,7 +207,7 @@ impl Collector {
         self.containers.take_metadata(event);
         let metrics = &self.handle.metrics;
         let reconnects = self.containers.docker_reconnects().saturating_sub(before);
-        metrics.docker_reconnects.inc_by(crate::exposition::self_metrics::float(reconnects));
+        metrics.docker_reconnects.inc_by(crate::table::own::float(reconnects));
         metrics.docker_up.set(if self.containers.docker_is_up() == Some(true) { 1.0 } else { 0.0 });
     }
 
@@ -280,10 +281,10 @@ impl Collector {
         for (state, count) in
             [("discovered", discovered), ("named", named), ("unnamed", discovered.saturating_sub(named))]
         {
-            let count = crate::exposition::self_metrics::float(count);
+            let count = crate::table::own::float(count);
             metrics.containers.with_label_values(&[state]).set(count);
         }
-        let open = crate::exposition::self_metrics::float(self.containers.open_files());
+        let open = crate::table::own::float(self.containers.open_files());
         metrics.kept_fds.set(open);
     }
 
@@ -302,7 +303,7 @@ impl Collector {
             }
         }
         for (file, rows) in &self.pass.report.skipped_rows {
-            let rows = crate::exposition::self_metrics::float(*rows);
+            let rows = crate::table::own::float(*rows);
             metrics.skipped_rows.with_label_values(&[file]).inc_by(rows);
             if self.complaints.insert(format!("{file} rows")) {
                 tracing::warn!(
@@ -323,7 +324,7 @@ impl Collector {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exposition::SelfMetrics;
+    use crate::table::SelfMetrics;
     use std::{path::Path, sync::mpsc::channel};
 
     fn collector(host: &Path) -> (Collector, Handle, Receiver<Message>) {

@@ -2,7 +2,7 @@
 
 use super::{
     family::{FAMILIES, Kind, Set},
-    self_metrics::OWN_FAMILIES,
+    own::OWN_FAMILIES,
 };
 use std::fmt::Write;
 

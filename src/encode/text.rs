@@ -2,15 +2,17 @@
 
 use super::{
     LabelBlock,
-    family::Source,
     label_block::{LabelValue, escaped, labelled},
-    selection::{Chosen, Selection},
-    text::{Number, Text},
+    line::{Number, Text},
 };
 use crate::{
     model::Container,
     parse::Name,
     sample::{DeviceNames, Machine},
+    table::{
+        family::Source,
+        selection::{Chosen, Selection},
+    },
 };
 use prometheus::{
     Encoder, TextEncoder,
@@ -138,7 +140,7 @@ impl Samples<'_> {
 }
 
 /// The lines before the samples of a family.
-pub(super) fn head(out: &mut Text, format: Format, name: &str, kind: &str, unit: Option<&str>, help: &str) {
+pub(crate) fn head(out: &mut Text, format: Format, name: &str, kind: &str, unit: Option<&str>, help: &str) {
     let mut line = |word: &str, text: &str, quotes: bool| {
         for part in ["# ", word, " ", name, " "] {
             out.push(part.as_bytes());
@@ -258,7 +260,7 @@ fn own_sample(out: &mut Text, name: &str, suffix: &str, labels: &[(&str, &str)],
 }
 
 /// The unit that a name ends with: OpenMetrics wants UNIT to be a suffix of the family's name.
-pub(super) fn unit_of(name: &str) -> Option<&'static str> {
+pub(crate) fn unit_of(name: &str) -> Option<&'static str> {
     ["seconds", "bytes"]
         .into_iter()
         .find(|unit| name.strip_suffix(unit).is_some_and(|rest| rest.ends_with('_')))

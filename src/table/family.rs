@@ -1,12 +1,8 @@
 //! THE table: every family that is served of containers and the machine, with its source and its getter.
 
-use super::{
-    getters::*,
-    label_block::LabelValue,
-    render::{Row, Samples},
-    text::Number,
-};
+use super::getters::*;
 use crate::{
+    encode::{LabelValue, Number, Row, Samples},
     parse::{Limit, Name, memory_stat::Key},
     sample::{
         FileSet,
@@ -1299,7 +1295,7 @@ pub static FAMILIES: &[Family] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exposition::selection::Chosen;
+    use crate::table::selection::Chosen;
     use std::collections::HashSet;
 
     #[test]

@@ -1,11 +1,10 @@
 //! `--metrics`: which families are served, and so which files are read.
 
-use super::{
-    family::{FAMILIES, Family, Group, Kind, Set},
-    render::{Format, head, unit_of},
-    text::Text,
+use super::family::{FAMILIES, Family, Group, Kind, Set};
+use crate::{
+    encode::{Format, Text, head, unit_of},
+    sample::FileSet,
 };
-use crate::sample::FileSet;
 
 /// A name that is neither a set nor a group, or a choice that can't be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -21,8 +20,8 @@ fn groups() -> String {
 
 /// A family that is served, with what is the same on every page.
 #[derive(Debug, Clone)]
-pub(super) struct Chosen {
-    pub(super) family: &'static Family,
+pub(crate) struct Chosen {
+    pub(crate) family: &'static Family,
     /// The family's name with padding behind it.
     padded_name: [u8; Self::NAME],
     name_len: usize,
@@ -129,7 +128,7 @@ impl Selection {
         self.lifecycle
     }
 
-    pub(super) fn chosen(&self) -> &[Chosen] {
+    pub(crate) fn chosen(&self) -> &[Chosen] {
         &self.chosen
     }
 }
@@ -164,7 +163,7 @@ impl Chosen {
     }
 
     /// The lines before the family's samples.
-    pub(super) fn head(&self, format: Format) -> &[u8] {
+    pub(crate) fn head(&self, format: Format) -> &[u8] {
         match format {
             Format::Text => &self.text_head,
             Format::OpenMetrics => &self.openmetrics_head,
@@ -172,7 +171,7 @@ impl Chosen {
     }
 
     /// The family's name for a copy of fixed length, and its true length.
-    pub(super) fn padded_name(&self) -> (&[u8; Self::NAME], usize) {
+    pub(crate) fn padded_name(&self) -> (&[u8; Self::NAME], usize) {
         (&self.padded_name, self.name_len)
     }
 }

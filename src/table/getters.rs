@@ -1,11 +1,7 @@
 //! The getters of families that are more than one field.
 
-use super::{
-    label_block::LabelValue,
-    render::{Row, Samples},
-    text::Number,
-};
 use crate::{
+    encode::{LabelValue, Number, Row, Samples},
     metadata::{Health, State},
     parse::{
         CpuStat, Events, IoRow, Limit, Name, Pressure,
