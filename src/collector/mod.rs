@@ -15,7 +15,7 @@ pub use report::ContainerReport;
 
 use crate::{
     discovery::ScopeEvent,
-    encode::{Format, render, render_own},
+    encode::{Format, Renderer, render_own},
     metadata::{Filter, MetadataEvent},
     parse::ContainerId,
     sample::{DeviceNames, Errno, Interfaces, Machine, MachineReader, Pass, Reason, Roots},
@@ -67,6 +67,7 @@ pub struct Config {
 pub struct Collector {
     config: Config,
     handle: Handle,
+    renderer: Renderer,
     containers: Containers,
     pass: Pass,
     machine: Machine,
@@ -107,6 +108,7 @@ impl Collector {
             start: now,
             next_slow: now + SLOW,
             scanned: false,
+            renderer: Renderer::new(&config.selection),
             config,
             handle,
         };
@@ -257,7 +259,7 @@ impl Collector {
             }
             let mut text = self.bodies.take_buffer();
             let shown = self.containers.shown();
-            render(&self.config.selection, format, shown, &page, &mut text);
+            self.renderer.render(format, shown, &page, &mut text);
             // Observed once per pass, before the first page that shows it.
             let own = own.get_or_insert_with(|| {
                 self.handle.metrics.scrape_duration.observe(begin.elapsed().as_secs_f64());

@@ -1,6 +1,9 @@
 //! The labels that every series of one container begins with, escaped once.
 
-use crate::{model::Container, parse::Name};
+use crate::{
+    model::Container,
+    table::{BaseLabels, Label},
+};
 use memchr::memchr3;
 
 /// `{id="…",name="…",image="…",container_label_…="…"`, ready to be copied into each sample.
@@ -8,25 +11,15 @@ use memchr::memchr3;
 pub struct LabelBlock(Vec<u8>);
 
 impl LabelBlock {
-    /// The block of a container: `id` and `name` alone, or all of METRICS' base labels.
+    /// The block of a container: `id` and `name` alone, or all of [`BaseLabels`].
     #[must_use]
     pub fn new(container: &Container, core_only: bool) -> Self {
         let mut block = vec![b'{'];
-        let mut label = |name: &str, value: &str| {
+        for (name, value) in BaseLabels::of(container, core_only).pairs() {
             if block.len() > 1 {
                 block.push(b',');
             }
             labelled(name, value, |piece| block.extend_from_slice(piece));
-        };
-        label("id", &container.cgroup);
-        label("name", container.name());
-        if let Some(metadata) = container.metadata.as_ref().filter(|_| !core_only) {
-            if let Some(image) = &metadata.image {
-                label("image", image);
-            }
-            for (name, value) in &metadata.labels {
-                label(name, value);
-            }
         }
         Self(block)
     }
@@ -36,13 +29,53 @@ impl LabelBlock {
     }
 }
 
-/// The value of a label that not every series of the container has.
-#[derive(Debug, Clone, Copy)]
-pub enum LabelValue<'a> {
-    /// A short one, which knows whether it must be escaped.
-    Name(&'a Name),
-    /// Any text.
-    Text(&'a str),
+/// What stands in a line before a label's value, `,device="`, with padding behind it for a copy of fixed length.
+#[derive(Clone, Copy)]
+pub(super) struct LabelStart {
+    text: [u8; Self::LONGEST],
+    len: usize,
+}
+
+impl LabelStart {
+    const LONGEST: usize = 32;
+
+    /// That of each label, in the order of [`Label::ALL`].
+    const ALL: [Self; Label::COUNT] = Self::all();
+
+    #[inline]
+    pub(super) fn of(label: Label) -> &'static Self {
+        static ALL: [LabelStart; Label::COUNT] = LabelStart::ALL;
+        #[expect(clippy::indexing_slicing, reason = "as many as there are labels")]
+        &ALL[label as usize]
+    }
+
+    #[inline]
+    pub(super) fn padded(&self) -> (&[u8; Self::LONGEST], usize) {
+        (&self.text, self.len)
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "in a constant: the compiler looks")]
+    const fn all() -> [Self; Label::COUNT] {
+        let mut all = [Self { text: [0; Self::LONGEST], len: 0 }; Label::COUNT];
+        let mut at = 0;
+        while at < Label::COUNT {
+            all[at].push(b",");
+            all[at].push(Label::ALL[at].name().as_bytes());
+            all[at].push(b"=\"");
+            at += 1;
+        }
+        all
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "in a constant: the compiler looks")]
+    const fn push(&mut self, text: &[u8]) {
+        let mut rest = text;
+        while let [byte, others @ ..] = rest {
+            self.text[self.len] = *byte;
+            self.len += 1;
+            rest = others;
+        }
+    }
 }
 
 /// Gives the pieces of `name="value"`.
@@ -83,5 +116,13 @@ mod tests {
             labelled(name, value, |piece| block.extend_from_slice(piece));
         }
         assert_eq!(String::from_utf8(block).unwrap(), r#"name="a\"b\\c\nd é"x="""#);
+    }
+
+    #[test]
+    fn each_label_has_its_own_start() {
+        for label in Label::ALL {
+            let (text, len) = LabelStart::of(*label).padded();
+            assert_eq!(std::str::from_utf8(&text[..len]).unwrap(), format!(",{}=\"", label.name()));
+        }
     }
 }

@@ -1,12 +1,13 @@
-//! How the table is written: a page of text.
+//! How the table is written: an encoder per output, each of which takes what [`crate::table::feed()`] gives. The table knows
+//! none of them.
 //!
-//! Rendering is a double loop, family outside and container inside, into a reused buffer.
+//! Today there are Prometheus' text format and OpenMetrics, which share everything but the lines before a family's samples.
 
 mod label_block;
 mod line;
+mod openmetrics;
 mod text;
 
-pub use label_block::{LabelBlock, LabelValue};
-pub use line::{Number, Text};
-pub use text::{Format, Page, Row, Samples, render, render_own};
-pub(crate) use text::{head, unit_of};
+pub use label_block::LabelBlock;
+pub use line::Text;
+pub use text::{Format, Renderer, render_own};

@@ -1,22 +1,17 @@
-//! The double loop, and the two text formats.
+//! Prometheus' text format 0.0.4, and the sink that writes it. OpenMetrics has the same samples below other heads.
 
 use super::{
     LabelBlock,
-    label_block::{LabelValue, escaped, labelled},
-    line::{Number, Text},
+    label_block::{LabelStart, escaped, labelled},
+    line::{ShortLine, Text},
+    openmetrics,
 };
 use crate::{
     model::Container,
-    parse::Name,
-    sample::{DeviceNames, Machine},
     table::{
-        family::Source,
-        selection::{Chosen, Selection},
+        BaseLabels, ContainerSink, FamilySink, HistogramReading, Label, LabelValue, Number, OwnSeries, Page,
+        Selection, Sink, family::Heading, feed,
     },
-};
-use prometheus::{
-    Encoder, TextEncoder,
-    proto::{MetricFamily, MetricType},
 };
 
 /// A text format.
@@ -34,276 +29,283 @@ impl Format {
     pub fn content_type(self) -> &'static str {
         match self {
             Self::Text => "text/plain; version=0.0.4; charset=utf-8",
-            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            Self::OpenMetrics => openmetrics::CONTENT_TYPE,
+        }
+    }
+
+    /// Appends the lines before the samples of a family.
+    fn push_head(self, heading: &Heading, out: &mut Text) {
+        if self == Self::OpenMetrics {
+            return openmetrics::push_head(heading, out);
+        }
+        let mut line = |word: &str, text: &str| {
+            for part in ["# ", word, " ", heading.name, " "] {
+                out.push(part.as_bytes());
+            }
+            escaped(text, false, |piece| out.push(piece));
+            out.push(b"\n");
+        };
+        line("HELP", heading.help);
+        line("TYPE", heading.metric_type.name());
+    }
+}
+
+/// Renders containers as text. Made once: it keeps what is the same on every page.
+#[derive(Debug, Clone)]
+pub struct Renderer {
+    selection: Selection,
+    /// One for each family of the selection.
+    prepared: Vec<Prepared>,
+}
+
+impl Renderer {
+    /// A renderer of the chosen families.
+    #[must_use]
+    pub fn new(selection: &Selection) -> Self {
+        let headings = selection.families().iter().map(|family| &family.heading);
+        Self { selection: selection.clone(), prepared: headings.map(Prepared::new).collect() }
+    }
+
+    /// Renders the chosen families of some containers, without the end of the page. A family without samples is left out.
+    pub fn render<'a>(
+        &self,
+        format: Format,
+        containers: impl Iterator<Item = (&'a Container, &'a LabelBlock)> + Clone,
+        page: &Page<'_>,
+        out: &mut Text,
+    ) {
+        feed(&self.selection, containers, page, &mut TextSink::new(format, &self.prepared, out));
+    }
+}
+
+/// Renders the exporter's own families and the end of the page.
+pub fn render_own(own: &OwnSeries, format: Format, out: &mut Text) {
+    own.feed(&mut TextSink::new(format, &[], out));
+    if format == Format::OpenMetrics {
+        out.push(openmetrics::END);
+    }
+}
+
+/// A family's name with padding behind it, for a copy of fixed length.
+#[derive(Debug, Clone, Copy)]
+struct PaddedName {
+    text: [u8; Heading::LONGEST_NAME],
+    len: usize,
+}
+
+impl PaddedName {
+    const EMPTY: Self = Self { text: [0; Heading::LONGEST_NAME], len: 0 };
+
+    fn of(heading: &Heading) -> Self {
+        let mut padded = Self::EMPTY;
+        for (to, from) in padded.text.iter_mut().zip(heading.name.bytes()) {
+            *to = from;
+            padded.len += 1;
+        }
+        padded
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        self.text.get(..self.len).unwrap_or_default()
+    }
+}
+
+/// What is the same on every page of a family.
+#[derive(Debug, Clone)]
+struct Prepared {
+    name: PaddedName,
+    text_head: Box<[u8]>,
+    openmetrics_head: Box<[u8]>,
+}
+
+impl Prepared {
+    fn new(heading: &Heading) -> Self {
+        let head = |format: Format| {
+            let mut out = Text::default();
+            format.push_head(heading, &mut out);
+            out.as_bytes().into()
+        };
+        Self {
+            name: PaddedName::of(heading),
+            text_head: head(Format::Text),
+            openmetrics_head: head(Format::OpenMetrics),
+        }
+    }
+
+    fn head(&self, format: Format) -> &[u8] {
+        match format {
+            Format::Text => &self.text_head,
+            Format::OpenMetrics => &self.openmetrics_head,
         }
     }
 }
 
-/// What is rendered, besides the containers.
-#[derive(Debug, Clone, Copy)]
-pub struct Page<'a> {
-    /// Names of block devices.
-    pub devices: &'a DeviceNames,
-    /// The machine.
-    pub machine: &'a Machine,
-    /// The wall clock at the pass, unix s.
-    pub now: f64,
-}
-
-/// A container, seen by a family.
-#[derive(Debug, Clone, Copy)]
-pub struct Row<'a> {
-    /// The container.
-    pub container: &'a Container,
-    /// What is not the container's own.
-    pub page: &'a Page<'a>,
-}
-
-/// Where a family writes its samples of one container.
+/// Writes lines of text.
 #[derive(Debug)]
-pub struct Samples<'a> {
-    out: &'a mut Text,
-    chosen: &'a Chosen,
-    labels: &'a [u8],
+struct TextSink<'p, 'c> {
+    out: &'p mut Text,
+    format: Format,
+    /// What is prepared of the families to come; a family for which nothing is gets its head written as it comes.
+    prepared: std::slice::Iter<'p, Prepared>,
+    name: PaddedName,
+    /// The base labels, from their brace on; empty for what is of no container.
+    base: &'c [u8],
+    /// Where the family begins, and where its head ends.
+    begin: usize,
+    head_end: usize,
 }
 
-impl Samples<'_> {
-    /// One sample without labels of its own, if there is a value.
-    #[inline]
-    pub fn put(&mut self, value: Option<Number>) {
-        if let Some(value) = value {
-            self.put_with(&[], value);
-        }
+impl<'p> TextSink<'p, '_> {
+    fn new(format: Format, prepared: &'p [Prepared], out: &'p mut Text) -> Self {
+        let prepared = prepared.iter();
+        Self { out, format, prepared, name: PaddedName::EMPTY, base: &[], begin: 0, head_end: 0 }
     }
 
-    /// An integer.
-    #[inline]
-    pub fn int(&mut self, value: Option<u64>) {
-        self.put(value.map(Number::Int));
-    }
-
-    /// Microseconds, shown as seconds.
-    #[inline]
-    pub fn usec(&mut self, value: Option<u64>) {
-        self.put(value.map(|usec| Number::Scaled(usec, 6)));
-    }
-
-    /// A float.
-    #[inline]
-    pub fn float(&mut self, value: Option<f64>) {
-        self.put(value.map(Number::Float));
-    }
-
-    /// One sample with labels of its own, each as `label!` writes it.
+    /// A line of any length, with labels that may have to be escaped: what the short way does not take.
     #[inline(never)]
-    pub fn put_with(&mut self, labels: &[(&Name, LabelValue<'_>)], value: Number) {
-        let (chosen, own) = (self.chosen, self.labels);
-        let written = self.out.push_short(|line| {
-            let (name, len) = chosen.padded_name();
-            line.push_padded(name, len);
-            line.push(own);
+    fn push_long(
+        &mut self,
+        suffix: &str,
+        labels: &[(Label, LabelValue<'_>)],
+        bound: Option<&str>,
+        value: Number,
+    ) {
+        self.out.push(self.name.as_bytes());
+        self.out.push(suffix.as_bytes());
+        self.out.push(self.base);
+        let mut separator: &[u8] = if self.base.is_empty() { b"{" } else { b"," };
+        let own = labels.iter().map(|(label, value)| (label.name(), value.as_str()));
+        for (name, value) in own.chain(bound.map(|bound| ("le", bound))) {
+            self.out.push(separator);
+            labelled(name, value, |piece| self.out.push(piece));
+            separator = b",";
+        }
+        self.out.push_end(separator == b",", value);
+    }
+}
+
+impl Sink for TextSink<'_, '_> {
+    fn sample(&mut self, labels: &[(Label, LabelValue<'_>)], value: Number) {
+        let (name, base) = (&self.name, self.base);
+        let written = self.out.push_short(|line: &mut ShortLine<'_>| {
+            if base.is_empty() {
+                return false;
+            }
+            line.push_padded(&name.text, name.len);
+            line.push(base);
             for (label, value) in labels {
                 let LabelValue::Name(value) = value else { return false };
                 if !value.is_plain() {
                     return false;
                 }
-                let (label, len) = label.padded();
-                line.push_padded(label, len);
+                let (start, len) = LabelStart::of(*label).padded();
+                line.push_padded(start, len);
                 let (value, len) = value.padded();
                 line.push_padded(value, len);
                 line.push_padded(b"\"", 1);
             }
-            line.push_end(!own.is_empty(), value);
+            line.push_end(true, value);
             true
         });
         if !written {
-            self.put_long(labels, value);
-        }
-    }
-
-    /// The same for labels that are long, or may have to be escaped.
-    #[inline(never)]
-    fn put_long(&mut self, labels: &[(&Name, LabelValue<'_>)], value: Number) {
-        self.out.push(self.chosen.family.name.as_bytes());
-        self.out.push(self.labels);
-        for (label, value) in labels {
-            self.out.push(label.as_bytes());
-            let value = match value {
-                LabelValue::Name(name) => name.as_str(),
-                LabelValue::Text(text) => text,
-            };
-            escaped(value, true, |piece| self.out.push(piece));
-            self.out.push(b"\"");
-        }
-        self.out.push_end(!self.labels.is_empty(), value);
-    }
-}
-
-/// The lines before the samples of a family.
-pub(crate) fn head(out: &mut Text, format: Format, name: &str, kind: &str, unit: Option<&str>, help: &str) {
-    let mut line = |word: &str, text: &str, quotes: bool| {
-        for part in ["# ", word, " ", name, " "] {
-            out.push(part.as_bytes());
-        }
-        escaped(text, quotes, |piece| out.push(piece));
-        out.push(b"\n");
-    };
-    match format {
-        Format::Text => {
-            line("HELP", help, false);
-            line("TYPE", kind, false);
-        }
-        Format::OpenMetrics => {
-            line("TYPE", kind, false);
-            if let Some(unit) = unit {
-                line("UNIT", unit, false);
-            }
-            line("HELP", help, true);
+            self.push_long("", labels, None, value);
         }
     }
 }
 
-/// Renders the chosen families of some containers, without the end of the page.
-pub fn render<'a>(
-    selection: &Selection,
-    format: Format,
-    containers: impl Iterator<Item = (&'a Container, &'a LabelBlock)> + Clone,
-    page: &Page<'_>,
-    out: &mut Text,
-) {
-    for chosen in selection.chosen() {
-        let before = out.len();
-        out.push(chosen.head(format));
-        let after_head = out.len();
-        let mut samples = Samples { out, chosen, labels: &[] };
-        match chosen.family.source {
-            Source::Machine(value) => samples.int(value(page.machine)),
-            Source::Container(put) => {
-                for (container, labels) in containers.clone() {
-                    if container.live || chosen.family.of_stopped {
-                        samples.labels = labels.as_bytes();
-                        put(Row { container, page }, &mut samples);
-                    }
-                }
+impl FamilySink for TextSink<'_, '_> {
+    fn begin(&mut self, heading: &Heading) {
+        self.begin = self.out.len();
+        match self.prepared.next() {
+            Some(prepared) => {
+                self.name = prepared.name;
+                self.out.push(prepared.head(self.format));
+            }
+            None => {
+                self.name = PaddedName::of(heading);
+                self.format.push_head(heading, self.out);
             }
         }
+        self.base = &[];
+        self.head_end = self.out.len();
+    }
+
+    fn histogram(&mut self, labels: &[(Label, LabelValue<'_>)], histogram: HistogramReading<'_>) {
+        let mut bound = Text::default();
+        for (upper_bound, count) in histogram.buckets() {
+            bound.truncate(0);
+            bound.push_end(false, Number::Float(upper_bound));
+            let bound = String::from_utf8_lossy(bound.as_bytes().trim_ascii());
+            self.push_long("_bucket", labels, Some(&bound), Number::Int(count));
+        }
+        let count = Number::Int(histogram.count());
+        self.push_long("_bucket", labels, Some("+Inf"), count);
+        self.push_long("_sum", labels, None, Number::Float(histogram.sum()));
+        self.push_long("_count", labels, None, count);
+    }
+
+    fn end(&mut self) {
         // A family without samples is not there.
-        if out.len() == after_head {
-            out.truncate(before);
+        if self.out.len() == self.head_end {
+            self.out.truncate(self.begin);
         }
     }
 }
 
-/// Renders the exporter's own families and the end of the page.
-pub fn render_own(families: &[MetricFamily], format: Format, out: &mut Text) {
-    match format {
-        Format::Text => {
-            // Fails only on families without samples, which a registry does not give.
-            let _infallible = TextEncoder::new().encode(families, out);
-        }
-        Format::OpenMetrics => {
-            for family in families {
-                own_openmetrics(family, out);
-            }
-            out.push(b"# EOF\n");
-        }
+impl<'c> ContainerSink<&'c LabelBlock> for TextSink<'_, 'c> {
+    #[inline]
+    fn container(&mut self, _labels: BaseLabels<'_>, kept: &'c LabelBlock) {
+        self.base = kept.as_bytes();
     }
-}
-
-fn own_openmetrics(family: &MetricFamily, out: &mut Text) {
-    let (kind, name) = match family.get_field_type() {
-        MetricType::COUNTER => ("counter", family.name().trim_end_matches("_total")),
-        MetricType::HISTOGRAM => ("histogram", family.name()),
-        _ => ("gauge", family.name()),
-    };
-    head(out, Format::OpenMetrics, name, kind, unit_of(name), family.help());
-    for metric in family.get_metric() {
-        let labels: Vec<_> = metric.get_label().iter().map(|l| (l.name(), l.value())).collect();
-        match family.get_field_type() {
-            MetricType::HISTOGRAM => {
-                let histogram = metric.get_histogram();
-                let count = Number::Int(histogram.get_sample_count());
-                let mut bound = Text::default();
-                for bucket in histogram.get_bucket() {
-                    bound.truncate(0);
-                    bound.push_end(false, Number::Float(bucket.upper_bound()));
-                    let bound = String::from_utf8_lossy(bound.as_bytes().trim_ascii());
-                    let value = Number::Int(bucket.cumulative_count());
-                    own_sample(out, name, "_bucket", &[&labels[..], &[("le", &bound)]].concat(), value);
-                }
-                own_sample(out, name, "_bucket", &[&labels[..], &[("le", "+Inf")]].concat(), count);
-                let sum = Number::Float(histogram.get_sample_sum());
-                own_sample(out, name, "_sum", &labels, sum);
-                own_sample(out, name, "_count", &labels, count);
-            }
-            MetricType::COUNTER => {
-                let value = Number::Float(metric.get_counter().get_value());
-                own_sample(out, name, "_total", &labels, value);
-            }
-            _ => {
-                own_sample(out, name, "", &labels, Number::Float(metric.get_gauge().get_value()));
-            }
-        }
-    }
-}
-
-fn own_sample(out: &mut Text, name: &str, suffix: &str, labels: &[(&str, &str)], value: Number) {
-    out.push(name.as_bytes());
-    out.push(suffix.as_bytes());
-    let mut separator = b"{";
-    for (name, value) in labels {
-        out.push(separator);
-        labelled(name, value, |piece| out.push(piece));
-        separator = b",";
-    }
-    out.push_end(!labels.is_empty(), value);
-}
-
-/// The unit that a name ends with: OpenMetrics wants UNIT to be a suffix of the family's name.
-pub(crate) fn unit_of(name: &str) -> Option<&'static str> {
-    ["seconds", "bytes"]
-        .into_iter()
-        .find(|unit| name.strip_suffix(unit).is_some_and(|rest| rest.ends_with('_')))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{parse::Name, table::SelfMetrics};
 
     #[test]
     fn a_line_is_the_same_short_or_long_way() {
-        let selection = Selection::default();
-        let chosen = selection.chosen().first().unwrap();
-        let label = &Name::literal(",device=\"");
+        let prepared = Renderer::new(&Selection::default()).prepared;
+        let family = String::from_utf8(prepared[0].name.as_bytes().to_vec()).unwrap();
+        let lines =
+            |out: &mut Text, base: &str, own: &[(Label, LabelValue<'_>)], value: Number, times: u8| {
+                let mut sink = TextSink::new(Format::Text, &[], out);
+                sink.name = prepared[0].name;
+                sink.base = base.as_bytes();
+                for _ in 0..times {
+                    sink.sample(own, value);
+                }
+            };
         let (vda, odd) = (Name::literal("vda"), Name::literal("a\"b"));
-        let plain = (label, LabelValue::Name(&vda));
-        let quoted = (label, LabelValue::Name(&odd));
-        let text = (label, LabelValue::Text("x\\y"));
+        let plain = (Label::Device, LabelValue::Name(&vda));
+        let quoted = (Label::Device, LabelValue::Name(&odd));
+        let text = (Label::Device, LabelValue::Text("x\\y"));
         let block = |len: usize| format!("{{id=\"{}\"", "i".repeat(len));
+        let device = ",device=\"vda\"";
         for (base, own, shown) in [
             (String::new(), vec![], String::new()),
+            (String::new(), vec![plain; 2], format!("{{{}{device}", &device[1..])),
             (block(64), vec![], String::new()),
-            (block(64), vec![plain; 2], ",device=\"vda\"".repeat(2)),
+            (block(64), vec![plain; 2], device.repeat(2)),
             (
                 block(64),
                 vec![plain, quoted, text],
                 ",device=\"vda\",device=\"a\\\"b\",device=\"x\\\\y\"".into(),
             ),
-            (block(64), vec![plain; 200], ",device=\"vda\"".repeat(200)),
-            (block(900), vec![plain; 20], ",device=\"vda\"".repeat(20)),
-            (block(1023), vec![plain], ",device=\"vda\"".into()),
-            (block(5000), vec![plain], ",device=\"vda\"".into()),
+            (block(64), vec![plain; 200], device.repeat(200)),
+            (block(900), vec![plain; 20], device.repeat(20)),
+            (block(1023), vec![plain], device.into()),
+            (block(5000), vec![plain], device.into()),
         ] {
-            let brace = if base.is_empty() { "" } else { "}" };
+            let brace = if base.is_empty() && own.is_empty() { "" } else { "}" };
             for (value, number) in [(7, "7"), (u64::MAX, "18446744073709551615")] {
-                let expected = format!("{}{base}{shown}{brace} {number}\n", chosen.family.name);
+                let expected = format!("{family}{base}{shown}{brace} {number}\n");
                 let mut out = Text::default();
                 // The first time there is no room for a line yet.
                 for _ in 0..3 {
                     out = out.cleared();
-                    let mut samples = Samples { out: &mut out, chosen, labels: base.as_bytes() };
-                    samples.put_with(&own, Number::Int(value));
-                    samples.put_with(&own, Number::Int(value));
+                    lines(&mut out, &base, &own, Number::Int(value), 2);
                     assert_eq!(String::from_utf8_lossy(out.as_bytes()), expected.repeat(2));
                 }
             }
@@ -313,9 +315,29 @@ mod tests {
         for len in 900..1100 {
             out = out.cleared();
             let base = block(len);
-            Samples { out: &mut out, chosen, labels: base.as_bytes() }.put_with(&[plain], Number::Int(12));
-            let expected = format!("{}{base},device=\"vda\"}} 12\n", chosen.family.name);
+            lines(&mut out, &base, &[plain], Number::Int(12), 1);
+            let expected = format!("{family}{base}{device}}} 12\n");
             assert_eq!(String::from_utf8_lossy(out.as_bytes()), expected);
         }
+    }
+
+    #[test]
+    fn the_exporters_own_series_are_as_the_encoder_of_prometheus_writes_them() {
+        use prometheus::Encoder;
+        let metrics = SelfMetrics::new().unwrap();
+        metrics.started(1024);
+        metrics.containers.with_label_values(&["discovered"]).set(12.0);
+        metrics.read_failures.with_label_values(&["io.stat", "a \"quote\", a \\ and a\nnewline"]).inc();
+        metrics.docker_reconnects.inc_by(1e15);
+        metrics.kept_fds.set(-0.25);
+        for seconds in [0.0001, 0.0004, 0.3, 7.0] {
+            metrics.scrape_duration.observe(seconds);
+        }
+        let own = metrics.gather();
+        let mut out = Text::default();
+        render_own(&own, Format::Text, &mut out);
+        let mut expected = Vec::new();
+        prometheus::TextEncoder::new().encode(own.as_gathered(), &mut expected).unwrap();
+        assert_eq!(String::from_utf8_lossy(out.as_bytes()), String::from_utf8_lossy(&expected));
     }
 }
