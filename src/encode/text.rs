@@ -182,10 +182,11 @@ impl<'p> TextSink<'p, '_> {
         }
         self.out.push_end(separator == b",", value);
     }
-}
 
-impl Sink for TextSink<'_, '_> {
-    fn sample(&mut self, labels: &[(Label, LabelValue<'_>)], value: Number) {
+    /// A line written in place if it is short and plain, as nearly all are.
+    #[expect(clippy::inline_always, reason = "without labels most of it is not there")]
+    #[inline(always)]
+    fn push_sample(&mut self, labels: &[(Label, LabelValue<'_>)], value: Number) {
         let (name, base) = (&self.name, self.base);
         let written = self.out.push_short(|line: &mut ShortLine<'_>| {
             if base.is_empty() {
@@ -210,6 +211,16 @@ impl Sink for TextSink<'_, '_> {
         if !written {
             self.push_long("", labels, None, value);
         }
+    }
+}
+
+impl Sink for TextSink<'_, '_> {
+    fn sample(&mut self, labels: &[(Label, LabelValue<'_>)], value: Number) {
+        self.push_sample(labels, value);
+    }
+
+    fn integer(&mut self, value: u64) {
+        self.push_sample(&[], Number::Int(value));
     }
 }
 

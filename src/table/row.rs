@@ -43,6 +43,11 @@ pub enum Number {
 pub trait Sink {
     /// One sample with the labels that not every series of the container has.
     fn sample(&mut self, labels: &[(Label, LabelValue<'_>)], value: Number);
+
+    /// One integer without labels of its own, as half of all samples are: an encoder may have a shorter way for it.
+    fn integer(&mut self, value: u64) {
+        self.sample(&[], Number::Int(value));
+    }
 }
 
 impl dyn Sink + '_ {
@@ -57,7 +62,9 @@ impl dyn Sink + '_ {
     /// An integer.
     #[inline]
     pub fn int(&mut self, value: Option<u64>) {
-        self.put(value.map(Number::Int));
+        if let Some(value) = value {
+            self.integer(value);
+        }
     }
 
     /// Microseconds, served as seconds.
@@ -97,6 +104,10 @@ pub trait ContainerSink<Kept>: FamilySink {
 impl<T: Sink + ?Sized> Sink for &mut T {
     fn sample(&mut self, labels: &[(Label, LabelValue<'_>)], value: Number) {
         (**self).sample(labels, value);
+    }
+
+    fn integer(&mut self, value: u64) {
+        (**self).integer(value);
     }
 }
 
