@@ -28,13 +28,14 @@
 use docker_stat_prom::{
     collector::{Collector, Config, Handle, Message},
     discovery::{scan, watch},
-    exposition::{Format, LabelBlock, Page, Selection, SelfMetrics, Text, render},
+    encode::{Format, LabelBlock, Renderer, Text},
     metadata::{Filter, MetadataEvent, News, Source},
     model::Container,
     sample::{
         DeviceNames, FileSet, Interfaces, Keep, KernelFile, Machine, NetReader, Pass, Roots, ScopeReader,
         limits::raise_open_files,
     },
+    table::{Page, Selection, SelfMetrics},
 };
 use nix::sys::resource::{UsageWho, getrusage};
 use std::{
@@ -744,6 +745,7 @@ fn passes(count: usize, tree: &Path) {
         })
         .collect();
     let selection = Selection::default();
+    let renderer = Renderer::new(&selection);
     let machine = Machine::read(&roots.proc);
     let mut pass = Pass { devices: DeviceNames::new(&roots.sys), ..Pass::default() };
     let mut text = Text::default();
@@ -758,7 +760,7 @@ fn passes(count: usize, tree: &Path) {
         files = files.without(FileSet::SETTINGS);
         text = text.cleared();
         let page = Page { devices: &pass.devices, machine: &machine, now: 0.0 };
-        render(&selection, Format::Text, scopes.iter().map(|scope| (&scope.2, &scope.3)), &page, &mut text);
+        renderer.render(Format::Text, scopes.iter().map(|scope| (&scope.2, &scope.3)), &page, &mut text);
     }
     let series = text
         .as_bytes()

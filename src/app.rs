@@ -5,7 +5,7 @@ use crate::{
     collector::{self, Collector, Handle, Message},
     demo::Demo,
     discovery::{self, ScopeEvent},
-    exposition::{Format, Selection, SelfMetrics},
+    encode::Format,
     log::{self, Log},
     metadata::{Docker, DockerHost, Filter, Labels},
     parse::ContainerId,
@@ -15,6 +15,7 @@ use crate::{
         tls::{Tls, load_tls},
     },
     systemd::{self, Manager},
+    table::{Selection, SelfMetrics},
 };
 use anyhow::{Context, Error, anyhow};
 use std::{

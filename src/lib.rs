@@ -4,17 +4,24 @@
 //! # From the kernel to the page
 //!
 //! ```text
-//!  inotify ──ScopeEvent──┐                          ┌── dockerd (bollard): names, labels, events
-//!                        ├───────► collector ◄──────┤
-//!                        ▼                          ▼
-//!  /sys/fs/cgroup, /proc ─pread─► parse ─► sample ─► model (join) ─► exposition::family ─► bytes ─► server (warp)
+//!  inotify ──ScopeEvent──┐               ┌── names, labels, events ── dockerd (bollard)
+//!                        ├─► collector ◄─┘                             ▲
+//!                        │       └────────────── look-ups ─────────────┘
+//!                        ▼
+//!  /sys/fs/cgroup, /proc ─pread─► parse ─► sample ─► model (join) ─► table ─► encode (a sink each) ─► server (warp)
 //! ```
 //!
-//! A number's life: kernel text, an integer in the *kernel's* unit, an integer with an owner, digits in the *Prometheus*
-//! unit, a response. Units are converted in one place ([`exposition`]), names translated in one place
-//! ([`exposition::family`]), labels joined in one place ([`model`]), sockets opened in one place ([`server`]). Errors climb
-//! back, each layer adding one fact: [`parse`] knows the line, [`sample`] the path, [`collector`] the count, `main` the
-//! exit code.
+//! A number's life: kernel text, an integer in the *kernel's* unit, an integer with an owner, a sample of a row (labels and a
+//! value in *Prometheus'* unit, in no format), the bytes of one format, a response.
+//!
+//! - Names and units change in [`table`]: each row's getter says what its number is worth in the row's unit. Only the rates of
+//!   [`model`] are computed before, from two readings.
+//! - Labels: [`metadata`] chooses Docker's labels and gives them their Prometheus names, [`model`] joins them to the samples,
+//!   [`table::BaseLabels`] puts them in order, and [`encode`] escapes them.
+//! - Sockets: [`app`] opens the one to listen on and [`server`] accepts; `metadata/docker/` connects to Docker,
+//!   `server/healthcheck.rs` to the exporter itself and [`systemd`] to the service manager. [`demo`] listens as a Docker daemon.
+//! - Errors climb back, each layer adding one fact: [`parse`] knows the line, [`sample`] the path, [`collector`] the count,
+//!   `main` the exit code.
 //!
 //! # Where things are
 //!
@@ -24,7 +31,9 @@
 //! - [`metadata`]: what Docker knows, on a thread of its own; `metadata/docker/` is the only place that knows bollard, and owns
 //!   the connections under it, since bollard bounds neither time nor size of a whole answer.
 //! - [`model`]: samples and metadata joined; rates, OOM kills, who may claim a network namespace.
-//! - [`exposition`]: [`exposition::family::FAMILIES`] is the one table behind text, OpenMetrics, `--metrics` and the README.
+//! - [`table`]: what is served, in no format. [`table::family::FAMILIES`] is the one table behind every output, `--metrics` and
+//!   the README: a file per set, each row with its getter. [`table::feed()`] gives a pass over it to a sink.
+//! - [`encode`]: how it is written, a sink per output. The table never imports it.
 //! - [`collector`]: one OS thread owns all mutable state and takes messages. No mutex.
 //! - [`server`]: routes, connections, TLS.
 //! - [`demo`]: a recorded host, unpacked and set in motion.
@@ -70,7 +79,7 @@ pub mod cli;
 pub mod collector;
 pub mod demo;
 pub mod discovery;
-pub mod exposition;
+pub mod encode;
 pub mod log;
 pub mod metadata;
 pub mod model;
@@ -78,3 +87,4 @@ pub mod parse;
 pub mod sample;
 pub mod server;
 pub mod systemd;
+pub mod table;

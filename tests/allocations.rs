@@ -4,10 +4,11 @@
 mod support;
 
 use docker_stat_prom::{
-    exposition::{Format, LabelBlock, Page, Selection, Text, render},
+    encode::{Format, LabelBlock, Renderer, Text},
     model::Container,
     parse::ContainerId,
     sample::{DeviceNames, FileSet, Keep, KernelFile, Machine, NetReader, Pass, ScopeReader},
+    table::{Page, Selection},
 };
 use std::{
     alloc::{GlobalAlloc, Layout, System},
@@ -63,17 +64,24 @@ fn scopes(host: &Path) -> Vec<Scope> {
         .collect()
 }
 
-fn pass(scopes: &mut [Scope], pass: &mut Pass, machine: &Machine, selection: &Selection, text: &mut Text) {
+fn pass(
+    scopes: &mut [Scope],
+    pass: &mut Pass,
+    machine: &Machine,
+    files: FileSet,
+    renderer: &Renderer,
+    text: &mut Text,
+) {
     for scope in scopes.iter_mut() {
         let Scope { reader, network, container, .. } = scope;
-        assert!(reader.sample(selection.files(), ALL, pass, &mut container.sample));
+        assert!(reader.sample(files, ALL, pass, &mut container.sample));
         network.read(&container.id, pass, &mut container.sample.net);
     }
     *text = std::mem::take(text).cleared();
     let page = Page { devices: &pass.devices, machine, now: 0.0 };
     let rows = scopes.iter().map(|scope| (&scope.container, &scope.labels));
     for format in [Format::Text, Format::OpenMetrics] {
-        render(selection, format, rows.clone(), &page, text);
+        renderer.render(format, rows.clone(), &page, text);
     }
 }
 
@@ -90,11 +98,12 @@ fn the_second_pass_allocates_nothing() {
     let machine = Machine::read(&host.join("proc"));
     let selection = Selection::default();
     let mut state = Pass { devices: DeviceNames::new(&host.join("sys")), ..Pass::default() };
+    let renderer = Renderer::new(&selection);
     let mut text = Text::default();
-    pass(&mut scopes, &mut state, &machine, &selection, &mut text);
+    pass(&mut scopes, &mut state, &machine, selection.files(), &renderer, &mut text);
     let first = text.as_bytes().to_vec();
     let before = ALLOCATIONS.load(Ordering::Relaxed);
-    pass(&mut scopes, &mut state, &machine, &selection, &mut text);
+    pass(&mut scopes, &mut state, &machine, selection.files(), &renderer, &mut text);
     let after = ALLOCATIONS.load(Ordering::Relaxed);
     assert_eq!(after - before, 0);
     assert_eq!(text.as_bytes(), first);

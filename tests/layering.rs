@@ -8,15 +8,16 @@ use std::{
 };
 
 /// Each room with those that it may import.
-const ROOMS: [(&str, &[&str]); 13] = [
+const ROOMS: [(&str, &[&str]); 14] = [
     ("parse", &[]),
     ("sample", &["parse"]),
     ("discovery", &["parse"]),
     ("metadata", &["parse"]),
     ("model", &["parse", "sample", "metadata"]),
-    ("exposition", &["parse", "sample", "metadata", "model"]),
-    ("collector", &["parse", "sample", "discovery", "metadata", "model", "exposition"]),
-    ("server", &["collector", "exposition", "cli"]),
+    ("table", &["parse", "sample", "metadata", "model"]),
+    ("encode", &["model", "table"]),
+    ("collector", &["parse", "sample", "discovery", "metadata", "model", "table", "encode"]),
+    ("server", &["collector", "table", "encode", "cli"]),
     ("demo", &["metadata", "sample"]),
     ("cli", &[]),
     ("log", &["sample"]),
@@ -28,19 +29,20 @@ const ROOMS: [(&str, &[&str]); 13] = [
             "collector",
             "demo",
             "discovery",
-            "exposition",
+            "encode",
             "log",
             "metadata",
             "parse",
             "sample",
             "server",
             "systemd",
+            "table",
         ],
     ),
 ];
 
 /// Crates that belong to some rooms only, so that another one can take their place.
-const CRATES: [(&str, &[&str]); 16] = [
+const CRATES: [(&str, &[&str]); 18] = [
     ("bollard", &["metadata/docker/"]),
     ("procfs", &["sample/"]),
     ("nix", &["sample/"]),
@@ -49,7 +51,9 @@ const CRATES: [(&str, &[&str]); 16] = [
     ("hyper", &["server/", "demo/dockerd.rs", "metadata/docker/"]),
     ("hyper_util", &["server/connection.rs", "demo/dockerd.rs", "metadata/docker/client.rs"]),
     ("tokio_rustls", &["server/tls.rs", "server/healthcheck.rs", "metadata/docker/transport.rs"]),
-    ("prometheus", &["exposition/"]),
+    ("prometheus", &["table/own.rs"]),
+    ("zmij", &["encode/line.rs"]),
+    ("memchr", &["parse/", "encode/label_block.rs", "metadata/docker/transport.rs"]),
     ("tracing_subscriber", &["log.rs"]),
     ("clap", &["cli.rs"]),
     ("mimalloc", &["main.rs"]),

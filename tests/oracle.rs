@@ -6,9 +6,10 @@ mod support;
 use docker_stat_prom::{
     collector::{Collector, Config, Handle, Message},
     discovery::{resync, scan},
-    exposition::{Format, Selection, SelfMetrics},
+    encode::Format,
     metadata::{Filter, MetadataEvent, News, Source},
     sample::{Interfaces, Roots},
+    table::{Selection, SelfMetrics},
 };
 use serde_json::Value;
 use std::{fs, path::Path, sync::mpsc};

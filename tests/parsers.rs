@@ -4,8 +4,8 @@
 mod support;
 
 use docker_stat_prom::parse::{
-    cgroup_procs, cgroup_stat, cpu_list, cpu_max, cpu_stat, events, io_stat, meminfo, memory_stat, net_dev,
-    pressure, proc_cgroup, proc_stat, scan, scope_name, single_value, uevent,
+    cgroup_events, cgroup_procs, cgroup_stat, cpu_list, cpu_max, cpu_stat, events, io_stat, meminfo,
+    memory_stat, net_dev, pressure, proc_cgroup, proc_stat, scan, scope_name, single_value, uevent,
 };
 use std::{collections::HashSet, fs, path::Path};
 use support::hosts;
@@ -34,6 +34,7 @@ struct Kept {
 fn parse_all(bytes: &[u8], kept: &mut Kept) -> usize {
     let mut understood = 0;
     understood += usize::from(cpu_stat::parse_cpu_stat(bytes).is_ok());
+    understood += usize::from(cgroup_events::parse_cgroup_events(bytes).is_ok());
     understood += usize::from(cpu_max::parse_cpu_max(bytes).is_ok());
     understood += usize::from(cpu_list::parse_cpu_list(bytes).is_ok());
     let mut fresh = events::Events::default();

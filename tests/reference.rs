@@ -40,7 +40,7 @@ fn check(section: &str, expected: &str) {
 #[test]
 fn the_readme_lists_every_flag_and_metric() {
     check("flags", &flags());
-    check("metrics", &docker_stat_prom::exposition::reference::markdown());
+    check("metrics", &docker_stat_prom::table::reference::markdown());
 }
 
 fn check_file(file: &str, expected: &[u8]) {

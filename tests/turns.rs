@@ -6,9 +6,10 @@ mod support;
 use docker_stat_prom::{
     collector::{Collector, Config, Handle, Message},
     discovery::resync,
-    exposition::{Format, Selection, SelfMetrics},
+    encode::Format,
     metadata::Filter,
     sample::{Interfaces, Roots},
+    table::{Selection, SelfMetrics},
 };
 use std::{
     sync::{

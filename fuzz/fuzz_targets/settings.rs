@@ -2,7 +2,7 @@
 #![no_main]
 
 use docker_stat_prom::{
-    exposition::Selection,
+    table::Selection,
     metadata::{DockerHost, Filter, Labels, sanitise},
 };
 use libfuzzer_sys::fuzz_target;

@@ -3,6 +3,7 @@
 
 use docker_stat_prom::parse::{
     ContainerId, Limit, Name,
+    cgroup_events::parse_cgroup_events,
     cgroup_procs::pids,
     cgroup_stat::parse_cgroup_stat,
     cpu_list::parse_cpu_list,
@@ -31,6 +32,10 @@ fuzz_target!(|file: &[u8]| {
     if let (Ok(stat), Ok(counts)) = (parse_cgroup_stat(file), counts) {
         assert_eq!(stat.nr_descendants.is_some(), counts[0].is_some());
         assert_eq!(stat.nr_dying_descendants.is_some(), counts[1].is_some());
+    }
+    if let (Ok(events), Ok(values)) = (parse_cgroup_events(file), naive::flat(file, &["populated", "frozen"])) {
+        assert!(values[0].is_some());
+        assert_eq!(events.frozen.is_some(), values[1].is_some());
     }
     if let Ok(values) = naive::flat(file, &["frozen"]) {
         assert_eq!(flat_keyed_value(file, FlatKey::new("frozen ")).unwrap().is_some(), values[0].is_some());

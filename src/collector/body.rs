@@ -1,6 +1,6 @@
 //! Rendered pages, shared by all who asked, and their memory, used again.
 
-use crate::exposition::Text;
+use crate::encode::Text;
 use std::sync::{Arc, OnceLock};
 
 /// One rendered page, and its compressed forms once somebody wanted them.

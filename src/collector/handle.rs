@@ -1,11 +1,7 @@
 //! What the collector is told and asked, and how.
 
 use super::{Body, ContainerReport, pulse::Pulse};
-use crate::{
-    discovery::ScopeEvent,
-    exposition::{Format, SelfMetrics},
-    metadata::MetadataEvent,
-};
+use crate::{discovery::ScopeEvent, encode::Format, metadata::MetadataEvent, table::SelfMetrics};
 use std::{
     sync::{
         Arc,

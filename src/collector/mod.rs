@@ -15,10 +15,11 @@ pub use report::ContainerReport;
 
 use crate::{
     discovery::ScopeEvent,
-    exposition::{Format, Page, Selection, render, render_own},
+    encode::{Format, Renderer, render_own},
     metadata::{Filter, MetadataEvent},
     parse::ContainerId,
     sample::{DeviceNames, Errno, Interfaces, Machine, MachineReader, Pass, Reason, Roots},
+    table::{Page, Selection},
 };
 use body::Bodies;
 use containers::{Containers, Reading};
@@ -66,6 +67,7 @@ pub struct Config {
 pub struct Collector {
     config: Config,
     handle: Handle,
+    renderer: Renderer,
     containers: Containers,
     pass: Pass,
     machine: Machine,
@@ -106,6 +108,7 @@ impl Collector {
             start: now,
             next_slow: now + SLOW,
             scanned: false,
+            renderer: Renderer::new(&config.selection),
             config,
             handle,
         };
@@ -206,7 +209,7 @@ impl Collector {
         self.containers.take_metadata(event);
         let metrics = &self.handle.metrics;
         let reconnects = self.containers.docker_reconnects().saturating_sub(before);
-        metrics.docker_reconnects.inc_by(crate::exposition::self_metrics::float(reconnects));
+        metrics.docker_reconnects.inc_by(crate::table::own::float(reconnects));
         metrics.docker_up.set(if self.containers.docker_is_up() == Some(true) { 1.0 } else { 0.0 });
     }
 
@@ -256,7 +259,7 @@ impl Collector {
             }
             let mut text = self.bodies.take_buffer();
             let shown = self.containers.shown();
-            render(&self.config.selection, format, shown, &page, &mut text);
+            self.renderer.render(format, shown, &page, &mut text);
             // Observed once per pass, before the first page that shows it.
             let own = own.get_or_insert_with(|| {
                 self.handle.metrics.scrape_duration.observe(begin.elapsed().as_secs_f64());
@@ -280,10 +283,10 @@ impl Collector {
         for (state, count) in
             [("discovered", discovered), ("named", named), ("unnamed", discovered.saturating_sub(named))]
         {
-            let count = crate::exposition::self_metrics::float(count);
+            let count = crate::table::own::float(count);
             metrics.containers.with_label_values(&[state]).set(count);
         }
-        let open = crate::exposition::self_metrics::float(self.containers.open_files());
+        let open = crate::table::own::float(self.containers.open_files());
         metrics.kept_fds.set(open);
     }
 
@@ -302,7 +305,7 @@ impl Collector {
             }
         }
         for (file, rows) in &self.pass.report.skipped_rows {
-            let rows = crate::exposition::self_metrics::float(*rows);
+            let rows = crate::table::own::float(*rows);
             metrics.skipped_rows.with_label_values(&[file]).inc_by(rows);
             if self.complaints.insert(format!("{file} rows")) {
                 tracing::warn!(
@@ -323,7 +326,7 @@ impl Collector {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exposition::SelfMetrics;
+    use crate::table::SelfMetrics;
     use std::{path::Path, sync::mpsc::channel};
 
     fn collector(host: &Path) -> (Collector, Handle, Receiver<Message>) {

@@ -4,6 +4,7 @@
 //! caller's row buffers have grown. An unknown key is ignored, because kernels add keys; a known key
 //! with a bad value is an error that knows its line.
 
+pub mod cgroup_events;
 pub mod cgroup_procs;
 pub mod cgroup_stat;
 pub mod cpu_list;
@@ -22,6 +23,7 @@ pub mod scope_name;
 pub mod single_value;
 pub mod uevent;
 
+pub use cgroup_events::CgroupEvents;
 pub use cgroup_stat::CgroupStat;
 pub use cpu_max::CpuMax;
 pub use cpu_stat::CpuStat;

@@ -127,6 +127,7 @@ impl ScopeSample {
     /// counted elsewhere, since they may be spread over child cgroups.
     pub(crate) fn take(&mut self, file: KernelFile, content: Option<&[u8]>) -> Result<u64, ParseError> {
         use parse::{
+            cgroup_events::parse_cgroup_events,
             cgroup_stat::parse_cgroup_stat,
             cpu_list::parse_cpu_list,
             cpu_max::parse_cpu_max,
@@ -167,13 +168,11 @@ impl ScopeSample {
             KernelFile::PidsMax => store(&mut self.pids_max, content, parse_limit),
             KernelFile::PidsEvents => store_over(&mut self.pids_events, content, Events::parse),
             KernelFile::CgroupEvents => {
-                let populated = |file: &[u8]| flat_keyed_value(file, const { FlatKey::new("populated ") });
-                let frozen = |file: &[u8]| flat_keyed_value(file, const { FlatKey::new("frozen ") });
-                let populated = |file: &[u8]| {
-                    populated(file)?.ok_or_else(|| ParseError::new(1, "populated", b"end of file")).map(Some)
-                };
-                let first = store_key(&mut self.populated, content, populated);
-                store_key(&mut self.frozen, content, frozen).and(first)
+                (self.populated, self.frozen) = (None, None);
+                if let Some(events) = content.map(parse_cgroup_events).transpose()? {
+                    (self.populated, self.frozen) = (Some(events.populated), events.frozen);
+                }
+                Ok(0)
             }
             KernelFile::CgroupStat => store(&mut self.cgroup_stat, content, parse_cgroup_stat),
             KernelFile::IoStat => Ok(self.take_io(content)),

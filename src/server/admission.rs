@@ -148,7 +148,7 @@ fn is_own(address: IpAddr, local: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exposition::SelfMetrics;
+    use crate::table::SelfMetrics;
 
     fn admission() -> Arc<Admission> {
         Admission::new(Refusals::new(SelfMetrics::new().unwrap()))

@@ -2,7 +2,7 @@
 //! a body for more while an HTTP/2 client's window is shut, so a body can't watch its own.
 
 use super::admission::Peer;
-use crate::exposition::SelfMetrics;
+use crate::table::SelfMetrics;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},

@@ -236,7 +236,7 @@ mod tests {
     use super::*;
     use crate::{
         collector::{Body, Message},
-        exposition::SelfMetrics,
+        table::SelfMetrics,
     };
     use std::sync::{Weak, mpsc};
     use tokio::{

@@ -129,8 +129,8 @@ fn zstd(text: &[u8]) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::{
-        exposition::SelfMetrics,
         server::{admission::Peer, client::Client, pages::Pages, refusals::Refusals},
+        table::SelfMetrics,
     };
 
     async fn encoded(compressor: &Compressor) -> (Bytes, Encoding) {

@@ -1,6 +1,6 @@
 //! What the client would like: formats and encodings, by `Accept` and `Accept-Encoding` (RFC 9110, 12.5).
 
-use crate::exposition::Format;
+use crate::encode::Format;
 
 /// How a body is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

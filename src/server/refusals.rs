@@ -1,6 +1,6 @@
 //! What is refused, timed out or failed: counted each time, and said once a minute for each reason.
 
-use crate::exposition::SelfMetrics;
+use crate::table::SelfMetrics;
 use std::{
     collections::HashMap,
     fmt::Display,

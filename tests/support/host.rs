@@ -4,9 +4,10 @@ use super::{fixture, value};
 use docker_stat_prom::{
     collector::{Collector, Config, Handle, Message},
     discovery::{ScopeEvent, resync},
-    exposition::{Format, Selection, SelfMetrics},
+    encode::Format,
     metadata::{Filter, MetadataEvent, News, Source},
     sample::{Interfaces, Keep, KernelFile, Roots},
+    table::{Selection, SelfMetrics},
 };
 use std::{
     fs,

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     collector::report::ContainerReport,
-    exposition::LabelBlock,
+    encode::LabelBlock,
     metadata::{Source, State},
     model::{Container, NewRun, OomKills, Rates, Window},
     parse::ContainerId,

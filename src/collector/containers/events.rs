@@ -3,7 +3,7 @@
 use super::Containers;
 use crate::{
     discovery::{Scope, ScopeEvent},
-    exposition::LabelBlock,
+    encode::LabelBlock,
     metadata::{Metadata, MetadataEvent, News, Source},
     model::OomKills,
     parse::ContainerId,
@@ -238,9 +238,9 @@ mod tests {
     use crate::collector::containers::entry::REMOVAL;
     use crate::{
         collector::{Config, containers::Reading},
-        exposition::Selection,
         metadata::{Filter, Source, State},
         sample::Roots,
+        table::Selection,
     };
     use std::{path::Path, time::Instant};
     use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};

@@ -14,7 +14,7 @@ pub(super) use reading::Reading;
 
 use super::report::ContainerReport;
 use crate::{
-    exposition::LabelBlock,
+    encode::LabelBlock,
     model::{Claimant, Container, RatePoint, Rates, claims},
     parse::ContainerId,
     sample::{Errno, FileSet, Keep, KernelFile, Netns, Pass, ScopeSample, stat_file::Scratch},

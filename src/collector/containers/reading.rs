@@ -2,9 +2,9 @@
 
 use super::super::Config;
 use crate::{
-    exposition::Selection,
     metadata::Filter,
     sample::{FileSet, Keep, KernelFile, ScopeReader},
+    table::Selection,
 };
 use std::path::{Path, PathBuf};
 

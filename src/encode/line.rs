@@ -1,19 +1,6 @@
-//! A page of text as it grows, and the lines that are written into it in place.
+//! A page of text as it grows, and the short lines that are written into it in place, digits included.
 
-use std::io;
-
-/// A value with the unit it was counted in, so that it is printed exactly.
-#[derive(Debug, Clone, Copy)]
-pub enum Number {
-    /// An integer.
-    Int(u64),
-    /// An integer that may be negative.
-    Signed(i64),
-    /// A decimal fraction: this many of the digits stand behind the point.
-    Scaled(u64, u8),
-    /// A float.
-    Float(f64),
-}
+use crate::table::Number;
 
 /// Text that grows at its end. Some memory behind it is initialized too, so that a short line is written in place, after one
 /// look at whether there is room for all of it.
@@ -71,12 +58,13 @@ impl Text {
     }
 
     /// Appends the line that `write` writes, if it says so, it is short, and there is room for it; else `false`, and nothing is appended.
-    #[inline]
-    pub(super) fn push_short(&mut self, write: impl FnOnce(&mut Line<'_>) -> bool) -> bool {
-        let room = self.memory.get_mut(self.len..self.len + Line::ROOM);
+    #[expect(clippy::inline_always, reason = "a call with a closure costs as much as a third of the line")]
+    #[inline(always)]
+    pub(super) fn push_short(&mut self, write: impl FnOnce(&mut ShortLine<'_>) -> bool) -> bool {
+        let room = self.memory.get_mut(self.len..self.len + ShortLine::ROOM);
         let Some(room) = room.and_then(<[u8]>::first_chunk_mut) else { return false };
-        let mut line = Line { room, len: 0 };
-        let written = write(&mut line) && line.len < Line::MOST;
+        let mut line = ShortLine { room, len: 0 };
+        let written = write(&mut line) && line.len < ShortLine::MOST;
         if written {
             self.len += line.len;
         }
@@ -85,7 +73,7 @@ impl Text {
 
     /// Appends the end of a line: the brace that closes the labels, if there are any, the value and the newline.
     pub(super) fn push_end(&mut self, labels: bool, value: Number) {
-        self.reserve(Line::ROOM);
+        self.reserve(ShortLine::ROOM);
         self.push_short(|line| {
             line.push_end(labels, value);
             true
@@ -105,27 +93,16 @@ impl Text {
     }
 }
 
-impl io::Write for Text {
-    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-        self.push(text);
-        Ok(text.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// A line that is short, or of no use. No piece of it needs a look at whether there is room: positions are masked instead, and the line is
-/// thrown away if it became too long. Saves a fifth of the instructions of rendering.
-pub(super) struct Line<'a> {
-    room: &'a mut [u8; Line::ROOM],
+/// A line that is thrown away if it becomes too long. So no piece of it needs a look at whether there is room: positions are
+/// masked instead. Saves a fifth of the instructions of rendering.
+pub(super) struct ShortLine<'a> {
+    room: &'a mut [u8; ShortLine::ROOM],
     len: usize,
 }
 
 #[expect(clippy::indexing_slicing, reason = "masked")]
-impl Line<'_> {
-    /// A line as long as this is of no use.
+impl ShortLine<'_> {
+    /// A line as long as this is thrown away.
     pub(super) const MOST: usize = 1024;
     const ROOM: usize = 2 * Self::MOST;
 
@@ -141,7 +118,7 @@ impl Line<'_> {
     /// a third of the instructions.
     #[inline]
     pub(super) fn push_padded<const N: usize>(&mut self, text: &[u8; N], len: usize) {
-        const { assert!(N <= Line::MOST, "padding beyond a line") };
+        const { assert!(N <= ShortLine::MOST, "padding beyond a line") };
         let at = self.len % Self::MOST;
         self.room[at..at + N].copy_from_slice(text);
         self.len += len;

@@ -1,9 +1,6 @@
 //! The tables of the README, made from the same table as the page.
 
-use super::{
-    family::{FAMILIES, Kind, Set},
-    self_metrics::OWN_FAMILIES,
-};
+use super::{Label, family::FAMILIES, group::Set, own::OWN_FAMILIES};
 use std::fmt::Write;
 
 /// All families as Markdown, one table per set.
@@ -17,10 +14,6 @@ pub fn markdown() -> String {
             set.name()
         );
         for family in FAMILIES.iter().filter(|family| family.set == set) {
-            let kind = match family.kind {
-                Kind::Gauge => "gauge",
-                Kind::Counter => "counter",
-            };
             let group = if family.group.is_default() {
                 String::new()
             } else {
@@ -28,11 +21,12 @@ pub fn markdown() -> String {
             };
             let _infallible = writeln!(
                 text,
-                "| `{}`{group} | {kind} | {} | {} | {} |",
-                family.name,
+                "| `{}`{group} | {} | {} | {} | {} |",
+                family.name(),
+                family.heading.metric_type.name(),
                 labels(family.labels),
-                family.unit,
-                family.kernel
+                family.heading.unit.name(),
+                family.origin
             );
         }
     }
@@ -41,15 +35,15 @@ pub fn markdown() -> String {
         let _infallible = writeln!(
             text,
             "| `{}` | {} | {} | {} |",
-            family.name,
-            family.kind,
+            family.heading.name,
+            family.heading.metric_type.name(),
             labels(family.labels),
-            family.help
+            family.heading.help
         );
     }
     text
 }
 
-fn labels(labels: &[&str]) -> String {
-    labels.iter().map(|label| format!("`{label}`")).collect::<Vec<_>>().join(", ")
+fn labels(labels: &[Label]) -> String {
+    labels.iter().map(|label| format!("`{}`", label.name())).collect::<Vec<_>>().join(", ")
 }

@@ -1,9 +1,8 @@
 //! `--metrics`: which families are served, and so which files are read.
 
 use super::{
-    family::{FAMILIES, Family, Group, Kind, Set},
-    render::{Format, head, unit_of},
-    text::Text,
+    family::{FAMILIES, Family, Needs},
+    group::{Group, Set},
 };
 use crate::sample::FileSet;
 
@@ -19,23 +18,11 @@ fn groups() -> String {
     names.join(", ")
 }
 
-/// A family that is served, with what is the same on every page.
-#[derive(Debug, Clone)]
-pub(super) struct Chosen {
-    pub(super) family: &'static Family,
-    /// The family's name with padding behind it.
-    padded_name: [u8; Self::NAME],
-    name_len: usize,
-    text_head: Box<[u8]>,
-    openmetrics_head: Box<[u8]>,
-}
-
 /// The families that are served.
 #[derive(Debug, Clone)]
 pub struct Selection {
-    chosen: Vec<Chosen>,
-    files: FileSet,
-    network: bool,
+    families: Vec<&'static Family>,
+    needs: Needs,
     core_only: bool,
     lifecycle: bool,
 }
@@ -88,33 +75,37 @@ impl Selection {
             let by_default = sets.contains(&family.set) && family.group.is_default();
             (asked || by_default) && !removed.contains(&family.group)
         };
-        let chosen: Vec<_> = FAMILIES.iter().filter(|family| is_on(family)).map(Chosen::new).collect();
-        let files = chosen.iter().fold(FileSet::default(), |files, chosen| files.union(chosen.family.files));
+        let families: Vec<_> = FAMILIES.iter().filter(|family| is_on(family)).collect();
         Self {
-            files,
-            network: chosen.iter().any(|chosen| chosen.family.group == Group::Network),
-            core_only: chosen.iter().all(|chosen| chosen.family.set == Set::Core),
-            lifecycle: chosen.iter().any(|chosen| chosen.family.of_stopped),
-            chosen,
+            needs: families.iter().fold(Needs::default(), |needs, family| needs.union(family.needs)),
+            core_only: families.iter().all(|family| family.set == Set::Core),
+            lifecycle: families.iter().any(|family| family.of_stopped),
+            families,
         }
+    }
+
+    /// The families, in the order of the page.
+    #[must_use]
+    pub fn families(&self) -> &[&'static Family] {
+        &self.families
     }
 
     /// The cgroup files that the families need.
     #[must_use]
     pub fn files(&self) -> FileSet {
-        self.files
+        self.needs.files
     }
 
     /// Whether `net/dev` is needed.
     #[must_use]
     pub fn reads_network(&self) -> bool {
-        self.network
+        self.needs.net_dev
     }
 
     /// Whether `hugetlb.*` is needed.
     #[must_use]
     pub fn reads_hugetlb(&self) -> bool {
-        self.chosen.iter().any(|chosen| chosen.family.group == Group::Hugetlb)
+        self.needs.hugetlb
     }
 
     /// Whether only set 1 is served, whose labels are `id` and `name` and no others.
@@ -128,64 +119,6 @@ impl Selection {
     pub fn serves_stopped(&self) -> bool {
         self.lifecycle
     }
-
-    pub(super) fn chosen(&self) -> &[Chosen] {
-        &self.chosen
-    }
-}
-
-impl Chosen {
-    /// The longest name of a family.
-    pub(super) const NAME: usize = 64;
-
-    fn new(family: &'static Family) -> Self {
-        let mut padded_name = [0; Self::NAME];
-        for (to, from) in padded_name.iter_mut().zip(family.name.bytes()) {
-            *to = from;
-        }
-        let lines = |format, name: &str, kind: &str, unit: Option<&str>| {
-            let mut out = Text::default();
-            head(&mut out, format, name, kind, unit, family.help);
-            out.as_bytes().into()
-        };
-        let text_kind = match family.kind {
-            Kind::Gauge => "gauge",
-            Kind::Counter => "counter",
-        };
-        let (name, kind) = in_openmetrics(family);
-        let name_len = family.name.len().min(Self::NAME);
-        Self {
-            family,
-            padded_name,
-            name_len,
-            text_head: lines(Format::Text, family.name, text_kind, None),
-            openmetrics_head: lines(Format::OpenMetrics, name, kind, unit_of(name)),
-        }
-    }
-
-    /// The lines before the family's samples.
-    pub(super) fn head(&self, format: Format) -> &[u8] {
-        match format {
-            Format::Text => &self.text_head,
-            Format::OpenMetrics => &self.openmetrics_head,
-        }
-    }
-
-    /// The family's name for a copy of fixed length, and its true length.
-    pub(super) fn padded_name(&self) -> (&[u8; Self::NAME], usize) {
-        (&self.padded_name, self.name_len)
-    }
-}
-
-/// A family's name and type in OpenMetrics, where a counter's family has no `_total`. Where that would be another family's name, or
-/// the counter has no `_total` to drop, it is of type `unknown` under its own name.
-fn in_openmetrics(family: &Family) -> (&'static str, &'static str) {
-    let stem = family.name.strip_suffix("_total");
-    match (family.kind, stem.filter(|stem| FAMILIES.iter().all(|other| other.name != *stem))) {
-        (Kind::Gauge, _) => (family.name, "gauge"),
-        (Kind::Counter, Some(stem)) => (stem, "counter"),
-        (Kind::Counter, None) => (family.name, "unknown"),
-    }
 }
 
 #[cfg(test)]
@@ -193,7 +126,7 @@ mod tests {
     use super::*;
 
     fn names(text: &str) -> Vec<&'static str> {
-        Selection::parse(text).unwrap().chosen.iter().map(|chosen| chosen.family.name).collect()
+        Selection::parse(text).unwrap().families.iter().map(|family| family.name()).collect()
     }
 
     #[test]
@@ -225,16 +158,6 @@ mod tests {
         assert_eq!(core.files().len(), 4);
         assert!(core.reads_network() && !core.reads_hugetlb());
         assert!(!Selection::parse("core,-network").unwrap().reads_network());
-    }
-
-    #[test]
-    fn openmetrics_names_do_not_clash() {
-        let kind = |name: &str| in_openmetrics(FAMILIES.iter().find(|family| family.name == name).unwrap());
-        assert_eq!(
-            kind("container_network_receive_bytes_total"),
-            ("container_network_receive_bytes_total", "unknown")
-        );
-        assert_eq!(kind("container_cpu_usage_seconds_total"), ("container_cpu_usage_seconds", "counter"));
-        assert_eq!(kind("container_memory_failcnt"), ("container_memory_failcnt", "unknown"));
+        assert!(Selection::parse("+hugetlb").unwrap().reads_hugetlb());
     }
 }

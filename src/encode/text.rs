@@ -1,0 +1,354 @@
+//! Prometheus' text format 0.0.4, and the sink that writes it. OpenMetrics has the same samples below other heads.
+
+use super::{
+    LabelBlock,
+    label_block::{LabelStart, escaped, labelled},
+    line::{ShortLine, Text},
+    openmetrics,
+};
+use crate::{
+    model::Container,
+    table::{
+        BaseLabels, ContainerSink, FamilySink, HistogramReading, Label, LabelValue, Number, OwnSeries, Page,
+        Selection, Sink, family::Heading, feed,
+    },
+};
+
+/// A text format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Prometheus text 0.0.4
+    Text,
+    /// OpenMetrics 1.0
+    OpenMetrics,
+}
+
+impl Format {
+    /// The `Content-Type`.
+    #[must_use]
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::Text => "text/plain; version=0.0.4; charset=utf-8",
+            Self::OpenMetrics => openmetrics::CONTENT_TYPE,
+        }
+    }
+
+    /// Appends the lines before the samples of a family.
+    fn push_head(self, heading: &Heading, out: &mut Text) {
+        if self == Self::OpenMetrics {
+            return openmetrics::push_head(heading, out);
+        }
+        let mut line = |word: &str, text: &str| {
+            for part in ["# ", word, " ", heading.name, " "] {
+                out.push(part.as_bytes());
+            }
+            escaped(text, false, |piece| out.push(piece));
+            out.push(b"\n");
+        };
+        line("HELP", heading.help);
+        line("TYPE", heading.metric_type.name());
+    }
+}
+
+/// Renders containers as text. Made once: it keeps what is the same on every page.
+#[derive(Debug, Clone)]
+pub struct Renderer {
+    selection: Selection,
+    /// One for each family of the selection.
+    prepared: Vec<Prepared>,
+}
+
+impl Renderer {
+    /// A renderer of the chosen families.
+    #[must_use]
+    pub fn new(selection: &Selection) -> Self {
+        let headings = selection.families().iter().map(|family| &family.heading);
+        Self { selection: selection.clone(), prepared: headings.map(Prepared::new).collect() }
+    }
+
+    /// Renders the chosen families of some containers, without the end of the page. A family without samples is left out.
+    pub fn render<'a>(
+        &self,
+        format: Format,
+        containers: impl Iterator<Item = (&'a Container, &'a LabelBlock)> + Clone,
+        page: &Page<'_>,
+        out: &mut Text,
+    ) {
+        feed(&self.selection, containers, page, &mut TextSink::new(format, &self.prepared, out));
+    }
+}
+
+/// Renders the exporter's own families and the end of the page.
+pub fn render_own(own: &OwnSeries, format: Format, out: &mut Text) {
+    own.feed(&mut TextSink::new(format, &[], out));
+    if format == Format::OpenMetrics {
+        out.push(openmetrics::END);
+    }
+}
+
+/// A family's name with padding behind it, for a copy of fixed length.
+#[derive(Debug, Clone, Copy)]
+struct PaddedName {
+    text: [u8; Heading::LONGEST_NAME],
+    len: usize,
+}
+
+impl PaddedName {
+    const EMPTY: Self = Self { text: [0; Heading::LONGEST_NAME], len: 0 };
+
+    fn of(heading: &Heading) -> Self {
+        let mut padded = Self::EMPTY;
+        for (to, from) in padded.text.iter_mut().zip(heading.name.bytes()) {
+            *to = from;
+            padded.len += 1;
+        }
+        padded
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        self.text.get(..self.len).unwrap_or_default()
+    }
+}
+
+/// What is the same on every page of a family.
+#[derive(Debug, Clone)]
+struct Prepared {
+    name: PaddedName,
+    text_head: Box<[u8]>,
+    openmetrics_head: Box<[u8]>,
+}
+
+impl Prepared {
+    fn new(heading: &Heading) -> Self {
+        let head = |format: Format| {
+            let mut out = Text::default();
+            format.push_head(heading, &mut out);
+            out.as_bytes().into()
+        };
+        Self {
+            name: PaddedName::of(heading),
+            text_head: head(Format::Text),
+            openmetrics_head: head(Format::OpenMetrics),
+        }
+    }
+
+    fn head(&self, format: Format) -> &[u8] {
+        match format {
+            Format::Text => &self.text_head,
+            Format::OpenMetrics => &self.openmetrics_head,
+        }
+    }
+}
+
+/// Writes lines of text.
+#[derive(Debug)]
+struct TextSink<'p, 'c> {
+    out: &'p mut Text,
+    format: Format,
+    /// What is prepared of the families to come; a family for which nothing is gets its head written as it comes.
+    prepared: std::slice::Iter<'p, Prepared>,
+    name: PaddedName,
+    /// The base labels, from their brace on; empty for what is of no container.
+    base: &'c [u8],
+    /// Where the family begins, and where its head ends.
+    begin: usize,
+    head_end: usize,
+}
+
+impl<'p> TextSink<'p, '_> {
+    fn new(format: Format, prepared: &'p [Prepared], out: &'p mut Text) -> Self {
+        let prepared = prepared.iter();
+        Self { out, format, prepared, name: PaddedName::EMPTY, base: &[], begin: 0, head_end: 0 }
+    }
+
+    /// A line of any length, with labels that may have to be escaped: what the short way does not take.
+    #[inline(never)]
+    fn push_long(
+        &mut self,
+        suffix: &str,
+        labels: &[(Label, LabelValue<'_>)],
+        bound: Option<&str>,
+        value: Number,
+    ) {
+        self.out.push(self.name.as_bytes());
+        self.out.push(suffix.as_bytes());
+        self.out.push(self.base);
+        let mut separator: &[u8] = if self.base.is_empty() { b"{" } else { b"," };
+        let own = labels.iter().map(|(label, value)| (label.name(), value.as_str()));
+        for (name, value) in own.chain(bound.map(|bound| ("le", bound))) {
+            self.out.push(separator);
+            labelled(name, value, |piece| self.out.push(piece));
+            separator = b",";
+        }
+        self.out.push_end(separator == b",", value);
+    }
+
+    /// A line written in place if it is short and plain, as nearly all are.
+    #[expect(clippy::inline_always, reason = "without labels most of it is not there")]
+    #[inline(always)]
+    fn push_sample(&mut self, labels: &[(Label, LabelValue<'_>)], value: Number) {
+        let (name, base) = (&self.name, self.base);
+        let written = self.out.push_short(|line: &mut ShortLine<'_>| {
+            if base.is_empty() {
+                return false;
+            }
+            line.push_padded(&name.text, name.len);
+            line.push(base);
+            for (label, value) in labels {
+                let LabelValue::Name(value) = value else { return false };
+                if !value.is_plain() {
+                    return false;
+                }
+                let (start, len) = LabelStart::of(*label).padded();
+                line.push_padded(start, len);
+                let (value, len) = value.padded();
+                line.push_padded(value, len);
+                line.push_padded(b"\"", 1);
+            }
+            line.push_end(true, value);
+            true
+        });
+        if !written {
+            self.push_long("", labels, None, value);
+        }
+    }
+}
+
+impl Sink for TextSink<'_, '_> {
+    fn sample(&mut self, labels: &[(Label, LabelValue<'_>)], value: Number) {
+        self.push_sample(labels, value);
+    }
+
+    fn integer(&mut self, value: u64) {
+        self.push_sample(&[], Number::Int(value));
+    }
+}
+
+impl FamilySink for TextSink<'_, '_> {
+    fn begin(&mut self, heading: &Heading) {
+        self.begin = self.out.len();
+        match self.prepared.next() {
+            Some(prepared) => {
+                self.name = prepared.name;
+                self.out.push(prepared.head(self.format));
+            }
+            None => {
+                self.name = PaddedName::of(heading);
+                self.format.push_head(heading, self.out);
+            }
+        }
+        self.base = &[];
+        self.head_end = self.out.len();
+    }
+
+    fn histogram(&mut self, labels: &[(Label, LabelValue<'_>)], histogram: HistogramReading<'_>) {
+        let mut bound = Text::default();
+        for (upper_bound, count) in histogram.buckets() {
+            bound.truncate(0);
+            bound.push_end(false, Number::Float(upper_bound));
+            let bound = String::from_utf8_lossy(bound.as_bytes().trim_ascii());
+            self.push_long("_bucket", labels, Some(&bound), Number::Int(count));
+        }
+        let count = Number::Int(histogram.count());
+        self.push_long("_bucket", labels, Some("+Inf"), count);
+        self.push_long("_sum", labels, None, Number::Float(histogram.sum()));
+        self.push_long("_count", labels, None, count);
+    }
+
+    fn end(&mut self) {
+        // A family without samples is not there.
+        if self.out.len() == self.head_end {
+            self.out.truncate(self.begin);
+        }
+    }
+}
+
+impl<'c> ContainerSink<&'c LabelBlock> for TextSink<'_, 'c> {
+    #[inline]
+    fn container(&mut self, _labels: BaseLabels<'_>, kept: &'c LabelBlock) {
+        self.base = kept.as_bytes();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{parse::Name, table::SelfMetrics};
+
+    #[test]
+    fn a_line_is_the_same_short_or_long_way() {
+        let prepared = Renderer::new(&Selection::default()).prepared;
+        let family = String::from_utf8(prepared[0].name.as_bytes().to_vec()).unwrap();
+        let lines =
+            |out: &mut Text, base: &str, own: &[(Label, LabelValue<'_>)], value: Number, times: u8| {
+                let mut sink = TextSink::new(Format::Text, &[], out);
+                sink.name = prepared[0].name;
+                sink.base = base.as_bytes();
+                for _ in 0..times {
+                    sink.sample(own, value);
+                }
+            };
+        let (vda, odd) = (Name::literal("vda"), Name::literal("a\"b"));
+        let plain = (Label::Device, LabelValue::Name(&vda));
+        let quoted = (Label::Device, LabelValue::Name(&odd));
+        let text = (Label::Device, LabelValue::Text("x\\y"));
+        let block = |len: usize| format!("{{id=\"{}\"", "i".repeat(len));
+        let device = ",device=\"vda\"";
+        for (base, own, shown) in [
+            (String::new(), vec![], String::new()),
+            (String::new(), vec![plain; 2], format!("{{{}{device}", &device[1..])),
+            (block(64), vec![], String::new()),
+            (block(64), vec![plain; 2], device.repeat(2)),
+            (
+                block(64),
+                vec![plain, quoted, text],
+                ",device=\"vda\",device=\"a\\\"b\",device=\"x\\\\y\"".into(),
+            ),
+            (block(64), vec![plain; 200], device.repeat(200)),
+            (block(900), vec![plain; 20], device.repeat(20)),
+            (block(1023), vec![plain], device.into()),
+            (block(5000), vec![plain], device.into()),
+        ] {
+            let brace = if base.is_empty() && own.is_empty() { "" } else { "}" };
+            for (value, number) in [(7, "7"), (u64::MAX, "18446744073709551615")] {
+                let expected = format!("{family}{base}{shown}{brace} {number}\n");
+                let mut out = Text::default();
+                // The first time there is no room for a line yet.
+                for _ in 0..3 {
+                    out = out.cleared();
+                    lines(&mut out, &base, &own, Number::Int(value), 2);
+                    assert_eq!(String::from_utf8_lossy(out.as_bytes()), expected.repeat(2));
+                }
+            }
+        }
+        // Wherever a line becomes too long to be short.
+        let mut out = Text::default();
+        for len in 900..1100 {
+            out = out.cleared();
+            let base = block(len);
+            lines(&mut out, &base, &[plain], Number::Int(12), 1);
+            let expected = format!("{family}{base}{device}}} 12\n");
+            assert_eq!(String::from_utf8_lossy(out.as_bytes()), expected);
+        }
+    }
+
+    #[test]
+    fn the_exporters_own_series_are_as_the_encoder_of_prometheus_writes_them() {
+        use prometheus::Encoder;
+        let metrics = SelfMetrics::new().unwrap();
+        metrics.started(1024);
+        metrics.containers.with_label_values(&["discovered"]).set(12.0);
+        metrics.read_failures.with_label_values(&["io.stat", "a \"quote\", a \\ and a\nnewline"]).inc();
+        metrics.docker_reconnects.inc_by(1e15);
+        metrics.kept_fds.set(-0.25);
+        for seconds in [0.0001, 0.0004, 0.3, 7.0] {
+            metrics.scrape_duration.observe(seconds);
+        }
+        let own = metrics.gather();
+        let mut out = Text::default();
+        render_own(&own, Format::Text, &mut out);
+        let mut expected = Vec::new();
+        prometheus::TextEncoder::new().encode(own.as_gathered(), &mut expected).unwrap();
+        assert_eq!(String::from_utf8_lossy(out.as_bytes()), String::from_utf8_lossy(&expected));
+    }
+}

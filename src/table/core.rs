@@ -1,0 +1,95 @@
+//! The product's own gauges.
+
+use super::{
+    family::{
+        Family, Topic,
+        Unit::{BitsPerSecond, Bytes, BytesPerSecond, Cpus},
+    },
+    group::{Group, Set},
+    row::Row,
+};
+use crate::{
+    parse::Limit,
+    sample::KernelFile::{CpuStat, IoStat, MemoryCurrent, MemoryMax},
+};
+
+const CPU: Topic = Topic::new(Set::Core, Group::Cpu);
+const MEMORY: Topic = Topic::new(Set::Core, Group::Memory);
+const NETWORK: Topic = Topic::new(Set::Core, Group::Network);
+const IO: Topic = Topic::new(Set::Core, Group::Io);
+
+const RECEIVED: &str =
+    "Bytes received over the interfaces of its own network namespace, but for those of --network_exclude";
+const SENT: &str =
+    "Bytes sent over the interfaces of its own network namespace, but for those of --network_exclude";
+
+/// The rows, in the order of the page.
+pub(crate) const FAMILIES: &[Family] = &[
+    CPU.gauge("container_cpu_usage_ratios", "CPUs busy over the last polling window; 1 is one logical CPU")
+        .unit(Cpus)
+        .from(&[CpuStat], "cpu.stat usage_usec, per window")
+        .get(|row, out| out.float(row.container.rates.cpu_ratio)),
+    MEMORY
+        .gauge("container_memory_usage_bytes", "Memory charged to the container, page cache included")
+        .unit(Bytes)
+        .from(&[MemoryCurrent], "memory.current")
+        .get(|row, out| out.int(row.container.sample.memory_current)),
+    MEMORY
+        .gauge(
+            "container_memory_limit_bytes",
+            "Memory limit; the memory of the machine where there is none or it is larger",
+        )
+        .unit(Bytes)
+        .from(&[MemoryMax], "memory.max, or MemTotal of /proc/meminfo")
+        .get(|row, out| out.int(memory_limit(row))),
+    NETWORK
+        .gauge("container_network_receive_bytes", RECEIVED)
+        .unit(Bytes)
+        .net_dev("/proc/<pid>/net/dev column 1")
+        .get(|row, out| out.int(row.container.sample.net.bytes().map(|(receive, _)| receive))),
+    NETWORK
+        .gauge("container_network_transmit_bytes", SENT)
+        .unit(Bytes)
+        .net_dev("/proc/<pid>/net/dev column 9")
+        .get(|row, out| out.int(row.container.sample.net.bytes().map(|(_, transmit)| transmit))),
+    IO.gauge("container_blkio_receive_bytes", "Bytes read from all block devices")
+        .unit(Bytes)
+        .from(&[IoStat], "io.stat rbytes")
+        .get(|row, out| out.int(row.container.sample.io_bytes().map(|(read, _)| read))),
+    IO.gauge("container_blkio_transmit_bytes", "Bytes written to all block devices")
+        .unit(Bytes)
+        .from(&[IoStat], "io.stat wbytes")
+        .get(|row, out| out.int(row.container.sample.io_bytes().map(|(_, written)| written))),
+    NETWORK
+        .gauge("container_network_receive_bps", "Bits per second received over the last polling window")
+        .unit(BitsPerSecond)
+        .net_dev("net/dev column 1 × 8, per window")
+        .get(|row, out| out.float(row.container.rates.network.map(|(receive, _)| receive * 8.0))),
+    NETWORK
+        .gauge("container_network_transmit_bps", "Bits per second sent over the last polling window")
+        .unit(BitsPerSecond)
+        .net_dev("net/dev column 9 × 8, per window")
+        .get(|row, out| out.float(row.container.rates.network.map(|(_, transmit)| transmit * 8.0))),
+    IO.gauge(
+        "container_blkio_receive_byteps",
+        "Bytes per second read from block devices over the last polling window",
+    )
+    .unit(BytesPerSecond)
+    .from(&[IoStat], "io.stat rbytes, per window")
+    .get(|row, out| out.float(row.container.rates.block.map(|(read, _)| read))),
+    IO.gauge(
+        "container_blkio_transmit_byteps",
+        "Bytes per second written to block devices over the last polling window",
+    )
+    .unit(BytesPerSecond)
+    .from(&[IoStat], "io.stat wbytes, per window")
+    .get(|row, out| out.float(row.container.rates.block.map(|(_, written)| written))),
+];
+
+fn memory_limit(row: Row<'_>) -> Option<u64> {
+    let machine = row.page.machine.memory_bytes;
+    match (row.container.sample.memory_max?, machine) {
+        (Limit::Max, machine) => machine,
+        (Limit::Value(limit), machine) => Some(machine.map_or(limit, |machine| limit.min(machine))),
+    }
+}

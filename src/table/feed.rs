@@ -1,0 +1,34 @@
+//! One pass over the table: every family of every container into a sink.
+
+use super::{
+    BaseLabels, Page, Row, Selection,
+    family::Getter,
+    row::{ContainerSink, Sink},
+};
+use crate::model::Container;
+
+/// Feeds the chosen families of some containers to a sink, family by family, each with all its containers. What the exporter
+/// says of itself is fed by [`super::OwnSeries::feed`].
+pub fn feed<'a, Kept>(
+    selection: &Selection,
+    containers: impl Iterator<Item = (&'a Container, Kept)> + Clone,
+    page: &Page<'_>,
+    sink: &mut impl ContainerSink<Kept>,
+) {
+    let core_only = selection.is_core_only();
+    for family in selection.families() {
+        sink.begin(&family.heading);
+        match family.getter {
+            Getter::Machine(value) => (sink as &mut dyn Sink).int(value(page.machine)),
+            Getter::Container(put) => {
+                for (container, kept) in containers.clone() {
+                    if container.live || family.of_stopped {
+                        sink.container(BaseLabels::of(container, core_only), kept);
+                        put(Row { container, page }, sink);
+                    }
+                }
+            }
+        }
+        sink.end();
+    }
+}

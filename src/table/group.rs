@@ -1,0 +1,91 @@
+//! Sets and groups of families, as `--metrics` names them.
+
+/// A set of families, for `--metrics`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Set {
+    /// The product's own eleven gauges.
+    Core,
+    /// cAdvisor's names.
+    Cadvisor,
+    /// What cgroup v2 knows besides.
+    V2,
+    /// What only Docker knows.
+    Lifecycle,
+}
+
+impl Set {
+    /// All sets.
+    pub const ALL: [Self; 4] = [Self::Core, Self::Cadvisor, Self::V2, Self::Lifecycle];
+
+    /// Its name on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Core => "core",
+            Self::Cadvisor => "cadvisor",
+            Self::V2 => "v2",
+            Self::Lifecycle => "lifecycle",
+        }
+    }
+}
+
+/// What a family is about, for `--metrics`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "named after what they are about")]
+pub enum Group {
+    Cpu,
+    Memory,
+    Network,
+    Io,
+    Pressure,
+    Pids,
+    Cgroup,
+    State,
+    Machine,
+    MemoryStat,
+    PressureAverages,
+    Hugetlb,
+}
+
+impl Group {
+    /// All groups.
+    pub const ALL: [Self; 12] = [
+        Self::Cpu,
+        Self::Memory,
+        Self::Network,
+        Self::Io,
+        Self::Pressure,
+        Self::Pids,
+        Self::Cgroup,
+        Self::State,
+        Self::Machine,
+        Self::MemoryStat,
+        Self::PressureAverages,
+        Self::Hugetlb,
+    ];
+
+    /// Its name on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Memory => "memory",
+            Self::Network => "network",
+            Self::Io => "io",
+            Self::Pressure => "pressure",
+            Self::Pids => "pids",
+            Self::Cgroup => "cgroup",
+            Self::State => "state",
+            Self::Machine => "machine",
+            Self::MemoryStat => "memory_stat",
+            Self::PressureAverages => "pressure_averages",
+            Self::Hugetlb => "hugetlb",
+        }
+    }
+
+    /// Whether it is served without being asked for.
+    #[must_use]
+    pub const fn is_default(self) -> bool {
+        !matches!(self, Self::MemoryStat | Self::PressureAverages | Self::Hugetlb)
+    }
+}

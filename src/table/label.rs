@@ -1,0 +1,126 @@
+//! The names of labels, and what they may be worth.
+
+use crate::{model::Container, parse::Name};
+
+macro_rules! labels {
+    ($($variant:ident = $name:literal,)*) => {
+        /// The name of a label that not every series of a container has: one for the column `labels` of a row and for its getter.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Label { $(#[doc = concat!("`", $name, "`")] $variant),* }
+
+        impl Label {
+            /// All of them, in order.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// How many there are.
+            pub const COUNT: usize = Self::ALL.len();
+
+            /// The name as Prometheus knows it.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),* }
+            }
+        }
+    };
+}
+
+labels! {
+    Code = "code",
+    ContainerId = "container_id",
+    Cpu = "cpu",
+    Device = "device",
+    Event = "event",
+    FailureType = "failure_type",
+    File = "file",
+    ImageId = "image_id",
+    Interface = "interface",
+    Key = "key",
+    Kind = "kind",
+    Major = "major",
+    Minor = "minor",
+    NetworkMode = "network_mode",
+    Operation = "operation",
+    Pagesize = "pagesize",
+    Reason = "reason",
+    Resource = "resource",
+    Revision = "revision",
+    Rustc = "rustc",
+    Scope = "scope",
+    State = "state",
+    Version = "version",
+    Window = "window",
+}
+
+/// The value of a label that not every series of the container has.
+#[derive(Debug, Clone, Copy)]
+pub enum LabelValue<'a> {
+    /// A short one, which knows whether it is plain ASCII.
+    Name(&'a Name),
+    /// Any text.
+    Text(&'a str),
+}
+
+impl<'a> LabelValue<'a> {
+    /// The value as text.
+    #[must_use]
+    pub fn as_str(self) -> &'a str {
+        match self {
+            Self::Name(name) => name.as_str(),
+            Self::Text(text) => text,
+        }
+    }
+}
+
+/// The labels that every series of one container has. An encoder may keep them in a form of its own from pass to pass; they
+/// change only when the container's cgroup or its metadata does.
+#[derive(Debug, Clone, Copy)]
+pub struct BaseLabels<'a> {
+    container: &'a Container,
+    core_only: bool,
+}
+
+impl<'a> BaseLabels<'a> {
+    /// The labels of a container: all of them, or `id` and `name` alone where only the set `core` is served.
+    #[must_use]
+    pub fn of(container: &'a Container, core_only: bool) -> Self {
+        Self { container, core_only }
+    }
+
+    /// Name and value of each, in the order of the page: `id`, `name`, `image`, then the chosen labels and environment variables.
+    pub fn pairs(self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let Self { container, core_only } = self;
+        let metadata = container.metadata.as_ref().filter(|_| !core_only);
+        let image = metadata.and_then(|metadata| metadata.image.as_deref()).map(|image| ("image", image));
+        let chosen = metadata.into_iter().flat_map(|metadata| &metadata.labels);
+        [("id", container.cgroup.as_str()), ("name", container.name())]
+            .into_iter()
+            .chain(image)
+            .chain(chosen.map(|(name, value)| (name.as_str(), value.as_str())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{metadata::Metadata, parse::ContainerId};
+    use std::sync::Arc;
+
+    #[test]
+    fn a_container_has_what_docker_knows_unless_only_core_is_served() {
+        let id = ContainerId::new(&"1".repeat(64)).unwrap();
+        let mut container = Container::new(id.clone(), "/a".into());
+        let pairs = |container: &Container, core_only| -> Vec<_> {
+            let pairs = BaseLabels::of(container, core_only).pairs();
+            pairs.map(|(name, value)| format!("{name}={value}")).collect()
+        };
+        assert_eq!(pairs(&container, false), ["id=/a", "name=111111111111"]);
+        container.metadata = Some(Arc::new(Metadata {
+            name: "web".into(),
+            image: Some("nginx".into()),
+            labels: vec![("container_label_x".into(), "1".into())],
+            ..Metadata::new(id)
+        }));
+        assert_eq!(pairs(&container, false), ["id=/a", "name=web", "image=nginx", "container_label_x=1"]);
+        assert_eq!(pairs(&container, true), ["id=/a", "name=web"]);
+    }
+}

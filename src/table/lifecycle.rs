@@ -1,0 +1,88 @@
+//! What only Docker knows.
+
+use super::{
+    Label, LabelValue, Number, Sink,
+    family::{Family, Topic, Unit::Seconds},
+    group::{Group, Set},
+    row::Row,
+};
+use crate::metadata::State;
+
+const STATE: Topic = Topic::new(Set::Lifecycle, Group::State);
+
+/// The rows, in the order of the page.
+pub(crate) const FAMILIES: &[Family] = &[
+    STATE
+        .gauge("container_info", "What Docker knows of the container")
+        .unread("inspect")
+        .labels(&[Label::ContainerId, Label::ImageId, Label::NetworkMode])
+        .of_stopped()
+        .get(info),
+    STATE
+        .gauge("container_state", "1 for the state that the container is in")
+        .unread("list, events")
+        .labels(&[Label::State])
+        .of_stopped()
+        .get(state),
+    STATE
+        .gauge("container_exit_code", "Exit code of the last run; only of containers that do not run")
+        .unread("inspect State.ExitCode")
+        .of_stopped()
+        .get(exit_code),
+    STATE
+        .gauge("container_finished_time_seconds", "When the last run ended, unix time")
+        .unit(Seconds)
+        .unread("inspect State.FinishedAt")
+        .of_stopped()
+        .get(|row, out| out.float(row.container.metadata.as_ref().and_then(|metadata| metadata.finished))),
+    STATE
+        .gauge("container_created_time_seconds", "When the container was created, unix time")
+        .unit(Seconds)
+        .unread("inspect Created")
+        .of_stopped()
+        .get(|row, out| out.float(row.container.metadata.as_ref().and_then(|metadata| metadata.created))),
+    STATE
+        .counter("container_restarts_total", "Starts after the first")
+        .unread("inspect RestartCount, and starts seen")
+        .of_stopped()
+        .get(|row, out| out.int(row.container.metadata.as_ref().and_then(|metadata| metadata.restarts))),
+    STATE
+        .gauge("container_oom_killed", "Whether the last run was ended for want of memory")
+        .unread("inspect State.OOMKilled")
+        .of_stopped()
+        .get(|row, out| {
+            out.int(row.container.metadata.as_ref().and_then(|metadata| metadata.oom_killed).map(u64::from))
+        }),
+];
+
+fn info(row: Row<'_>, out: &mut dyn Sink) {
+    let Some(metadata) = &row.container.metadata else { return };
+    let all = [
+        (Label::ContainerId, Some(row.container.id.as_str())),
+        (Label::ImageId, metadata.image_id.as_deref()),
+        (Label::NetworkMode, metadata.network_mode.as_deref()),
+    ];
+    let mut labels = [(Label::ContainerId, LabelValue::Text("")); 3];
+    let mut count = 0;
+    for ((name, value), slot) in
+        all.into_iter().filter_map(|(name, value)| Some((name, value?))).zip(&mut labels)
+    {
+        *slot = (name, LabelValue::Text(value));
+        count += 1;
+    }
+    out.sample(labels.get(..count).unwrap_or_default(), Number::Int(1));
+}
+
+fn state(row: Row<'_>, out: &mut dyn Sink) {
+    if let Some(state) = row.container.metadata.as_ref().and_then(|metadata| metadata.state) {
+        out.sample(&[(Label::State, LabelValue::Text(state.as_str()))], Number::Int(1));
+    }
+}
+
+fn exit_code(row: Row<'_>, out: &mut dyn Sink) {
+    if let Some(metadata) =
+        row.container.metadata.as_ref().filter(|metadata| metadata.state.is_some_and(State::is_stopped))
+    {
+        out.put(metadata.exit_code.map(Number::Signed));
+    }
+}
