@@ -1,13 +1,18 @@
 //! All containers: those with a cgroup, and those that only Docker knows.
 
 mod candidates;
+mod cgroups;
 mod complaints;
 mod decisions;
 mod entry;
-mod events;
+mod forgetting;
 mod live_scope;
+mod lookups;
+mod news;
 mod reading;
 mod sources;
+#[cfg(test)]
+mod tests;
 mod unreached;
 
 pub(super) use reading::Reading;
