@@ -28,7 +28,7 @@
 use docker_stat_prom::{
     collector::{Collector, Config, Handle, Message},
     discovery::{scan, watch},
-    exposition::{Format, LabelBlock, Page, Selection, SelfMetrics, Text, render},
+    exposition::{Format, LabelBlock, Page, Selection, SelfMetrics, Shown, Text, render},
     metadata::{Filter, MetadataEvent, News, Source},
     model::Container,
     sample::{
@@ -737,8 +737,7 @@ fn passes(count: usize, tree: &Path) {
             let mut pass = Pass::default();
             let pids = reader.pids(&mut pass.scratch, &mut pass.report);
             network.locate(&scope.id, &pids, None, &mut Pass::default()).unwrap();
-            let mut container = Container::new(scope.id, scope.cgroup);
-            container.live = true;
+            let container = Container::new(scope.id, scope.cgroup);
             let labels = LabelBlock::new(&container, false);
             (reader, network, container, labels)
         })
@@ -758,7 +757,8 @@ fn passes(count: usize, tree: &Path) {
         files = files.without(FileSet::SETTINGS);
         text = text.cleared();
         let page = Page { devices: &pass.devices, machine: &machine, now: 0.0 };
-        render(&selection, Format::Text, scopes.iter().map(|scope| (&scope.2, &scope.3)), &page, &mut text);
+        let shown = scopes.iter().map(|scope| Shown { container: &scope.2, labels: &scope.3, is_live: true });
+        render(&selection, Format::Text, shown, &page, &mut text);
     }
     let series = text
         .as_bytes()

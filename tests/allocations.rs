@@ -4,7 +4,7 @@
 mod support;
 
 use docker_stat_prom::{
-    exposition::{Format, LabelBlock, Page, Selection, Text, render},
+    exposition::{Format, LabelBlock, Page, Selection, Shown, Text, render},
     model::Container,
     parse::ContainerId,
     sample::{DeviceNames, FileSet, Keep, KernelFile, Machine, NetReader, Pass, ScopeReader},
@@ -55,8 +55,7 @@ fn scopes(host: &Path) -> Vec<Scope> {
             let pids = reader.pids(&mut pass.scratch, &mut pass.report);
             let id: ContainerId = scope.id;
             let _some_have_none = network.locate(&id, &pids, None, &mut Pass::default());
-            let mut container = Container::new(id, scope.cgroup);
-            container.live = true;
+            let container = Container::new(id, scope.cgroup);
             let labels = LabelBlock::new(&container, false);
             Scope { reader, network, container, labels }
         })
@@ -71,7 +70,11 @@ fn pass(scopes: &mut [Scope], pass: &mut Pass, machine: &Machine, selection: &Se
     }
     *text = std::mem::take(text).cleared();
     let page = Page { devices: &pass.devices, machine, now: 0.0 };
-    let rows = scopes.iter().map(|scope| (&scope.container, &scope.labels));
+    let rows = scopes.iter().map(|scope| Shown {
+        container: &scope.container,
+        labels: &scope.labels,
+        is_live: true,
+    });
     for format in [Format::Text, Format::OpenMetrics] {
         render(selection, format, rows.clone(), &page, text);
     }

@@ -13,7 +13,7 @@ pub mod self_metrics;
 mod text;
 
 pub use label_block::{LabelBlock, LabelValue};
-pub use render::{Format, Page, render, render_own};
+pub use render::{Format, Page, Shown, render, render_own};
 pub use selection::{Selection, UnknownMetrics};
 pub use self_metrics::SelfMetrics;
 pub use text::Text;

@@ -48,6 +48,17 @@ pub struct Page<'a> {
     pub now: f64,
 }
 
+/// A container that is on the page.
+#[derive(Debug, Clone, Copy)]
+pub struct Shown<'a> {
+    /// The container.
+    pub container: &'a Container,
+    /// The labels of each of its series.
+    pub labels: &'a LabelBlock,
+    /// Whether its cgroup is read; else it has only the families of stopped containers.
+    pub is_live: bool,
+}
+
 /// A container, seen by a family.
 #[derive(Debug, Clone, Copy)]
 pub struct Row<'a> {
@@ -165,7 +176,7 @@ pub(super) fn head(out: &mut Text, format: Format, name: &str, kind: &str, unit:
 pub fn render<'a>(
     selection: &Selection,
     format: Format,
-    containers: impl Iterator<Item = (&'a Container, &'a LabelBlock)> + Clone,
+    containers: impl Iterator<Item = Shown<'a>> + Clone,
     page: &Page<'_>,
     out: &mut Text,
 ) {
@@ -177,10 +188,10 @@ pub fn render<'a>(
         match chosen.family.source {
             Source::Machine(value) => samples.int(value(page.machine)),
             Source::Container(put) => {
-                for (container, labels) in containers.clone() {
-                    if container.live || chosen.family.of_stopped {
-                        samples.labels = labels.as_bytes();
-                        put(Row { container, page }, &mut samples);
+                for shown in containers.clone() {
+                    if shown.is_live || chosen.family.of_stopped {
+                        samples.labels = shown.labels.as_bytes();
+                        put(Row { container: shown.container, page }, &mut samples);
                     }
                 }
             }

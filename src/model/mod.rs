@@ -20,9 +20,7 @@ pub struct Container {
     pub cgroup: String,
     /// What Docker says of it.
     pub metadata: Option<Arc<Metadata>>,
-    /// Whether it has a cgroup, and `sample` holds what was read there.
-    pub live: bool,
-    /// What was read.
+    /// What was read; it means nothing while no cgroup is read, which whoever reads it knows.
     pub sample: ScopeSample,
     /// What changed over the last polling window.
     pub rates: Rates,
@@ -64,7 +62,6 @@ impl Container {
             id,
             cgroup,
             metadata: None,
-            live: false,
             sample: ScopeSample::default(),
             rates: Rates::default(),
             scope_created: None,

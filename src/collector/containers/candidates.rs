@@ -86,7 +86,12 @@ impl Reading {
     /// namespaces runc hands the directory itself to the container's root.
     pub(super) fn is_delegated(&self, directory: &Path) -> bool {
         let parent = directory.parent().and_then(|parent| ScopeReader::open(parent).ok());
-        parent.and_then(|parent| parent.owner()) != self.root_owner
+        let owners = parent.and_then(|parent| parent.owner()).zip(self.root_owner);
+        match owners {
+            Some((parent, root)) => parent != root,
+            // It may be anybody's.
+            None => true,
+        }
     }
 }
 
@@ -122,16 +127,15 @@ impl Entry {
 
     /// Whether the directory that is read, or whether there is one, may have changed since it was decided.
     pub(super) fn is_to_be_decided(&self, is_full_pass: bool) -> bool {
-        let nothing_read = self.scope.is_none() && !self.candidates.is_empty();
+        let nothing_read = !self.is_live() && !self.candidates.is_empty();
         self.undecided || nothing_read || (is_full_pass && self.candidates.len() > 1)
     }
 
     /// Decides which directory is read, and begins or ends its reading. `true` if anything changed.
     pub(super) fn decide(&mut self, reading: &Reading, scratch: &mut Scratch) -> bool {
         self.undecided = false;
-        let is_excluded = self.container.metadata.as_ref().is_some_and(|metadata| !metadata.included);
-        if is_excluded || (self.is_refused && !reading.show_unnamed) {
-            let was_read = self.scope.is_some();
+        if self.is_excluded() || (self.is_refused && !reading.show_unnamed) {
+            let was_read = self.is_live();
             self.close();
             return was_read;
         }
@@ -143,7 +147,7 @@ impl Entry {
         }
         let (best, is_contested) = self.best(reading, scratch);
         let Some((at, reader, is_proven)) = best else {
-            let was_read = self.scope.is_some();
+            let was_read = self.is_live();
             let read = self.candidates.iter().find(|candidate| candidate.cgroup == self.container.cgroup);
             if was_read && read.is_some_and(|read| matches!(read.obstacle, Some(Obstacle::Unopened(_)))) {
                 // That says nothing of the container, whose files may still be open.
@@ -239,7 +243,11 @@ impl Entry {
                 Reverse(candidate.born),
                 Reverse(candidate.cgroup.as_str()),
             );
-            if best.as_ref().is_none_or(|(best, ..)| *best < claim) {
+            let is_better = match &best {
+                Some((best, ..)) => claim > *best,
+                None => true,
+            };
+            if is_better {
                 best = Some((claim, at, reader, proof == Proof::Full));
             }
         }

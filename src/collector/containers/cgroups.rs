@@ -21,7 +21,7 @@ impl Containers {
                 };
                 for entry in &mut self.entries {
                     entry.candidates.retain(|candidate| is_there(&candidate.cgroup));
-                    if entry.container.live && !is_there(&entry.container.cgroup) {
+                    if entry.is_live() && !is_there(&entry.container.cgroup) {
                         entry.end();
                         self.unsettled = true;
                     }

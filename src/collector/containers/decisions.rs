@@ -127,7 +127,7 @@ impl Containers {
             }
             if entry.decide(&self.reading, &mut self.scratch) {
                 self.unsettled = true;
-                if entry.container.live && entry.container.metadata.is_none() && entry.unknown_to.is_empty() {
+                if entry.is_unexplained() && entry.unknown_to.is_empty() {
                     begun.push(entry.container.id.clone());
                 }
             }
@@ -147,7 +147,7 @@ impl Containers {
             return;
         }
         self.unsettled = true;
-        if entry.container.live && entry.container.metadata.is_none() && entry.unknown_to.is_empty() {
+        if entry.is_unexplained() && entry.unknown_to.is_empty() {
             self.look_up(id);
         }
     }
@@ -155,7 +155,7 @@ impl Containers {
     /// After a full pass: a cgroup whose last process ended is not a running container's.
     pub(super) fn end_emptied(&mut self) {
         for entry in &mut self.entries {
-            if entry.container.live && entry.container.sample.populated == Some(0) {
+            if entry.is_live() && entry.container.sample.populated == Some(0) {
                 entry.end();
                 self.unsettled = true;
             }

@@ -35,10 +35,9 @@ impl LiveScope {
     }
 
     pub(super) fn is_due(&self) -> bool {
-        self.located.is_none_or(|at| {
-            let settling = self.first_seen.elapsed() < SETTLING;
-            at.elapsed() >= if settling { Duration::from_millis(250) } else { RELOCATE }
-        })
+        let Some(at) = self.located else { return true };
+        let settling = self.first_seen.elapsed() < SETTLING;
+        at.elapsed() >= if settling { Duration::from_millis(250) } else { RELOCATE }
     }
 
     /// Chooses the process to read through. `true` if the namespace is another than before.

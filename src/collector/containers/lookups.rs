@@ -6,10 +6,8 @@ use crate::parse::ContainerId;
 impl Containers {
     /// Asks Docker again for containers that it has not told of.
     pub(in crate::collector) fn look_up_unnamed(&self) {
-        for entry in self.entries.iter().filter(|entry| entry.container.live && !entry.is_refused) {
-            if entry.container.metadata.is_none() {
-                self.look_up(&entry.container.id);
-            }
+        for entry in self.entries.iter().filter(|entry| entry.is_unexplained() && !entry.is_refused) {
+            self.look_up(&entry.container.id);
         }
     }
 

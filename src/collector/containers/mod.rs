@@ -19,7 +19,7 @@ pub(super) use reading::Reading;
 
 use super::report::ContainerReport;
 use crate::{
-    exposition::LabelBlock,
+    exposition::Shown,
     model::{Claimant, Container, RatePoint, Rates, claims},
     parse::ContainerId,
     sample::{Errno, FileSet, Keep, KernelFile, Netns, Pass, ScopeSample, stat_file::Scratch},
@@ -181,7 +181,7 @@ impl Containers {
     /// How much may stay open; closes what is more than that.
     fn limit_open_files(&mut self) -> Keep {
         // Those without a cgroup have nothing open; a user can make any number of them.
-        let live = self.entries.iter().filter(|entry| entry.scope.is_some()).count();
+        let live = self.entries.iter().filter(|entry| entry.is_live()).count();
         let keep = self.reading.kept(live + live / ROOM);
         let less = keep < self.kept;
         self.kept = keep;
@@ -218,14 +218,13 @@ impl Containers {
             return;
         }
         let host = Netns::of(&self.reading.proc_root.join("1"));
-        let live: Vec<_> = self.entries.iter().filter(|entry| entry.scope.is_some()).collect();
+        let live = self.entries.iter().filter_map(|entry| Some((&entry.container, entry.scope.as_ref()?)));
         let claimants: Vec<_> = live
-            .iter()
-            .map(|entry| Claimant {
-                id: &entry.container.id,
-                netns: entry.scope.as_ref().and_then(|live| live.network.netns()),
-                metadata: entry.container.metadata.as_deref(),
-                created: entry.container.scope_created,
+            .map(|(container, live)| Claimant {
+                id: &container.id,
+                netns: live.network.netns(),
+                metadata: container.metadata.as_deref(),
+                created: container.scope_created,
             })
             .collect();
         let verdicts = claims(&claimants, host);
@@ -235,9 +234,13 @@ impl Containers {
         }
     }
 
-    /// The containers that are shown, as the last full pass left them, with their labels.
-    pub(super) fn shown(&self) -> impl Iterator<Item = (&Container, &LabelBlock)> + Clone {
-        self.entries.iter().filter(|entry| entry.shown).map(|entry| (&entry.container, &entry.labels))
+    /// The containers that are shown, as the last full pass left them.
+    pub(super) fn shown(&self) -> impl Iterator<Item = Shown<'_>> + Clone {
+        self.entries.iter().filter(|entry| entry.shown).map(|entry| Shown {
+            container: &entry.container,
+            labels: &entry.labels,
+            is_live: entry.is_live(),
+        })
     }
 
     #[cfg(test)]
@@ -247,7 +250,7 @@ impl Containers {
 
     /// Containers with a cgroup, and how many of those Docker named.
     pub(super) fn count(&self) -> (u64, u64) {
-        let live = || self.entries.iter().filter(|entry| entry.container.live);
+        let live = || self.entries.iter().filter(|entry| entry.is_live());
         let named = live().filter(|entry| entry.container.metadata.is_some()).count();
         (live().count() as u64, named as u64)
     }
@@ -271,7 +274,7 @@ impl Containers {
     pub(super) fn report(&self) -> Vec<ContainerReport> {
         self.entries
             .iter()
-            .filter(|entry| entry.container.metadata.as_ref().is_none_or(|metadata| metadata.included))
+            .filter(|entry| !entry.is_excluded())
             .map(|entry| entry.report(self.reading.files, &self.sources))
             .collect()
     }

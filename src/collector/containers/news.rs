@@ -44,8 +44,8 @@ impl Containers {
         }
         // Nothing but OOM kills may be left of those that no other daemon told of: this one will not start them again.
         self.entries.retain(|entry| {
-            let is_its_own = entry.told_by.is_none_or(|told_by| told_by == source);
-            !(entry.is_nothing() && is_its_own) || all.contains(&entry.container.id)
+            let is_anothers = entry.told_by.is_some_and(|told_by| told_by != source);
+            !entry.is_nothing() || is_anothers || all.contains(&entry.container.id)
         });
         // What it was asked before it was through is not answered.
         self.look_up_unnamed();
@@ -74,13 +74,11 @@ impl Containers {
         let id = metadata.id.clone();
         let at = self.find_or_add(&id, &metadata.cgroup);
         let Some(entry) = self.entries.get_mut(at) else { return };
-        let container = &mut entry.container;
-        if !container.live {
-            container.cgroup.clone_from(&metadata.cgroup);
+        if !entry.is_live() {
+            entry.container.cgroup.clone_from(&metadata.cgroup);
         }
-        let ended_before_this_run = metadata.finished < container.scope_created;
         let stopped = metadata.state.is_some_and(|state| state.is_stopped());
-        if metadata.oom_killed == Some(true) && stopped && !(container.live && ended_before_this_run) {
+        if metadata.oom_killed == Some(true) && stopped && !entry.has_begun_since(&metadata) {
             entry.told_of_kill(OomKills::ended_by_kill);
         }
         entry.container.metadata = Some(metadata);
