@@ -1,0 +1,134 @@
+//! The collector's turns: messages in, passes when they are due or wanted, answers out.
+
+use super::{Body, Collector, ContainerReport, Message};
+use crate::exposition::{Format, render_own};
+use std::{
+    ops::ControlFlow,
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError},
+    },
+    time::{Duration, Instant},
+};
+use tokio::sync::oneshot;
+
+/// However little there is to do, the collector turns a round this often, so that one that does not turn is known by it.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// However many messages come, ticks and scrapes wait no longer than this for their turn.
+const TURN: Duration = Duration::from_millis(50);
+
+/// Who waits for an answer at the end of this turn.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    pages: Vec<(Format, oneshot::Sender<Arc<Body>>)>,
+    reports: Vec<oneshot::Sender<Arc<Vec<ContainerReport>>>>,
+}
+
+impl Waiting {
+    /// Those whose asker has gone are not worth a pass.
+    fn forget_gone(&mut self) {
+        self.pages.retain(|(_, reply)| !reply.is_closed());
+        self.reports.retain(|reply| !reply.is_closed());
+    }
+}
+
+impl Collector {
+    /// Takes messages until it is told to end or nobody is left to send any.
+    pub fn run(mut self, receiver: &Receiver<Message>) {
+        let mut next_tick = self.config.polling_interval.map(|interval| Instant::now() + interval);
+        loop {
+            self.handle.pulse.beat();
+            let until_tick = next_tick.map(|at| at.saturating_duration_since(Instant::now()));
+            let first = receiver.recv_timeout(until_tick.unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT));
+            self.handle.pulse.beat();
+            match first {
+                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout) => {}
+                // What waits with it is taken too, so that all scrapes of the moment share one pass.
+                Ok(message) => {
+                    let turn = Instant::now() + TURN;
+                    let mut next = Some(message);
+                    while let Some(message) = next {
+                        if self.take(message).is_break() {
+                            return;
+                        }
+                        next = if Instant::now() < turn { receiver.try_recv().ok() } else { None };
+                    }
+                }
+            }
+            self.containers.ask_about_contradictions();
+            self.update_readiness();
+            if next_tick.is_some_and(|at| at <= Instant::now()) {
+                self.tick();
+                // After a stall the ticks go on from now; they are not made up for.
+                next_tick = self.config.polling_interval.map(|interval| Instant::now() + interval);
+            }
+            self.answer();
+        }
+    }
+
+    /// Takes in one message. Who asks for what takes a pass is answered by the next [`Self::answer`].
+    pub fn take(&mut self, message: Message) -> ControlFlow<()> {
+        match message {
+            Message::Shutdown => return ControlFlow::Break(()),
+            Message::Scrape(format, reply) => self.waiting.pages.push((format, reply)),
+            Message::Report(reply) => self.waiting.reports.push(reply),
+            Message::Tick(done) => {
+                self.tick();
+                let _nobody_waits = done.send(());
+            }
+            Message::Ping(reply) => {
+                self.update_readiness();
+                let _nobody_waits = reply.send(self.handle.is_ready());
+            }
+            Message::Scope(event) => self.take_scope(event),
+            Message::Metadata(event) => self.take_metadata(event),
+            Message::Barrier(taken) => {
+                let _nobody_waits = taken.send(());
+            }
+        }
+        self.update_readiness();
+        ControlFlow::Continue(())
+    }
+
+    /// Answers all who wait: one full pass for all pages, rendered once in each format that is asked for.
+    pub fn answer(&mut self) {
+        self.waiting.forget_gone();
+        if !self.waiting.pages.is_empty() {
+            self.scrape();
+        }
+        if !self.waiting.reports.is_empty() {
+            let report = Arc::new(self.containers.report());
+            for reply in self.waiting.reports.drain(..) {
+                let _nobody_waits = reply.send(Arc::clone(&report));
+            }
+        }
+    }
+
+    fn scrape(&mut self) {
+        let begin = Instant::now();
+        self.read();
+        let mut own = None;
+        let mut pages = std::mem::take(&mut self.waiting.pages);
+        for format in [Format::Text, Format::OpenMetrics] {
+            if !pages.iter().any(|(asked, _)| *asked == format) {
+                continue;
+            }
+            let mut text = self.bodies.take_buffer();
+            self.render(format, &mut text);
+            // Observed once per pass, before the first page that shows it.
+            let own = own.get_or_insert_with(|| {
+                self.handle.metrics.scrape_duration.observe(begin.elapsed().as_secs_f64());
+                self.handle.metrics.gather()
+            });
+            render_own(own, format, &mut text);
+            let body = self.bodies.keep(text);
+            let (answered, others): (Vec<_>, Vec<_>) =
+                pages.into_iter().partition(|(asked, _)| *asked == format);
+            pages = others;
+            for (_, reply) in answered {
+                let _nobody_waits = reply.send(Arc::clone(&body));
+            }
+        }
+    }
+}
