@@ -47,7 +47,9 @@
 //! - Descriptors are left for everything else: above the limit the files of containers are opened anew at each reading.
 //! - Docker stands between no number and its scrape.
 //! - Whoever waits for the collector waits with a deadline, and is told why there is no answer.
-//! - A pass over known containers allocates nothing (`tests/allocations.rs`).
+//! - Reading known containers and rendering them allocates nothing, and nor does the polling tick. What does: the exporter's own
+//!   series, gathered once per scrape, and the answer; what is looked for again now and then (processes, the machine's size);
+//!   what is new, has failed or changes its labels. `tests/allocations.rs` holds the collector's own pass to that.
 //! - Rooms import only what is below them, and each external crate has its place (`tests/layering.rs`).
 //!
 //! # Where this departs from the first design

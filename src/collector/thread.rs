@@ -3,7 +3,6 @@
 use super::{Body, Collector, ContainerReport, Message};
 use crate::exposition::{Format, render_own};
 use std::{
-    ops::ControlFlow,
     sync::{
         Arc,
         mpsc::{Receiver, RecvTimeoutError},
@@ -49,9 +48,10 @@ impl Collector {
                     let turn = Instant::now() + TURN;
                     let mut next = Some(message);
                     while let Some(message) = next {
-                        if self.take(message).is_break() {
+                        if matches!(message, Message::Shutdown) {
                             return;
                         }
+                        self.take(message);
                         next = if Instant::now() < turn { receiver.try_recv().ok() } else { None };
                     }
                 }
@@ -67,10 +67,11 @@ impl Collector {
         }
     }
 
-    /// Takes in one message. Who asks for what takes a pass is answered by the next [`Self::answer`].
-    pub fn take(&mut self, message: Message) -> ControlFlow<()> {
+    /// Takes in one message. Who asks for what takes a pass is answered by the next [`Self::answer`]; a shutdown ends
+    /// [`Self::run`] and means nothing here.
+    pub fn take(&mut self, message: Message) {
         match message {
-            Message::Shutdown => return ControlFlow::Break(()),
+            Message::Shutdown => {}
             Message::Scrape(format, reply) => self.waiting.pages.push((format, reply)),
             Message::Report(reply) => self.waiting.reports.push(reply),
             Message::Tick(done) => {
@@ -88,7 +89,6 @@ impl Collector {
             }
         }
         self.update_readiness();
-        ControlFlow::Continue(())
     }
 
     /// Answers all who wait: one full pass for all pages, rendered once in each format that is asked for.

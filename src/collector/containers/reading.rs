@@ -6,7 +6,7 @@ use crate::{
     metadata::Filter,
     sample::{FileSet, Keep, KernelFile, ScopeReader},
 };
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Descriptors left to sockets, inotify, the log and directories being listed.
 const RESERVED_FILES: u64 = 256;
@@ -17,7 +17,8 @@ const DIRECTORIES: u64 = 2;
 #[derive(Debug)]
 pub(in crate::collector) struct Reading {
     pub(super) cgroup_root: PathBuf,
-    root_was_there: bool,
+    /// What only the root of cgroup v2 has, if it was there at the start.
+    mark_of_root: Option<PathBuf>,
     /// Who owns the cgroup root, and what is not handed to a user.
     pub(super) root_owner: Option<u32>,
     pub(super) proc_root: PathBuf,
@@ -39,7 +40,7 @@ impl Reading {
         let Config { roots, selection, filter, fd_budget, .. } = config;
         Self {
             cgroup_root: roots.cgroup.clone(),
-            root_was_there: is_cgroup2(&roots.cgroup),
+            mark_of_root: Some(roots.cgroup.join("cgroup.controllers")).filter(|mark| mark.exists()),
             proc_root: roots.proc.clone(),
             root_owner: ScopeReader::open(&roots.cgroup).ok().and_then(|root| root.owner()),
             // Always: it tells whether the container has a process.
@@ -72,10 +73,9 @@ impl Reading {
 
     /// Whether the cgroup root is what it was at the start: an unmounted one is a directory with nothing in it.
     pub(super) fn root_is_there(&self) -> bool {
-        !self.root_was_there || is_cgroup2(&self.cgroup_root)
+        match &self.mark_of_root {
+            Some(mark) => mark.exists(),
+            None => true,
+        }
     }
-}
-
-fn is_cgroup2(root: &Path) -> bool {
-    root.join("cgroup.controllers").exists()
 }
