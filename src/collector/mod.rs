@@ -153,7 +153,7 @@ impl Collector {
 
     /// The polling tick: reads the files of the rate gauges and completes the windows.
     pub fn tick(&mut self) {
-        self.containers.tick(self.start, &mut self.pass);
+        self.containers.tick(self.start, self.machine.cpu_cores, &mut self.pass);
         self.account();
         if self.next_slow <= Instant::now() {
             self.slow();

@@ -97,7 +97,7 @@ impl Containers {
     }
 
     /// The polling tick: the files of the rate gauges only.
-    pub(super) fn tick(&mut self, start: Instant, pass: &mut Pass) {
+    pub(super) fn tick(&mut self, start: Instant, cpus: Option<u64>, pass: &mut Pass) {
         self.decide(false);
         self.read(Some(self.reading.rate_files), pass, |container, live, reading, pass| {
             let at = start.elapsed();
@@ -108,6 +108,7 @@ impl Containers {
                 cpu_usec: sample.cpu.map(|cpu| (at, cpu.usage_usec)),
                 network: sample.net.bytes().map(|_| (network_at, sample.net.rows.as_slice())),
                 block: sample.io_bytes().and(sample.io.as_deref()).map(|rows| (at, rows)),
+                cpus,
             });
         });
     }
