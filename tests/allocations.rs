@@ -4,7 +4,10 @@
 
 mod support;
 
-use docker_stat_prom::exposition::{Format, Selection, Text};
+use docker_stat_prom::{
+    collector::Message,
+    exposition::{Format, Selection, Text},
+};
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     cell::Cell,
@@ -16,6 +19,7 @@ use support::{
     host::{Driven, copy_of},
     value,
 };
+use tokio::sync::oneshot;
 
 struct Counting;
 
@@ -120,4 +124,18 @@ fn what_a_scrape_allocates_does_not_depend_on_the_containers() {
     let (many, one) = (least(many.path()), least(one.path()));
     // Its own series are gathered, and somebody is answered.
     assert!(one > 10 && many == one, "{many} for all, {one} for one");
+}
+
+#[test]
+fn a_tick_that_nobody_hears_makes_nothing() {
+    let host = host();
+    let mut driven = Driven::new(host.path(), Selection::default());
+    let (reply, mut answer) = oneshot::channel();
+    driven.collector.take(Message::Subscribe(reply));
+    let ticks = answer.try_recv().unwrap().unwrap();
+    driven.collector.tick();
+    // It has not taken that one, and is told no more.
+    allocates_nothing(|| driven.collector.tick());
+    drop(ticks);
+    allocates_nothing(|| driven.collector.tick());
 }

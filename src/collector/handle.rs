@@ -1,6 +1,6 @@
 //! What the collector is told and asked, and how.
 
-use super::{Body, ContainerReport, pulse::Pulse};
+use super::{Body, ContainerReport, Feed, NotSubscribed, Ticks, Visitor, pulse::Pulse};
 use crate::{
     discovery::ScopeEvent,
     exposition::{Format, SelfMetrics},
@@ -23,6 +23,10 @@ pub enum Message {
     Tick(oneshot::Sender<()>),
     /// Read everything, and render it.
     Scrape(Format, oneshot::Sender<Arc<Body>>),
+    /// Read everything, and show it to somebody.
+    Feed(Feed),
+    /// Tell of each tick from now on.
+    Subscribe(oneshot::Sender<Result<Ticks, NotSubscribed>>),
     /// Tell, between two passes, whether the containers are known, and named if Docker answers.
     Ping(oneshot::Sender<bool>),
     /// Tell what is known of each container.
@@ -69,6 +73,28 @@ impl Handle {
     /// If the collector has stopped.
     pub async fn scrape(&self, format: Format) -> Result<Arc<Body>, Stopped> {
         self.ask(|reply| Message::Scrape(format, reply)).await
+    }
+
+    /// Shows the visitor all that a pass reads, every family and series, and gives it back. The pass begins after this call; pages and other
+    /// visitors that wait at the same time share it.
+    ///
+    /// For push: one at a time for each target, so that not more wait than there are targets.
+    ///
+    /// # Errors
+    /// If the collector has stopped. The visitor is lost then.
+    pub async fn feed<V: Visitor + 'static>(&self, visitor: V) -> Result<V, Stopped> {
+        let (feed, answer) = Feed::new(visitor);
+        self.sender.send(Message::Feed(feed)).map_err(|_| Stopped)?;
+        answer.await.map_err(|_| Stopped)
+    }
+
+    /// What each polling tick finds from now on, for as long as the answer is kept. One who takes them too slowly misses
+    /// some; the collector never waits.
+    ///
+    /// # Errors
+    /// If there are too many subscribers, or the collector has stopped.
+    pub async fn subscribe(&self) -> Result<Ticks, NotSubscribed> {
+        self.ask(Message::Subscribe).await?
     }
 
     /// What is known of each container.

@@ -13,10 +13,14 @@ mod handle;
 mod pulse;
 mod report;
 mod thread;
+mod ticks;
+mod view;
 
 pub use body::Body;
 pub use handle::{Handle, Message, Stopped};
 pub use report::ContainerReport;
+pub use ticks::{NotSubscribed, Tick, TickRow, Ticks};
+pub use view::{Feed, View, Visitor};
 
 use crate::{
     discovery::ScopeEvent,
@@ -33,6 +37,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 use thread::Waiting;
+use ticks::Subscribers;
 use tokio::sync::mpsc::UnboundedSender;
 
 /// What is done rarely: machine size, device names, files that were absent, containers without a name.
@@ -76,6 +81,8 @@ pub struct Collector {
     read_at: f64,
     /// Who waits for the next pass.
     waiting: Waiting,
+    /// Who is told of each tick.
+    subscribers: Subscribers,
     bodies: Bodies,
     complaints: HashSet<String>,
     /// Every time in the program counts from here.
@@ -105,6 +112,7 @@ impl Collector {
             pass: Pass { devices, interfaces: config.interfaces.clone(), ..Pass::default() },
             read_at: 0.0,
             waiting: Waiting::default(),
+            subscribers: Subscribers::default(),
             bodies: Bodies::default(),
             complaints: HashSet::new(),
             start: now,
@@ -153,7 +161,7 @@ impl Collector {
 
     /// The polling tick: reads the files of the rate gauges and completes the windows.
     pub fn tick(&mut self) {
-        self.containers.tick(self.start, self.machine.cpu_cores, &mut self.pass);
+        self.tick_and_tell();
         self.account();
         if self.next_slow <= Instant::now() {
             self.slow();
@@ -185,8 +193,11 @@ impl Collector {
 
     /// The containers as the last full pass has read them. The exporter's own series and the end of the page are not in it.
     pub fn render(&self, format: Format, out: &mut Text) {
-        let page = Page { devices: &self.pass.devices, machine: &self.machine, now: self.read_at };
-        render(&self.config.selection, format, self.containers.shown(), &page, out);
+        render(&self.config.selection, format, self.containers.shown(), &self.page(), out);
+    }
+
+    fn page(&self) -> Page<'_> {
+        Page { devices: &self.pass.devices, machine: &self.machine, now: self.read_at }
     }
 
     fn update_gauges(&self) {
@@ -201,7 +212,6 @@ impl Collector {
         let open = crate::exposition::self_metrics::float(self.containers.open_files());
         metrics.kept_fds.set(open);
     }
-
 }
 
 #[cfg(test)]

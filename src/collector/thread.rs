@@ -1,7 +1,7 @@
 //! The collector's turns: messages in, passes when they are due or wanted, answers out.
 
-use super::{Body, Collector, ContainerReport, Message};
-use crate::exposition::{Format, render_own};
+use super::{Body, Collector, ContainerReport, Feed, Message, View};
+use crate::exposition::{Format, OwnSeries, render_own};
 use std::{
     sync::{
         Arc,
@@ -20,6 +20,7 @@ const TURN: Duration = Duration::from_millis(50);
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     pages: Vec<(Format, oneshot::Sender<Arc<Body>>)>,
+    feeds: Vec<Feed>,
     reports: Vec<oneshot::Sender<Arc<Vec<ContainerReport>>>>,
 }
 
@@ -27,6 +28,7 @@ impl Waiting {
     /// Those whose asker has gone are not worth a pass.
     fn forget_gone(&mut self) {
         self.pages.retain(|(_, reply)| !reply.is_closed());
+        self.feeds.retain(|feed| !feed.is_unwanted());
         self.reports.retain(|reply| !reply.is_closed());
     }
 }
@@ -73,6 +75,10 @@ impl Collector {
         match message {
             Message::Shutdown => {}
             Message::Scrape(format, reply) => self.waiting.pages.push((format, reply)),
+            Message::Feed(feed) => self.waiting.feeds.push(feed),
+            Message::Subscribe(reply) => {
+                let _nobody_waits = reply.send(self.subscribers.add());
+            }
             Message::Report(reply) => self.waiting.reports.push(reply),
             Message::Tick(done) => {
                 self.tick();
@@ -91,11 +97,11 @@ impl Collector {
         self.update_readiness();
     }
 
-    /// Answers all who wait: one full pass for all pages, rendered once in each format that is asked for.
+    /// Answers all who wait: one full pass for all pages, rendered once in each format that is asked for, and all visitors.
     pub fn answer(&mut self) {
         self.waiting.forget_gone();
-        if !self.waiting.pages.is_empty() {
-            self.scrape();
+        if !(self.waiting.pages.is_empty() && self.waiting.feeds.is_empty()) {
+            self.pass();
         }
         if !self.waiting.reports.is_empty() {
             let report = Arc::new(self.containers.report());
@@ -105,7 +111,7 @@ impl Collector {
         }
     }
 
-    fn scrape(&mut self) {
+    fn pass(&mut self) {
         let begin = Instant::now();
         self.read();
         let mut own = None;
@@ -116,11 +122,7 @@ impl Collector {
             }
             let mut text = self.bodies.take_buffer();
             self.render(format, &mut text);
-            // Observed once per pass, before the first page that shows it.
-            let own = own.get_or_insert_with(|| {
-                self.handle.metrics.scrape_duration.observe(begin.elapsed().as_secs_f64());
-                self.handle.metrics.gather()
-            });
+            let own = own.get_or_insert_with(|| self.own_series(begin));
             render_own(own, format, &mut text);
             let body = self.bodies.keep(text);
             let (answered, others): (Vec<_>, Vec<_>) =
@@ -130,5 +132,18 @@ impl Collector {
                 let _nobody_waits = reply.send(Arc::clone(&body));
             }
         }
+        let feeds = std::mem::take(&mut self.waiting.feeds);
+        if !feeds.is_empty() {
+            let own = own.get_or_insert_with(|| self.own_series(begin));
+            let (page, selection) = (self.page(), &self.config.selection);
+            let view = View { selection, page, own, containers: &self.containers };
+            feeds.into_iter().for_each(|feed| feed.show(&view));
+        }
+    }
+
+    /// The exporter's own series, gathered once per pass. How long the pass took, up to the first page, is among them.
+    fn own_series(&self, begin: Instant) -> OwnSeries {
+        self.handle.metrics.scrape_duration.observe(begin.elapsed().as_secs_f64());
+        self.handle.metrics.gather()
     }
 }

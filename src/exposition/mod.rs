@@ -15,5 +15,5 @@ mod text;
 pub use label_block::{LabelBlock, LabelValue};
 pub use render::{Format, Page, Shown, render, render_own};
 pub use selection::{Selection, UnknownMetrics};
-pub use self_metrics::SelfMetrics;
+pub use self_metrics::{OwnSeries, SelfMetrics};
 pub use text::Text;

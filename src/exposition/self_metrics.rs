@@ -108,10 +108,13 @@ fn register<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -
     Ok(collector)
 }
 
+/// The exporter's own series as they were at one moment.
+pub type OwnSeries = Vec<MetricFamily>;
+
 impl SelfMetrics {
     /// All series as they are now.
     #[must_use]
-    pub fn gather(&self) -> Vec<MetricFamily> {
+    pub fn gather(&self) -> OwnSeries {
         self.read_own_process();
         self.registry.gather()
     }

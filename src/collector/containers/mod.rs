@@ -17,7 +17,7 @@ mod unreached;
 
 pub(super) use reading::Reading;
 
-use super::report::ContainerReport;
+use super::{TickRow, report::ContainerReport};
 use crate::{
     exposition::Shown,
     model::{Claimant, Container, RatePoint, Rates, claims},
@@ -96,10 +96,11 @@ impl Containers {
         })
     }
 
-    /// The polling tick: the files of the rate gauges only.
-    pub(super) fn tick(&mut self, start: Instant, cpus: Option<u64>, pass: &mut Pass) {
+    /// The polling tick: the files of the rate gauges only, and what is told of each tick besides if somebody hears it.
+    pub(super) fn tick(&mut self, start: Instant, cpus: Option<u64>, is_heard: bool, pass: &mut Pass) {
         self.decide(false);
-        self.read(Some(self.reading.rate_files), pass, |container, live, reading, pass| {
+        let files = if is_heard { self.reading.heard_files } else { self.reading.rate_files };
+        self.read(Some(files), pass, |container, live, reading, pass| {
             let at = start.elapsed();
             live.read_network(container, reading, pass);
             let network_at = start.elapsed();
@@ -242,6 +243,22 @@ impl Containers {
             labels: &entry.labels,
             is_live: entry.is_live(),
         })
+    }
+
+    /// What the last tick has read of the containers that run and are shown.
+    pub(super) fn at_tick(&mut self) -> Vec<TickRow> {
+        let Self { entries, reading, sources, .. } = self;
+        let shown = entries.iter_mut().filter(|entry| entry.is_live());
+        let shown =
+            shown.filter_map(|entry| entry.is_to_be_shown(reading, sources).then_some(&entry.container));
+        shown
+            .map(|container| TickRow {
+                id: container.id.clone(),
+                metadata: container.metadata.clone(),
+                rates: container.rates,
+                memory_current: container.sample.memory_current,
+            })
+            .collect()
     }
 
     #[cfg(test)]

@@ -23,7 +23,10 @@ pub(in crate::collector) struct Reading {
     pub(super) root_owner: Option<u32>,
     pub(super) proc_root: PathBuf,
     pub(super) files: FileSet,
+    /// The files of the polling tick.
     pub(super) rate_files: FileSet,
+    /// The same while somebody is told of each tick.
+    pub(super) heard_files: FileSet,
     pub(super) network: bool,
     pub(super) hugetlb: bool,
     pub(super) core_only: bool,
@@ -38,6 +41,7 @@ pub(in crate::collector) struct Reading {
 impl Reading {
     pub(in crate::collector) fn new(config: &Config, max_open_files: u64) -> Self {
         let Config { roots, selection, filter, fd_budget, .. } = config;
+        let heard = FileSet::RATES.union(FileSet::of(&[KernelFile::MemoryCurrent]));
         Self {
             cgroup_root: roots.cgroup.clone(),
             mark_of_root: Some(roots.cgroup.join("cgroup.controllers")).filter(|mark| mark.exists()),
@@ -46,6 +50,7 @@ impl Reading {
             // Always: it tells whether the container has a process.
             files: selection.files().union(FileSet::of(&[KernelFile::CgroupEvents])),
             rate_files: selection.files().intersection(FileSet::RATES),
+            heard_files: selection.files().intersection(heard),
             network: selection.reads_network(),
             hugetlb: selection.reads_hugetlb(),
             core_only: selection.is_core_only(),

@@ -1,0 +1,88 @@
+//! What a full pass has read, shown to whoever makes something else of it than a page.
+
+use super::containers::Containers;
+use crate::exposition::{Format, OwnSeries, Page, Selection, Shown, Text, render, render_own};
+use std::fmt;
+use tokio::sync::oneshot;
+
+/// All that one full pass has read: the machine, every container that is shown, and the exporter's own series.
+#[derive(Debug, Clone, Copy)]
+pub struct View<'a> {
+    /// The families that are served.
+    pub selection: &'a Selection,
+    /// What is not of one container.
+    pub page: Page<'a>,
+    /// The exporter's own series.
+    pub own: &'a OwnSeries,
+    pub(super) containers: &'a Containers,
+}
+
+impl<'a> View<'a> {
+    /// The containers that are shown.
+    pub fn containers(&self) -> impl Iterator<Item = Shown<'a>> + Clone + use<'a> {
+        self.containers.shown()
+    }
+
+    /// Writes the whole of it as a scrape gets it.
+    pub fn render(&self, format: Format, out: &mut Text) {
+        render(self.selection, format, self.containers(), &self.page, out);
+        render_own(self.own, format, out);
+    }
+}
+
+/// Somebody who is to see a pass, to push it elsewhere. See [`super::Handle::feed`].
+pub trait Visitor: Send {
+    /// Is called once, after a full pass, on the collector's thread. Everything else waits meanwhile: this may encode into
+    /// memory, and must not wait for anything.
+    fn visit(&mut self, view: &View<'_>);
+}
+
+/// A visitor on its way to the collector and back.
+pub struct Feed(Box<dyn Errand>);
+
+impl Feed {
+    /// Where a visitor goes, and where it comes back. It does not come back from a collector that has stopped.
+    #[must_use]
+    pub fn new<V: Visitor + 'static>(visitor: V) -> (Self, oneshot::Receiver<V>) {
+        let (reply, answer) = oneshot::channel();
+        (Self(Box::new(Trip { visitor, reply })), answer)
+    }
+
+    /// Whether nobody waits for the visitor any more.
+    pub(super) fn is_unwanted(&self) -> bool {
+        self.0.is_unwanted()
+    }
+
+    /// Shows a pass to the visitor and sends it back.
+    pub(super) fn show(self, view: &View<'_>) {
+        self.0.show(view);
+    }
+}
+
+impl fmt::Debug for Feed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Feed").finish_non_exhaustive()
+    }
+}
+
+/// A visitor of any type, with its way back.
+trait Errand: Send {
+    fn is_unwanted(&self) -> bool;
+    fn show(self: Box<Self>, view: &View<'_>);
+}
+
+struct Trip<V> {
+    visitor: V,
+    reply: oneshot::Sender<V>,
+}
+
+impl<V: Visitor> Errand for Trip<V> {
+    fn is_unwanted(&self) -> bool {
+        self.reply.is_closed()
+    }
+
+    fn show(mut self: Box<Self>, view: &View<'_>) {
+        self.visitor.visit(view);
+        let _nobody_waits = self.reply.send(self.visitor);
+    }
+}
