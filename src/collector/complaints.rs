@@ -29,6 +29,9 @@ impl Collector {
             }
         }
         self.pass.report.clear();
+        if let Some(unread) = self.containers.look_for_unread() {
+            tracing::warn!("{unread}");
+        }
         for complaint in self.containers.complaints(&self.config.roots) {
             if !self.complaints.contains(complaint.cause) {
                 self.complaints.insert(complaint.cause.to_owned());

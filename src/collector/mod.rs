@@ -203,9 +203,12 @@ impl Collector {
     fn update_gauges(&self) {
         let metrics = &self.handle.metrics;
         let (discovered, named) = self.containers.count();
-        for (state, count) in
-            [("discovered", discovered), ("named", named), ("unnamed", discovered.saturating_sub(named))]
-        {
+        for (state, count) in [
+            ("discovered", discovered),
+            ("named", named),
+            ("unnamed", discovered.saturating_sub(named)),
+            ("unread", self.containers.unread()),
+        ] {
             let count = crate::exposition::self_metrics::float(count);
             metrics.containers.with_label_values(&[state]).set(count);
         }
@@ -263,6 +266,28 @@ mod tests {
         }
         assert!(reads_io(&mut collector, true));
         assert!(!collector.recheck && !collector.pass.recheck_absent);
+    }
+
+    #[test]
+    fn containers_that_are_not_read_are_a_state_of_their_gauge() {
+        use crate::metadata::{Metadata, News, Source, State};
+        let host = tempfile::tempdir().unwrap();
+        let (mut collector, handle, _receiver) = collector(host.path());
+        let id = ContainerId::new(&"a".repeat(64)).unwrap();
+        let running = Metadata { state: Some(State::Running), ..Metadata::new(id) };
+        for news in [News::Connected, News::Changed(running.into())] {
+            collector.take(Message::Metadata(MetadataEvent { source: Source::default(), news }));
+        }
+        let unread = |collector: &mut Collector| {
+            collector.read();
+            handle.metrics().containers.with_label_values(&["unread"]).get().to_bits()
+        };
+        assert_eq!(unread(&mut collector), 0_f64.to_bits());
+        collector.containers.seem_unread_for_long();
+        // Counted in the pass that finds it, and by the next one too.
+        for _ in 0..2 {
+            assert_eq!(unread(&mut collector), 1_f64.to_bits());
+        }
     }
 
     #[test]

@@ -3,6 +3,9 @@
 use super::Containers;
 use crate::sample::{KernelFile, Roots};
 
+/// What shows a program in a container the cgroups of the host.
+pub(super) const SEE_THE_HOST: &str = "run with -v /sys/fs/cgroup:/sys/fs/cgroup:ro or --cgroupns=host";
+
 /// Something that is missing for a reason that can be mended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::collector) struct Complaint {
@@ -31,7 +34,7 @@ impl Containers {
         });
         let nothing = (is_empty && !roots.is_top()).then_some(Complaint {
             cause: "no container can be seen, and the cgroup root is not the top of the hierarchy",
-            hint: "run with -v /sys/fs/cgroup:/sys/fs/cgroup:ro or --cgroupns=host",
+            hint: SEE_THE_HOST,
         });
         [network, memory, pressure, nothing].into_iter().flatten()
     }

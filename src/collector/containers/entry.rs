@@ -54,6 +54,9 @@ pub(super) struct Entry {
     pub(super) kills_before_doubt: Option<OomKills>,
     /// Whether a directory of root's was read: then none in a user's subtree is ever its own.
     pub(super) is_roots: bool,
+    /// Since when it runs, as Docker says, without a cgroup that is read; and whether that was said.
+    pub(super) unread_since: Option<Instant>,
+    pub(super) is_unread_said: bool,
     /// Whether it was shown under its short ID: then it stays there until it has a name.
     shown_unnamed: bool,
 }
@@ -78,6 +81,8 @@ impl Entry {
             ask_at: None,
             kills_before_doubt: None,
             is_roots: false,
+            unread_since: None,
+            is_unread_said: false,
             shown_unnamed: false,
         }
     }
@@ -292,7 +297,7 @@ impl Entry {
     }
 
     /// Whether Docker says that it has a process.
-    fn has_told_process(&self) -> bool {
+    pub(super) fn has_told_process(&self) -> bool {
         let state = self.container.metadata.as_ref().and_then(|metadata| metadata.state);
         matches!(state, Some(State::Running | State::Paused))
     }

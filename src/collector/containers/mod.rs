@@ -14,6 +14,7 @@ mod sources;
 #[cfg(test)]
 mod tests;
 mod unreached;
+mod unread;
 
 pub(super) use reading::Reading;
 
@@ -53,6 +54,9 @@ pub(super) struct Containers {
     unnamed_contests: u32,
     /// Whether the claims on network namespaces must be settled anew.
     unsettled: bool,
+    /// Containers that run, as Docker says, and are not read; and how often that was said.
+    unread: u64,
+    unread_said: usize,
     /// What could not be opened or listed.
     unreached: Unreached,
     /// How much stays open of each container.
@@ -72,6 +76,8 @@ impl Containers {
             is_crowded: false,
             unnamed_contests: 0,
             unsettled: false,
+            unread: 0,
+            unread_said: 0,
             unreached: Unreached::default(),
             kept: Keep { directory: true, files: KernelFile::COUNT },
             said_few_files: false,

@@ -89,6 +89,11 @@ impl Sources {
         Some(known.any(|link| link.state == State::Up))
     }
 
+    /// Whether a daemon answers.
+    pub(super) fn is_up(&self, source: Source) -> bool {
+        self.links.iter().any(|link| link.source == source && link.state == State::Up)
+    }
+
     /// Whether no daemon would take a question now. One that was not heard of yet may.
     pub(super) fn all_are_down(&self) -> bool {
         !self.links.is_empty() && self.links.iter().all(|link| link.state == State::Down)

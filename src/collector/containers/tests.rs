@@ -130,6 +130,38 @@ fn a_cgroup_that_outlives_its_container_is_not_known_to_docker() {
 }
 
 #[test]
+fn a_container_that_runs_and_is_not_read_is_told_of_once() {
+    let cgroups = tempfile::tempdir().unwrap();
+    let (mut containers, _wanted) = containers(cgroups.path());
+    let tell_of = |containers: &mut Containers, state, digit: &str| {
+        let cgroup = format!("/far/away/docker-{}.scope", id(digit));
+        let metadata = Metadata { state: Some(state), cgroup, ..Metadata::new(id(digit)) };
+        tell(containers, ONE, News::Changed(Arc::new(Metadata { name: format!("web{digit}"), ..metadata })));
+    };
+    tell_of(&mut containers, State::Running, "1");
+    tell_of(&mut containers, State::Paused, "2");
+    tell_of(&mut containers, State::Restarting, "3");
+    tell_of(&mut containers, State::Exited, "4");
+    // What a daemon has told that does not answer now may not be so any more.
+    assert_eq!(containers.look_for_unread(), None);
+    containers.seem_unread_for_long();
+    assert_eq!((containers.look_for_unread(), containers.unread()), (None, 0));
+    tell(&mut containers, ONE, News::Connected);
+    assert_eq!((containers.look_for_unread(), containers.unread()), (None, 0), "its cgroup may come");
+    containers.seem_unread_for_long();
+    let said = containers.look_for_unread().unwrap();
+    let path = cgroups.path().join(format!("far/away/docker-{}.scope", id("1")));
+    for part in ["web1 (and 1 more)", path.to_str().unwrap(), "--cgroupns=host"] {
+        assert!(said.contains(part), "{said}");
+    }
+    assert_eq!((containers.look_for_unread(), containers.unread()), (None, 2));
+    appear(&mut containers, &id("1"));
+    assert_eq!((containers.look_for_unread(), containers.unread()), (None, 1));
+    tell_of(&mut containers, State::Exited, "2");
+    assert_eq!((containers.look_for_unread(), containers.unread()), (None, 0));
+}
+
+#[test]
 fn what_no_daemon_knows_is_not_read_and_not_asked_about() {
     let cgroups = tempfile::tempdir().unwrap();
     let (mut containers, mut wanted) = containers(cgroups.path());
