@@ -736,7 +736,8 @@ const SETTLING: Duration = Duration::from_secs(11);
 
 fn passes(count: usize, tree: &Path) {
     let roots = Roots { cgroup: tree.join("sys/fs/cgroup"), proc: tree.join("proc"), sys: tree.join("sys") };
-    // As if inotify watched them: settings are read again only after somebody wrote to one, and nobody does here.
+    // As if inotify watched them: settings are read again only after somebody wrote to one, and nobody does
+    // here.
     let scopes = scan(&roots.cgroup).into_iter().map(|scope| Scope { watched: true, ..scope }).collect();
     let (sender, _nobody_takes) = mpsc::channel();
     let (lookups, _nobody_looks_up) = tokio::sync::mpsc::unbounded_channel();

@@ -25,7 +25,8 @@
 //!   the connections under it, since bollard bounds neither time nor size of a whole answer.
 //! - [`model`]: samples and metadata joined; rates, OOM kills, who may claim a network namespace.
 //! - [`exposition`]: [`exposition::family::FAMILIES`] is the one table behind text, OpenMetrics, `--metrics` and the README.
-//! - [`collector`]: one OS thread owns all mutable state and takes messages. No mutex.
+//! - [`collector`]: one OS thread owns all mutable state and takes messages. No mutex. Its handle offers pages, a pass shown
+//!   to a visitor (push), and what each polling tick finds (a live page).
 //! - [`server`]: routes, connections, TLS.
 //! - [`demo`]: a recorded host, unpacked and set in motion.
 //! - [`log`] and [`systemd`]: what is told to people and to the service manager, neither of whom can stop the rest.
@@ -47,9 +48,9 @@
 //! - Descriptors are left for everything else: above the limit the files of containers are opened anew at each reading.
 //! - Docker stands between no number and its scrape.
 //! - Whoever waits for the collector waits with a deadline, and is told why there is no answer.
-//! - Reading known containers and rendering them allocates nothing, and nor does the polling tick. What does: the exporter's own
-//!   series, gathered once per scrape, and the answer; what is looked for again now and then (processes, the machine's size);
-//!   what is new, has failed or changes its labels. `tests/allocations.rs` holds the collector's own pass to that.
+//! - Reading known containers, rendering them, and the polling tick allocate nothing (`tests/allocations.rs`). What does:
+//!   gathering the exporter's own series, once per scrape, and the answer; looking for processes and the machine's size
+//!   again now and then; containers with cgroups of their own; what is new, has failed or is told by Docker.
 //! - Rooms import only what is below them, and each external crate has its place (`tests/layering.rs`).
 //!
 //! # Where this departs from the first design

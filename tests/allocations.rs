@@ -1,5 +1,5 @@
-//! What a pass of the collector allocates: nothing for containers that it knows, from the read to the last byte that is
-//! rendered.
+//! What a pass of the collector allocates: nothing for containers that it knows, from the read to the last
+//! byte that is rendered.
 #![allow(clippy::unwrap_used, missing_docs, unsafe_code, reason = "tests; an allocator is unsafe code")]
 
 mod support;
@@ -72,8 +72,8 @@ fn scopes(host: &Path) -> Vec<PathBuf> {
 
 const PASSES: u32 = 200;
 
-/// Fails if passes allocate, but for those in which the processes of new containers are looked for again: every 250 ms,
-/// for one part of them in one pass and the rest in the next.
+/// Fails if passes allocate. Processes of new containers are looked for again every 250 ms, some in one pass
+/// and some in the next, and that may.
 fn allocates_nothing(mut pass: impl FnMut()) {
     for _ in 0..2 {
         pass();

@@ -1,4 +1,5 @@
-//! What Docker tells, in odd order, half, twice, too long or not at all: nothing is made up, and nothing lost for it.
+//! What Docker tells, in odd order, half, twice, too long or not at all: nothing is made up, and nothing lost
+//! for it.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs, reason = "tests")]
 
 mod support;

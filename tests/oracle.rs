@@ -92,8 +92,9 @@ fn docker_stats_lies_between_the_two_recordings() {
             between(written, 0.0, &of("container_blkio_transmit_bytes"));
             let (used, limit) = stats["MemUsage"].as_str().unwrap().split_once(" / ").unwrap();
             between(limit, 0.0, &of("container_memory_limit_bytes"));
-            // The CLI shows memory without inactive page cache. A container that works forks all the time, and had
-            // other processes at each of the three readings: some hundred KiB; one that sleeps is compared to the digit.
+            // The CLI shows memory without inactive page cache. A container that works forks all the time,
+            // and had other processes at each of the three readings: some hundred KiB; one that sleeps is
+            // compared to the digit.
             let cpu = |page: &str| value(page, "container_cpu_usage_seconds_total", &[id]).unwrap();
             let slack = if cpu(&after) - cpu(&before) > 0.05 { 1024.0 * 1024.0 } else { 0.0 };
             between(used, slack, &of("container_memory_working_set_bytes"));
@@ -129,7 +130,8 @@ fn cpu_ratios_between_the_recordings_agree_with_the_files() {
                 .collect()
         };
         let before = usage(root);
-        // What was recorded over many seconds comes in half a second here: only a larger machine can give that.
+        // What was recorded over many seconds comes in half a second here: only a larger machine can give
+        // that.
         let cpus: String = (0..1000).map(|number| format!("cpu{number} 1 0 1 1 0 0 0 0 0 0\n")).collect();
         fs::write(root.join("proc/stat"), cpus).unwrap();
         let mut driven = Driven::new(root, Selection::parse("core").unwrap());

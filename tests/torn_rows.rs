@@ -1,4 +1,5 @@
-//! Rows of `io.stat` and `net/dev` that are torn, odd, gone or more than there should be: sums and rates that are shown are true.
+//! Rows of `io.stat` and `net/dev` that are torn, odd, gone or more than there should be: sums and rates that
+//! are shown are true.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs, reason = "tests")]
 
 mod support;
@@ -100,7 +101,8 @@ impl Seen {
 
 const TICK: Duration = Duration::from_secs(2);
 
-/// Each damage of each file for one tick between good ones, read by `tick`, which makes a reader at the first.
+/// Each damage of each file for one tick between good ones, read by `tick`, which makes a reader at the
+/// first.
 fn torn_for_one_tick<R>(
     files: &BTreeSet<String>,
     path: &Path,

@@ -75,10 +75,10 @@ impl Handle {
         self.ask(|reply| Message::Scrape(format, reply)).await
     }
 
-    /// Shows the visitor all that a pass reads, every family and series, and gives it back. The pass begins after this call; pages and other
-    /// visitors that wait at the same time share it.
+    /// Runs a full pass, shows the visitor every family and series of it, and gives the visitor back. The
+    /// pass begins after this call. Pages and other visitors that wait at the same time share it.
     ///
-    /// For push: one at a time for each target, so that not more wait than there are targets.
+    /// This is for push. Nothing bounds how many visitors wait: send one at a time for each target.
     ///
     /// # Errors
     /// If the collector has stopped. The visitor is lost then.
@@ -88,8 +88,8 @@ impl Handle {
         answer.await.map_err(|_| Stopped)
     }
 
-    /// What each polling tick finds from now on, for as long as the answer is kept. One who takes them too slowly misses
-    /// some; the collector never waits.
+    /// What each polling tick finds from now on, until the answer is dropped. A subscriber that is slow
+    /// misses ticks; the collector never waits for one.
     ///
     /// # Errors
     /// If there are too many subscribers, or the collector has stopped.
@@ -105,8 +105,8 @@ impl Handle {
         self.ask(Message::Report).await
     }
 
-    /// Whether the containers are known, and named if Docker answers, as the collector itself says. It answers between
-    /// two passes: how long to wait for that is the caller's choice.
+    /// Whether the containers are known, and named if Docker answers, as the collector itself says. It
+    /// answers between two passes: how long to wait for that is the caller's choice.
     ///
     /// # Errors
     /// If the collector has stopped.
@@ -128,8 +128,8 @@ impl Handle {
         self.ask(Message::Tick).await
     }
 
-    /// Blocks until the collector has taken what was sent before; `false` if it has stopped. For threads that could send
-    /// faster than it takes.
+    /// Blocks until the collector has taken what was sent before; `false` if it has stopped. For threads that
+    /// could send faster than it takes.
     #[must_use]
     pub fn wait_until_taken(&self) -> bool {
         let (taken, answer) = sync_channel(1);

@@ -1,10 +1,12 @@
-//! One OS thread owns everything that changes. It takes [`Message`]s, one at a time, and shares nothing: no mutex.
+//! One OS thread owns everything that changes. It takes [`Message`]s, one at a time, and shares nothing: no
+//! mutex.
 //!
 //! A scrape reads every file now; the polling tick reads only the files of the rate gauges. Scrapes that wait
 //! together share one pass.
 //!
-//! The same steps can be driven without the thread: [`Collector::take`] takes in a message, [`Collector::tick`] and
-//! [`Collector::read`] are the two passes, [`Collector::render`] writes what the last full one has read.
+//! The same steps can be taken without the thread: [`Collector::take`] takes in a message,
+//! [`Collector::tick`] and [`Collector::read`] are the two passes, [`Collector::render`] writes what the last
+//! full pass has read, and [`Collector::answer`] answers all who wait.
 
 mod body;
 mod complaints;
@@ -92,7 +94,8 @@ pub struct Collector {
 }
 
 impl Collector {
-    /// A collector that has seen nothing yet. Containers that Docker has not told of are asked for through `lookups`.
+    /// A collector that has seen nothing yet. Containers that Docker has not told of are asked for through
+    /// `lookups`.
     #[must_use]
     pub fn new(
         config: Config,
@@ -191,7 +194,8 @@ impl Collector {
         self.read_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
     }
 
-    /// The containers as the last full pass has read them. The exporter's own series and the end of the page are not in it.
+    /// The containers as the last full pass has read them. The exporter's own series and the end of the page
+    /// are not in it.
     pub fn render(&self, format: Format, out: &mut Text) {
         render(&self.config.selection, format, self.containers.shown(), &self.page(), out);
     }

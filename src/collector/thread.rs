@@ -11,7 +11,8 @@ use std::{
 };
 use tokio::sync::oneshot;
 
-/// However little there is to do, the collector turns a round this often, so that one that does not turn is known by it.
+/// However little there is to do, the collector turns a round this often, so that one that does not turn is
+/// known by it.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 /// However many messages come, ticks and scrapes wait no longer than this for their turn.
 const TURN: Duration = Duration::from_millis(50);
@@ -69,8 +70,8 @@ impl Collector {
         }
     }
 
-    /// Takes in one message. Who asks for what takes a pass is answered by the next [`Self::answer`]; a shutdown ends
-    /// [`Self::run`] and means nothing here.
+    /// Takes in one message. Questions that take a pass are answered by the next [`Self::answer`]. A shutdown
+    /// ends [`Self::run`], and does nothing here.
     pub fn take(&mut self, message: Message) {
         match message {
             Message::Shutdown => {}
@@ -97,7 +98,7 @@ impl Collector {
         self.update_readiness();
     }
 
-    /// Answers all who wait: one full pass for all pages, rendered once in each format that is asked for, and all visitors.
+    /// Answers all who wait. One full pass is for all pages, rendered once per format, and for all visitors.
     pub fn answer(&mut self) {
         self.waiting.forget_gone();
         if !(self.waiting.pages.is_empty() && self.waiting.feeds.is_empty()) {
@@ -141,7 +142,8 @@ impl Collector {
         }
     }
 
-    /// The exporter's own series, gathered once per pass. How long the pass took, up to the first page, is among them.
+    /// The exporter's own series, gathered once per pass. How long the pass took, up to the first page, is
+    /// among them.
     fn own_series(&self, begin: Instant) -> OwnSeries {
         self.handle.metrics.scrape_duration.observe(begin.elapsed().as_secs_f64());
         self.handle.metrics.gather()

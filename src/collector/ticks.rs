@@ -8,12 +8,12 @@ use std::{
 };
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
-/// How many may be told at once. What one tick tells is made once for all, so this bounds connections rather than work.
+/// How many subscribers there may be. What a tick tells is made once for all of them.
 const MOST: usize = 16;
-/// Ticks that wait for one subscriber. Who has not taken the last one misses those that follow.
+/// Ticks that wait for one subscriber. One that has not taken the last tick misses those that follow.
 const WAITING: usize = 1;
 
-/// What one polling tick has found. Each tick tells all of it, so none that was missed is needed.
+/// What one polling tick has found. Each tick tells everything, so nothing is lost with one that was missed.
 #[derive(Debug)]
 pub struct Tick {
     /// The wall clock, unix s.
@@ -93,7 +93,7 @@ impl Subscribers {
         self.0.iter().any(|subscriber| subscriber.capacity() > 0)
     }
 
-    /// Tells all who have taken the last one.
+    /// Tells those that have taken the last one.
     fn tell(&self, tick: Tick) {
         let tick = Arc::new(tick);
         for subscriber in &self.0 {
@@ -103,7 +103,7 @@ impl Subscribers {
 }
 
 impl Collector {
-    /// Reads what a tick reads, and tells of it. With nobody to tell, that is all that is done.
+    /// Reads what a tick reads, and tells the subscribers. Without one that would take it, nothing is made.
     pub(super) fn tick_and_tell(&mut self) {
         let is_heard = self.subscribers.is_any_ready();
         self.containers.tick(self.start, self.machine.cpu_cores, is_heard, &mut self.pass);

@@ -1,11 +1,12 @@
-//! What a full pass has read, shown to whoever makes something else of it than a page.
+//! What a full pass has read, for those who make something else of it than a page.
 
 use super::containers::Containers;
 use crate::exposition::{Format, OwnSeries, Page, Selection, Shown, Text, render, render_own};
 use std::fmt;
 use tokio::sync::oneshot;
 
-/// All that one full pass has read: the machine, every container that is shown, and the exporter's own series.
+/// All that one full pass has read: the machine, every container that is shown, and the exporter's own
+/// series.
 #[derive(Debug, Clone, Copy)]
 pub struct View<'a> {
     /// The families that are served.
@@ -30,18 +31,18 @@ impl<'a> View<'a> {
     }
 }
 
-/// Somebody who is to see a pass, to push it elsewhere. See [`super::Handle::feed`].
+/// Is shown what a full pass has read, such as to push it elsewhere. See [`super::Handle::feed`].
 pub trait Visitor: Send {
-    /// Is called once, after a full pass, on the collector's thread. Everything else waits meanwhile: this may encode into
-    /// memory, and must not wait for anything.
+    /// Is called once, after a full pass, on the collector's thread. Scrapes and ticks wait meanwhile: it may
+    /// encode into memory, and must not wait for anything.
     fn visit(&mut self, view: &View<'_>);
 }
 
-/// A visitor on its way to the collector and back.
+/// A visitor in a message to the collector.
 pub struct Feed(Box<dyn Errand>);
 
 impl Feed {
-    /// Where a visitor goes, and where it comes back. It does not come back from a collector that has stopped.
+    /// A message for the collector, and where the visitor comes back. A collector that has stopped keeps it.
     #[must_use]
     pub fn new<V: Visitor + 'static>(visitor: V) -> (Self, oneshot::Receiver<V>) {
         let (reply, answer) = oneshot::channel();
@@ -65,7 +66,7 @@ impl fmt::Debug for Feed {
     }
 }
 
-/// A visitor of any type, with its way back.
+/// A visitor of any type, with the channel that gives it back.
 trait Errand: Send {
     fn is_unwanted(&self) -> bool;
     fn show(self: Box<Self>, view: &View<'_>);

@@ -42,8 +42,8 @@ pub struct NewRun {
 }
 
 impl NewRun {
-    /// Docker's news and the cgroup's may arrive in either order, and the times of cgroups are coarse. Docker takes
-    /// its time after the cgroup was made, the file system when the directory is first looked at.
+    /// Docker's news and the cgroup's may arrive in either order, and the times of cgroups are coarse. Docker
+    /// takes its time after the cgroup was made, the file system when the directory is first looked at.
     const TOLERANCE: f64 = 1.0;
 
     /// Whether a start that Docker tells is the one of this run, and not of the one before.

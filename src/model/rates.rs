@@ -3,8 +3,8 @@
 use crate::parse::{InterfaceRow, IoRow, Name};
 use std::time::Duration;
 
-/// What one polling tick read, each part with the time it was read at (since any fixed moment). `None` where it could not be
-/// read, or not as a whole.
+/// What one polling tick read, each part with the time it was read at (since any fixed moment). `None` where
+/// it could not be read, or not as a whole.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RatePoint<'a> {
     /// `cpu.stat` `usage_usec`
@@ -17,10 +17,11 @@ pub struct RatePoint<'a> {
     pub cpus: Option<u64>,
 }
 
-/// What CPUs may seem to give beyond their time: the clock is read a moment after the file, and that moment differs.
+/// CPUs may seem to give this share more than their time, since the clock is not read at the same moment as
+/// the file.
 const CPU_SLACK: f64 = 0.1;
-/// The same for short windows, seconds of each CPU: the kernel may add up usage in steps, and a reader may be interrupted
-/// between the file and the clock.
+/// And so much more in any window, seconds per CPU: the kernel may add up usage in steps, and the reader may
+/// be interrupted between the file and the clock.
 const CPU_SLACK_SECONDS: f64 = 0.1;
 
 impl RatePoint<'_> {
@@ -53,8 +54,8 @@ pub struct Window {
 impl Window {
     /// Completes a window with a new point, and starts the next one from it.
     ///
-    /// Each interface and each device has its window: one that is new, or whose counter fell because it was replaced under
-    /// its name, starts its own, and adds to a rate from the next point on.
+    /// Each interface and each device has its window: one that is new, or whose counter fell because it was
+    /// replaced under its name, starts its own, and adds to a rate from the next point on.
     pub fn advance(&mut self, next: RatePoint<'_>) -> Rates {
         let cpu_ratio = self.advance_cpu(&next);
         let network = next
@@ -67,8 +68,8 @@ impl Window {
         Rates { cpu_ratio, network: self.network.advance(network), block: self.block.advance(block) }
     }
 
-    /// Of one cgroup the usage never falls, and never rises by more than the machine has: then one of the two readings is
-    /// wrong, nobody knows which, and no window begins with either.
+    /// The usage of one cgroup never falls, and never rises by more than the machine's CPUs can give. If it
+    /// seems to, one of the two readings is wrong. Nobody knows which, so no window begins with either.
     fn advance_cpu(&mut self, next: &RatePoint<'_>) -> Option<f64> {
         let before = self.cpu.at;
         let usage = next.cpu_usec.map(|(at, usec)| (at, std::iter::once(((), usec, 0))));
@@ -114,8 +115,8 @@ impl<K: Copy + PartialEq> Counters<K> {
         (seconds > 0.0).then(|| (float(first) / seconds, float(second) / seconds))
     }
 
-    /// Takes in new rows, and says what those have gained together that were there before; `None` if there are rows, and
-    /// none of them was.
+    /// Takes in new rows, and says what those have gained together that were there before; `None` if there
+    /// are rows, and none of them was.
     fn gain(&mut self, rows: impl Iterator<Item = (K, u64, u64)> + Clone) -> Option<(u64, u64)> {
         let mut gained = (0_u64, 0_u64);
         let (mut next, mut met, mut count) = (0, 0, 0);

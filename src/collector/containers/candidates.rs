@@ -1,10 +1,11 @@
 //! Which directory is a container's cgroup: its name alone does not say.
 //!
-//! Anybody with a subtree of his own can make `docker-<id>.scope` there, another runtime names its directories alike, and
-//! what Docker's other cgroup driver left behind has the same ID. So all directories of an ID are known, and one is read.
+//! Anybody with a subtree of his own can make `docker-<id>.scope` there, another runtime names its
+//! directories alike, and what Docker's other cgroup driver left behind has the same ID. So all directories
+//! of an ID are known, and one is read.
 //!
-//! One in a user's subtree needs a proof once Docker knows the ID, see [`Proof`]. That Docker does not contradict is none:
-//! a container that is being restarted has no process anywhere.
+//! One in a user's subtree needs a proof once Docker knows the ID, see [`Proof`]. That Docker does not
+//! contradict is none: a container that is being restarted has no process anywhere.
 
 use super::{Reading, entry::Entry};
 use crate::{
@@ -66,9 +67,10 @@ impl Obstacle {
 enum Proof {
     /// Root made it, or Docker's main process is in it, or it is where Docker makes the container's cgroup.
     Full,
-    /// Docker does not know the ID so far. Or, in a user's subtree, Docker tells of a main process and the processes are
-    /// outside our PID namespace, so that nobody can say whether it is among them: else rootless Docker's containers would
-    /// never be shown without `--pid=host`. Not if root has a directory of the ID too.
+    /// Docker does not know the ID so far. Or, in a user's subtree, Docker tells of a main process and the
+    /// processes are outside our PID namespace, so that nobody can say whether it is among them: else
+    /// rootless Docker's containers would never be shown without `--pid=host`. Not if root has a directory of
+    /// the ID too.
     Pending,
     /// A user made it, and nothing says that Docker's container is in it.
     None,
@@ -82,8 +84,8 @@ impl Reading {
         self.cgroup_root.join(cgroup.trim_start_matches('/'))
     }
 
-    /// Whether a directory was made in a subtree that was handed to a user. Its own owner does not say: with user
-    /// namespaces runc hands the directory itself to the container's root.
+    /// Whether a directory was made in a subtree that was handed to a user. Its own owner does not say: with
+    /// user namespaces runc hands the directory itself to the container's root.
     pub(super) fn is_delegated(&self, directory: &Path) -> bool {
         let parent = directory.parent().and_then(|parent| ScopeReader::open(parent).ok());
         let owners = parent.and_then(|parent| parent.owner()).zip(self.root_owner);
@@ -178,8 +180,8 @@ impl Entry {
         true
     }
 
-    /// The directory that most speaks for, whether it is proven to be its own, and whether another one could have been
-    /// taken.
+    /// The directory that most speaks for, whether it is proven to be its own, and whether another one could
+    /// have been taken.
     fn best(
         &mut self,
         reading: &Reading,

@@ -49,8 +49,8 @@ pub(super) struct Entry {
     last_run: Option<(u64, Option<SystemTime>)>,
     /// When Docker is to be asked, once, because it does not tell what the cgroups do.
     ask_at: Option<Instant>,
-    /// The OOM kills without those of directories that are not proven to be its own, as long as such a one is the last
-    /// that was read.
+    /// The OOM kills without those of directories that are not proven to be its own, as long as such a one is
+    /// the last that was read.
     pub(super) kills_before_doubt: Option<OomKills>,
     /// Whether a directory of root's was read: then none in a user's subtree is ever its own.
     pub(super) is_roots: bool,
@@ -180,7 +180,8 @@ impl Entry {
         }
     }
 
-    /// Docker has no such container any more. Its cgroup goes last, and until then its numbers keep their labels.
+    /// Docker has no such container any more. Its cgroup goes last, and until then its numbers keep their
+    /// labels.
     pub(super) fn forget_metadata(&mut self) {
         if self.is_live() {
             self.removed_at.get_or_insert_with(Instant::now);
@@ -189,8 +190,8 @@ impl Entry {
         }
     }
 
-    /// A cgroup that outlives its container for longer than it takes to end it, such as by a process that can't be killed,
-    /// is one that Docker does not know. `true` if that has just come out.
+    /// A cgroup that outlives its container for longer than it takes to end it, such as by a process that
+    /// can't be killed, is one that Docker does not know. `true` if that has just come out.
     pub(super) fn outlives_container(&mut self, core_only: bool) -> bool {
         let Some(removed_at) = self.removed_at else { return false };
         if removed_at.elapsed() < REMOVAL {
@@ -218,8 +219,8 @@ impl Entry {
         self.is_live() && self.container.metadata.is_none()
     }
 
-    /// Whether the end that Docker tells of is that of an earlier run: the cgroup that is read is younger, or there is one
-    /// and Docker has told of no time.
+    /// Whether the end that Docker tells of is that of an earlier run: the cgroup that is read is younger, or
+    /// there is one and Docker has told of no time.
     pub(super) fn has_begun_since(&self, told: &Metadata) -> bool {
         let Some(begun) = self.container.scope_created.filter(|_| self.is_live()) else { return false };
         match told.finished {
@@ -250,8 +251,8 @@ impl Entry {
         matches!(state, Some(State::Running | State::Paused | State::Restarting))
     }
 
-    /// Whether Docker is to be asked now, since it has not told what the cgroups do: that the container ended, or that it
-    /// was started again. Once for each time that happens.
+    /// Whether Docker is to be asked now, since it has not told what the cgroups do: that the container
+    /// ended, or that it was started again. Once for each time that happens.
     pub(super) fn is_to_be_asked_about(&mut self) -> bool {
         let Some(ask_at) = self.ask_at else { return false };
         if Instant::now() < ask_at {

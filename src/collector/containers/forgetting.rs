@@ -6,7 +6,8 @@ use super::Containers;
 const MAX_DORMANT: usize = 1000;
 
 impl Containers {
-    /// Of containers that Docker removed some time ago and whose cgroups are still there, only the cgroups stay.
+    /// Of containers that Docker removed some time ago and whose cgroups are still there, only the cgroups
+    /// stay.
     pub(super) fn refuse_removed(&mut self) {
         let core_only = self.reading.core_only;
         let mut outlived = Vec::new();
@@ -40,7 +41,8 @@ impl Containers {
         }
     }
 
-    /// Forgets containers that neither the kernel nor Docker knows; those with OOM kills only once Docker can say so.
+    /// Forgets containers that neither the kernel nor Docker knows; those with OOM kills only once Docker can
+    /// say so.
     pub(super) fn forget_gone(&mut self) {
         let mut dormant = if self.sources.any_is_down() { MAX_DORMANT } else { 0 };
         self.entries.retain(|entry| {

@@ -20,7 +20,8 @@ impl Containers {
         }
     }
 
-    /// While Docker is away nobody takes what is asked for, and it would pile up; its list tells all when it is back.
+    /// While Docker is away nobody takes what is asked for, and it would pile up; its list tells all when it
+    /// is back.
     pub(super) fn look_up(&self, id: &ContainerId) {
         if !self.sources.all_are_down() {
             let _without_docker = self.lookups.send(id.clone());

@@ -11,8 +11,6 @@ mod lookups;
 mod news;
 mod reading;
 mod sources;
-#[cfg(test)]
-mod tests;
 mod unreached;
 mod unread;
 
@@ -102,7 +100,8 @@ impl Containers {
         })
     }
 
-    /// The polling tick: the files of the rate gauges only, and what is told of each tick besides if somebody hears it.
+    /// The polling tick: the files of the rate gauges only, and a little more while somebody is told of each
+    /// tick.
     pub(super) fn tick(&mut self, start: Instant, cpus: Option<u64>, is_heard: bool, pass: &mut Pass) {
         self.decide(false);
         let files = if is_heard { self.reading.heard_files } else { self.reading.rate_files };
@@ -145,8 +144,8 @@ impl Containers {
         }
     }
 
-    /// Reads some files of every container that has a cgroup, or all that may have changed, and `then` what belongs to
-    /// them; drops those that are gone.
+    /// Reads some files of every container that has a cgroup, or all that may have changed, and `then` what
+    /// belongs to them; drops those that are gone.
     fn read(
         &mut self,
         some: Option<FileSet>,
@@ -202,8 +201,8 @@ impl Containers {
         }
         if !keep.directory && !std::mem::replace(&mut self.said_few_files, true) {
             tracing::warn!(
-                "the limit of {} open files is too low to keep any open for {} containers: they are opened anew at each \
-                 reading, which takes three times as long; raise it (ulimit -n, LimitNOFILE=)",
+                "the limit of {} open files is too low to keep any open for {} containers: they are opened \
+                 anew at each reading, which takes three times as long; raise it (ulimit -n, LimitNOFILE=)",
                 self.reading.max_open_files,
                 live
             );
@@ -303,3 +302,6 @@ impl Containers {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

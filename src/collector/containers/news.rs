@@ -42,7 +42,8 @@ impl Containers {
                 entry.forget_metadata();
             }
         }
-        // Nothing but OOM kills may be left of those that no other daemon told of: this one will not start them again.
+        // Nothing but OOM kills may be left of those that no other daemon told of: this one will not start
+        // them again.
         self.entries.retain(|entry| {
             let is_anothers = entry.told_by.is_some_and(|told_by| told_by != source);
             !entry.is_nothing() || is_anothers || all.contains(&entry.container.id)
@@ -58,8 +59,8 @@ impl Containers {
         self.forget_gone();
     }
 
-    /// A daemon was asked and has no container of that ID. What it told before is believed as long as there is a cgroup
-    /// with processes to show for it.
+    /// A daemon was asked and has no container of that ID. What it told before is believed as long as there
+    /// is a cgroup with processes to show for it.
     fn unknown(&mut self, source: Source, id: &ContainerId) {
         self.removed(source, id);
         let Some(entry) = self.find(id).filter(|entry| entry.container.metadata.is_none()) else { return };

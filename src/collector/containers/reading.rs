@@ -62,9 +62,9 @@ impl Reading {
         }
     }
 
-    /// What of each container stays open: its directories and the files of the polling tick as long as there are
-    /// descriptors, and more files within the budget. Else all of it is opened anew at each reading, so that what is reserved
-    /// is there when it is needed.
+    /// What of each container stays open: its directories and the files of the polling tick as long as there
+    /// are descriptors, and more files within the budget. Else all of it is opened anew at each reading, so
+    /// that what is reserved is there when it is needed.
     pub(super) fn kept(&self, containers: usize) -> Keep {
         let containers = containers.max(1);
         let per_container = self.max_open_files.saturating_sub(RESERVED_FILES) / containers as u64;
@@ -76,7 +76,8 @@ impl Reading {
         Keep { directory: true, files: wanted.min(possible).min(KernelFile::COUNT) }
     }
 
-    /// Whether the cgroup root is what it was at the start: an unmounted one is a directory with nothing in it.
+    /// Whether the cgroup root is what it was at the start: an unmounted one is a directory with nothing in
+    /// it.
     pub(super) fn root_is_there(&self) -> bool {
         match &self.mark_of_root {
             Some(mark) => mark.exists(),

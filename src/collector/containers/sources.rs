@@ -114,7 +114,8 @@ impl Sources {
                 .all(|link| answered.contains(&link.source))
     }
 
-    /// Whether a container first seen at this time may still get a name. Without any daemon, nobody waits for one.
+    /// Whether a container first seen at this time may still get a name. Without any daemon, nobody waits for
+    /// one.
     pub(super) fn may_still_name(&self, first_seen: Instant) -> bool {
         let is_young = |since: Instant| since.elapsed() < WAIT_FOR_NAME;
         if self.links.is_empty() {

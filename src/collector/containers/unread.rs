@@ -1,16 +1,17 @@
-//! Containers that run, as Docker says, and whose cgroup is not read: deeper than the scan goes, below another root, or seen
-//! from a cgroup namespace of our own.
+//! Containers that run, as Docker says, and whose cgroup is not found: it is deeper than the scan goes, below
+//! another root, or hidden by a cgroup namespace of our own.
 
 use super::{Containers, complaints::SEE_THE_HOST, entry::Entry};
 use std::time::{Duration, Instant};
 
 /// Docker and the cgroups tell of a start and of an end within seconds of each other.
 pub(super) const UNREAD: Duration = Duration::from_secs(30);
-/// So many containers are named in the log: where one is not found, all may not be.
+/// So many warnings are made: where one container is not found, none may be.
 const MOST_SAID: usize = 20;
 
 impl Entry {
-    /// Whether it should have been read for a while. `is_told` says whether what Docker told is known to be so still.
+    /// Whether Docker has said for a while that it runs, and no cgroup of it was read. `is_told`: whether the
+    /// daemon that said so answers, else it may have ended meanwhile.
     fn is_unread(&mut self, is_told: bool, now: Instant) -> bool {
         if !is_told || self.is_live() || self.is_excluded() || !self.has_told_process() {
             self.unread_since = None;
@@ -22,8 +23,8 @@ impl Entry {
 }
 
 impl Containers {
-    /// Counts the containers that should be read and are not. The answer is what is to be said of those that were not
-    /// among them before.
+    /// Counts these containers. The answer is a warning, if there are some that no warning was made of
+    /// before.
     pub(in crate::collector) fn look_for_unread(&mut self) -> Option<String> {
         let now = Instant::now();
         let mut first = None;
@@ -54,8 +55,8 @@ impl Containers {
         let more = if others > 0 { format!(" (and {others} more)") } else { String::new() };
         let expected = self.reading.directory_of(&entry.container.cgroup);
         Some(format!(
-            "container {}{more} runs, as Docker says, and its cgroup, expected at {}, is not read: {hint} (said once; \
-             counted in docker_stat_prom_containers)",
+            "Docker says that container {}{more} runs, but its cgroup is not read, expected at {}: {hint} (said \
+             once; counted in docker_stat_prom_containers)",
             entry.container.name(),
             expected.display()
         ))

@@ -101,13 +101,13 @@ impl Events {
 
 /// Which events are known already.
 ///
-/// A new stream begins a little before the old one ended, and the daemon can send an event both from its memory and as it
-/// happens, so that right after connecting some come twice. Later nothing is dropped: neither the order of times nor that
-/// they are different is to be relied on.
+/// A new stream begins a little before the old one ended, and the daemon can send an event both from its
+/// memory and as it happens, so that right after connecting some come twice. Later nothing is dropped:
+/// neither the order of times nor that they are different is to be relied on.
 ///
-/// A daemon may repeat more than is remembered. Of all events only an OOM kill must not be taken twice, since it is counted;
-/// so one in a replay that is no later than a forgotten one counts as known. Should that be wrong, because the clock
-/// was set back, the kernel's own count has the kill.
+/// A daemon may repeat more events than are remembered. Only OOM kills are counted, so only they must not be
+/// taken twice: in a replay, one that is no later than a forgotten one counts as known. That is wrong if the
+/// daemon's clock was set back; the kernel's own count has the kill then.
 #[derive(Debug, Default)]
 pub(super) struct Replay {
     keys: HashSet<Key>,
@@ -138,7 +138,8 @@ impl Replay {
         self.began = Duration::try_from_secs_f64(now).ok().map(|now| (now, began));
     }
 
-    /// From when on a stream has to repeat events that were asked for since `since`: what is forgotten need not be. Unix s.
+    /// Where a stream may begin instead of at `since`: events that would not be recognised are not asked for
+    /// again. Unix s.
     pub(super) fn shortened(&self, since: f64, now: f64) -> f64 {
         let forgotten = Duration::from_nanos(u64::try_from(self.forgotten).unwrap_or_default()).as_secs_f64();
         if since < forgotten && forgotten <= now { forgotten } else { since }
