@@ -215,9 +215,10 @@ impl Containers {
         if !self.reading.network {
             return;
         }
+        let now = Instant::now();
         for entry in &mut self.entries {
             let Entry { container, scope: Some(live), .. } = &mut **entry else { continue };
-            if live.is_due() {
+            if live.is_due(now) {
                 self.unsettled |= live.locate(container, pass);
             }
         }
