@@ -27,15 +27,11 @@
 
 use docker_stat_prom::{
     collector::{Collector, Config, Handle, Message},
-    discovery::{scan, watch},
-    encode::{Format, LabelBlock, Renderer, Text},
+    discovery::{Scope, ScopeEvent, scan, watch},
+    encode::{Format, Text},
     metadata::{Filter, MetadataEvent, News, Source},
-    model::Container,
-    sample::{
-        DeviceNames, FileSet, Interfaces, Keep, KernelFile, Machine, NetReader, Pass, Roots, ScopeReader,
-        limits::raise_open_files,
-    },
-    table::{Page, Selection, SelfMetrics},
+    sample::{FileSet, Interfaces, KernelFile, Roots, limits::raise_open_files},
+    table::{Selection, SelfMetrics},
 };
 use nix::sys::resource::{UsageWho, getrusage};
 use std::{
@@ -335,6 +331,22 @@ impl Floor {
     }
 }
 
+fn config(roots: &Roots, fd_budget: usize) -> Config {
+    Config {
+        roots: roots.clone(),
+        selection: Selection::default(),
+        filter: Filter::default(),
+        polling_interval: None,
+        fd_budget,
+        interfaces: Interfaces::default(),
+        show_unnamed: false,
+    }
+}
+
+fn no_docker() -> Message {
+    Message::Metadata(MetadataEvent { source: Source::default(), news: News::Disconnected })
+}
+
 /// The program's own collector on its thread, without a server.
 struct Ours {
     handle: Handle,
@@ -345,15 +357,7 @@ impl Ours {
     fn new(roots: &Roots, fd_budget: usize, max_open_files: u64) -> Self {
         let (sender, receiver) = mpsc::channel();
         let (lookups, wanted) = tokio::sync::mpsc::unbounded_channel();
-        let config = Config {
-            roots: roots.clone(),
-            selection: Selection::default(),
-            filter: Filter::default(),
-            polling_interval: None,
-            fd_budget,
-            interfaces: Interfaces::default(),
-            show_unnamed: false,
-        };
+        let config = config(roots, fd_budget);
         let handle = Handle::new(sender, SelfMetrics::new().unwrap());
         let collector = Collector::new(config, handle.clone(), max_open_files, lookups);
         std::thread::spawn(move || {
@@ -364,7 +368,7 @@ impl Ours {
         std::thread::spawn(move || {
             watch(&root, Duration::from_secs(3600), &mut |event| events.send(Message::Scope(event))).unwrap();
         });
-        handle.send(Message::Metadata(MetadataEvent { source: Source::default(), news: News::Disconnected }));
+        handle.send(no_docker());
         Self { handle, runtime: tokio::runtime::Builder::new_current_thread().build().unwrap() }
     }
 
@@ -728,49 +732,39 @@ fn growth() {
     }
 }
 
+/// For its first ten seconds a container's process is looked for again and again.
+const SETTLING: Duration = Duration::from_secs(11);
+
 fn passes(count: usize, tree: &Path) {
     let roots = Roots { cgroup: tree.join("sys/fs/cgroup"), proc: tree.join("proc"), sys: tree.join("sys") };
-    let mut scopes: Vec<_> = scan(&roots.cgroup)
-        .into_iter()
-        .map(|scope| {
-            let mut reader = ScopeReader::open(&roots.cgroup.join(&scope.cgroup[1..])).unwrap();
-            let mut network = NetReader::new(&roots.proc);
-            let mut pass = Pass::default();
-            let pids = reader.pids(&mut pass.scratch, &mut pass.report);
-            network.locate(&scope.id, &pids, None, &mut Pass::default()).unwrap();
-            let mut container = Container::new(scope.id, scope.cgroup);
-            container.live = true;
-            let labels = LabelBlock::new(&container, false);
-            (reader, network, container, labels)
-        })
-        .collect();
-    let selection = Selection::default();
-    let renderer = Renderer::new(&selection);
-    let machine = Machine::read(&roots.proc);
-    let mut pass = Pass { devices: DeviceNames::new(&roots.sys), ..Pass::default() };
+    // As if inotify watched them: settings are read again only after somebody wrote to one, and nobody does
+    // here.
+    let scopes = scan(&roots.cgroup).into_iter().map(|scope| Scope { watched: true, ..scope }).collect();
+    let (sender, _nobody_takes) = mpsc::channel();
+    let (lookups, _nobody_looks_up) = tokio::sync::mpsc::unbounded_channel();
+    let handle = Handle::new(sender, SelfMetrics::new().unwrap());
+    let config = config(&roots, 10_000_000);
+    let mut collector = Collector::new(config, handle.clone(), 1_000_000, lookups);
+    collector.take(Message::Scope(ScopeEvent::Resync { scopes, unlisted: vec![] }));
+    collector.take(no_docker());
+    collector.read();
+    std::thread::sleep(SETTLING);
     let mut text = Text::default();
-    let keep = Keep { directory: true, files: KernelFile::COUNT };
-    // Settings are read again only after somebody wrote to one, and nobody does here.
-    let mut files = selection.files();
     for _ in 0..count {
-        for (reader, network, container, _) in &mut scopes {
-            assert!(reader.sample(files, keep, &mut pass, &mut container.sample));
-            network.read(&container.id, &mut pass, &mut container.sample.net);
-        }
-        files = files.without(FileSet::SETTINGS);
+        collector.read();
         text = text.cleared();
-        let page = Page { devices: &pass.devices, machine: &machine, now: 0.0 };
-        renderer.render(Format::Text, scopes.iter().map(|scope| (&scope.2, &scope.3)), &page, &mut text);
+        collector.render(Format::Text, &mut text);
     }
     let series = text
         .as_bytes()
         .split(|byte| *byte == b'\n')
         .filter(|line| !line.is_empty() && line[0] != b'#')
         .count();
-    let files: usize = scopes.iter().map(|scope| scope.0.open_files() - 1).sum();
+    let containers = handle.metrics().containers.with_label_values(&["discovered"]).get() as usize;
+    // Each has its directory and that of a process open besides.
+    let files = handle.metrics().kept_fds.get() as usize - 2 * containers;
     println!(
-        "{{\"containers\": {}, \"kept_files\": {files}, \"series\": {series}, \"bytes\": {}}}",
-        scopes.len(),
+        "{{\"containers\": {containers}, \"kept_files\": {files}, \"series\": {series}, \"bytes\": {}}}",
         text.len()
     );
 }

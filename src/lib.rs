@@ -34,7 +34,8 @@
 //! - [`table`]: what is served, in no format. [`table::family::FAMILIES`] is the one table behind every output, `--metrics` and
 //!   the README: a file per set, each row with its getter. [`table::feed()`] gives a pass over it to a sink.
 //! - [`encode`]: how it is written, a sink per output. The table never imports it.
-//! - [`collector`]: one OS thread owns all mutable state and takes messages. No mutex.
+//! - [`collector`]: one OS thread owns all mutable state and takes messages. No mutex. Its handle offers pages, a pass shown
+//!   to a visitor (push), and what each polling tick finds (a live page).
 //! - [`server`]: routes, connections, TLS.
 //! - [`demo`]: a recorded host, unpacked and set in motion.
 //! - [`log`] and [`systemd`]: what is told to people and to the service manager, neither of whom can stop the rest.
@@ -56,7 +57,9 @@
 //! - Descriptors are left for everything else: above the limit the files of containers are opened anew at each reading.
 //! - Docker stands between no number and its scrape.
 //! - Whoever waits for the collector waits with a deadline, and is told why there is no answer.
-//! - A pass over known containers allocates nothing (`tests/allocations.rs`).
+//! - Reading known containers, rendering them, and the polling tick allocate nothing (`tests/allocations.rs`). What does:
+//!   gathering the exporter's own series, once per scrape, and the answer; looking for processes and the machine's size
+//!   again now and then; containers with cgroups of their own; what is new, has failed or is told by Docker.
 //! - Rooms import only what is below them, and each external crate has its place (`tests/layering.rs`).
 //!
 //! # Where this departs from the first design

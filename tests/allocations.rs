@@ -1,31 +1,37 @@
-//! The second pass over a host allocates nothing, from the read to the last byte of the page.
+//! What a pass of the collector allocates: nothing for containers that it knows, from the read to the last
+//! byte that is rendered.
 #![allow(clippy::unwrap_used, missing_docs, unsafe_code, reason = "tests; an allocator is unsafe code")]
 
 mod support;
 
 use docker_stat_prom::{
-    encode::{Format, LabelBlock, Renderer, Text},
-    model::Container,
-    parse::ContainerId,
-    sample::{DeviceNames, FileSet, Keep, KernelFile, Machine, NetReader, Pass, ScopeReader},
-    table::{Page, Selection},
+    collector::Message,
+    encode::{Format, Text},
+    table::Selection,
 };
 use std::{
     alloc::{GlobalAlloc, Layout, System},
-    path::Path,
-    sync::atomic::{AtomicUsize, Ordering},
+    cell::Cell,
+    fs,
+    path::{Path, PathBuf},
+    time::Instant,
 };
-
-const ALL: Keep = Keep { directory: true, files: KernelFile::COUNT };
+use support::{
+    host::{Driven, copy_of},
+    value,
+};
+use tokio::sync::oneshot;
 
 struct Counting;
 
-static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
 
 // The one place with unsafe code, in a test: counting what the allocator is asked for takes being it.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
         unsafe { System.alloc(layout) }
     }
 
@@ -37,75 +43,100 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-struct Scope {
-    reader: ScopeReader,
-    network: NetReader,
-    container: Container,
-    labels: LabelBlock,
+/// How often this thread asks for memory.
+fn allocations(work: impl FnOnce()) -> usize {
+    let before = ALLOCATIONS.get();
+    work();
+    ALLOCATIONS.get() - before
 }
 
-fn scopes(host: &Path) -> Vec<Scope> {
-    let cgroup_root = host.join("sys/fs/cgroup");
-    docker_stat_prom::discovery::scan(&cgroup_root)
-        .into_iter()
-        .map(|scope| {
-            let mut reader =
-                ScopeReader::open(&cgroup_root.join(scope.cgroup.trim_start_matches('/'))).unwrap();
-            let mut network = NetReader::new(&host.join("proc"));
-            let mut pass = Pass::default();
-            let pids = reader.pids(&mut pass.scratch, &mut pass.report);
-            let id: ContainerId = scope.id;
-            let _some_have_none = network.locate(&id, &pids, None, &mut Pass::default());
-            let mut container = Container::new(id, scope.cgroup);
-            container.live = true;
-            let labels = LabelBlock::new(&container, false);
-            Scope { reader, network, container, labels }
-        })
-        .collect()
+/// A host whose files are all in order: a failure is worth an allocation for its message.
+fn host() -> tempfile::TempDir {
+    let host = copy_of("debian13-docker26.1-linux6.12");
+    // A container with cgroups of its own has their directories listed, which takes names on the heap.
+    for scope in scopes(host.path()) {
+        for entry in fs::read_dir(&scope).unwrap().map(Result::unwrap) {
+            if entry.path().is_dir() {
+                fs::remove_dir_all(entry.path()).unwrap();
+                fs::write(scope.join("cgroup.stat"), "nr_descendants 0\nnr_dying_descendants 0\n").unwrap();
+            }
+        }
+    }
+    host
 }
 
-fn pass(
-    scopes: &mut [Scope],
-    pass: &mut Pass,
-    machine: &Machine,
-    files: FileSet,
-    renderer: &Renderer,
-    text: &mut Text,
-) {
-    for scope in scopes.iter_mut() {
-        let Scope { reader, network, container, .. } = scope;
-        assert!(reader.sample(files, ALL, pass, &mut container.sample));
-        network.read(&container.id, pass, &mut container.sample.net);
+fn scopes(host: &Path) -> Vec<PathBuf> {
+    let root = host.join("sys/fs/cgroup");
+    let scopes = docker_stat_prom::discovery::scan(&root);
+    scopes.into_iter().map(|scope| root.join(scope.cgroup.trim_start_matches('/'))).collect()
+}
+
+const PASSES: u32 = 200;
+
+/// Fails if passes allocate. Processes of new containers are looked for again every 250 ms, some in one pass
+/// and some in the next, and that may.
+fn allocates_nothing(mut pass: impl FnMut()) {
+    for _ in 0..2 {
+        pass();
     }
-    *text = std::mem::take(text).cleared();
-    let page = Page { devices: &pass.devices, machine, now: 0.0 };
-    let rows = scopes.iter().map(|scope| (&scope.container, &scope.labels));
-    for format in [Format::Text, Format::OpenMetrics] {
-        renderer.render(format, rows.clone(), &page, text);
-    }
+    let begin = Instant::now();
+    let counts: Vec<_> = (0..PASSES).map(|_| allocations(&mut pass)).collect();
+    let looked_again = 2 * (begin.elapsed().as_millis() / 250 + 1);
+    let allocating = counts.iter().filter(|count| **count > 0).count();
+    assert!(u128::try_from(allocating).unwrap() <= looked_again, "{allocating} of {PASSES}: {counts:?}");
 }
 
 #[test]
-fn the_second_pass_allocates_nothing() {
-    // A host whose files are all in order: a failure is worth an allocation for its message.
-    let host = support::fixture("debian13-docker26.1-linux6.12");
-    let mut scopes = scopes(&host);
-    // The one with cgroups of its own lists their directories, which takes names on the heap.
-    scopes.retain(|scope| {
-        !std::fs::read_dir(scope.reader.path()).unwrap().any(|entry| entry.unwrap().path().is_dir())
-    });
-    assert_eq!(scopes.len(), 11);
-    let machine = Machine::read(&host.join("proc"));
-    let selection = Selection::default();
-    let mut state = Pass { devices: DeviceNames::new(&host.join("sys")), ..Pass::default() };
-    let renderer = Renderer::new(&selection);
+fn reading_and_rendering_known_containers_allocates_nothing() {
+    let host = host();
+    let mut driven = Driven::new(host.path(), Selection::default());
     let mut text = Text::default();
-    pass(&mut scopes, &mut state, &machine, selection.files(), &renderer, &mut text);
-    let first = text.as_bytes().to_vec();
-    let before = ALLOCATIONS.load(Ordering::Relaxed);
-    pass(&mut scopes, &mut state, &machine, selection.files(), &renderer, &mut text);
-    let after = ALLOCATIONS.load(Ordering::Relaxed);
-    assert_eq!(after - before, 0);
-    assert_eq!(text.as_bytes(), first);
-    assert!(text.len() > 200_000 && !FileSet::RATES.is_empty());
+    allocates_nothing(|| {
+        text = std::mem::take(&mut text).cleared();
+        driven.collector.read();
+        for format in [Format::Text, Format::OpenMetrics] {
+            driven.collector.render(format, &mut text);
+        }
+    });
+    assert!(text.len() > 200_000);
+    let page = driven.page(Format::Text);
+    assert_eq!(value(&page, "docker_stat_prom_containers", &["discovered"]), Some(12.0));
+    assert_eq!(value(&page, "docker_stat_prom_up", &[]), Some(1.0));
+}
+
+#[test]
+fn the_polling_tick_allocates_nothing() {
+    let host = host();
+    let mut driven = Driven::new(host.path(), Selection::default());
+    allocates_nothing(|| driven.collector.tick());
+    assert!(driven.page(Format::Text).contains("container_cpu_usage_ratios{"));
+}
+
+#[test]
+fn what_a_scrape_allocates_does_not_depend_on_the_containers() {
+    let (many, one) = (host(), host());
+    for scope in scopes(one.path()).iter().skip(1) {
+        fs::remove_dir_all(scope).unwrap();
+    }
+    let least = |host: &Path| {
+        let mut driven = Driven::new(host, Selection::default());
+        (0..20).map(|_| allocations(|| drop(driven.answered(Format::Text)))).min().unwrap()
+    };
+    let (many, one) = (least(many.path()), least(one.path()));
+    // Its own series are gathered, and somebody is answered.
+    assert!(one > 10 && many == one, "{many} for all, {one} for one");
+}
+
+#[test]
+fn a_tick_that_nobody_hears_makes_nothing() {
+    let host = host();
+    let mut driven = Driven::new(host.path(), Selection::default());
+    let (reply, mut answer) = oneshot::channel();
+    driven.collector.take(Message::Subscribe(reply));
+    let ticks = answer.try_recv().unwrap().unwrap();
+    driven.collector.tick();
+    // It has not taken that one, and is told no more.
+    allocates_nothing(|| driven.collector.tick());
+    drop(ticks);
+    allocates_nothing(|| driven.collector.tick());
 }

@@ -1,4 +1,5 @@
-//! What Docker tells, in odd order, half, twice, too long or not at all: nothing is made up, and nothing lost for it.
+//! What Docker tells, in odd order, half, twice, too long or not at all: nothing is made up, and nothing lost
+//! for it.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs, reason = "tests")]
 
 mod support;
@@ -80,6 +81,29 @@ fn what_a_new_stream_repeats_is_taken_once() {
         .collect();
     assert_eq!(since.len(), 2);
     assert_eq!(since[0], since[1]);
+}
+
+#[test]
+fn a_replay_of_more_than_is_remembered_counts_no_kill_again() {
+    let setting = Setting::new();
+    let following = Following::start(setting.host());
+    following.connected(1);
+    // The daemon's clock, see `DATE`.
+    let now = 1_795_476_958_000_000_000;
+    let send = |times: std::ops::Range<i64>| {
+        for time in times {
+            setting.dockerd.event_at(WEB, "oom", &json!({}), now + time * 1_000_000);
+        }
+    };
+    send(0..1500);
+    eventually("all kills are told", || (oom_events(&following) == 1500).then_some(()));
+    setting.dockerd.hang_up();
+    following.connected(2);
+    // All of them, whatever was asked for, and some that happened in between.
+    send(0..1503);
+    setting.dockerd.event_at(WEB, "pause", &json!({}), now + 2_000_000_000);
+    following.eventually(WEB, "all have been read", |web| web.state == Some(State::Paused));
+    assert_eq!(oom_events(&following), 1503);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use docker_stat_prom::{
     sample::{DeviceNames, FileSet, Keep, KernelFile, Machine, NetReader, Pass, ScopeReader},
     table::{
         BaseLabels, ContainerSink, FamilySink, HistogramReading, Label, LabelValue, Number, OwnSeries, Page,
-        Row, Selection, SelfMetrics, Sink,
+        Row, Selection, SelfMetrics, Shown, Sink,
         family::{FAMILIES, Family, Getter, Heading, Needs},
         feed,
         own::OWN_FAMILIES,
@@ -58,7 +58,6 @@ fn read(host: &Path, needs: Needs) -> (Vec<Container>, DeviceNames) {
     for scope in scan(&cgroup_root) {
         let mut reader = ScopeReader::open(&cgroup_root.join(scope.cgroup.trim_start_matches('/'))).unwrap();
         let mut container = Container::new(scope.id.clone(), scope.cgroup);
-        container.live = true;
         container.metadata = Some(metadata(&container));
         assert!(reader.sample(needs.files, keep, &mut pass, &mut container.sample));
         if needs.hugetlb {
@@ -83,6 +82,7 @@ fn read(host: &Path, needs: Needs) -> (Vec<Container>, DeviceNames) {
                 cpu_usec: sample.cpu.map(|cpu| (at, cpu.usage_usec)),
                 network: sample.net.bytes().map(|_| (at, sample.net.rows.as_slice())),
                 block: sample.io_bytes().and(sample.io.as_deref()).map(|rows| (at, rows)),
+                cpus: None,
             });
         }
         containers.push(container);
@@ -202,6 +202,7 @@ fn recorded(
     let core_only = selection.is_core_only();
     let blocks: Vec<_> = containers.iter().map(|container| LabelBlock::new(container, core_only)).collect();
     let rows = containers.iter().zip(&blocks);
+    let rows = rows.map(|(container, kept)| Shown { container, is_live: true, kept });
     let mut sink = sink;
     feed(selection, rows.clone(), &page, &mut sink);
     let mut text = Text::default();

@@ -1,4 +1,5 @@
-//! Rows of `io.stat` and `net/dev` that are torn, odd, gone or more than there should be: sums and rates that are shown are true.
+//! Rows of `io.stat` and `net/dev` that are torn, odd, gone or more than there should be: sums and rates that
+//! are shown are true.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs, reason = "tests")]
 
 mod support;
@@ -6,9 +7,11 @@ mod support;
 use docker_stat_prom::{
     cli,
     discovery::resync,
+    encode::Format,
     model::{RatePoint, Window},
     parse::ContainerId,
     sample::{FileSet, NetReader, NetTable, Pass, ScopeReader, ScopeSample, interfaces::DEFAULT_EXCLUDE},
+    table::Selection,
 };
 use std::{
     collections::BTreeSet,
@@ -19,7 +22,7 @@ use std::{
 };
 use support::{
     exporter, fixture,
-    host::{ALL, Direct, add_container, copy_of, empty_host, scope},
+    host::{ALL, Direct, Driven, add_container, copy_of, empty_host, scope},
     hosts, value,
 };
 
@@ -99,7 +102,8 @@ impl Seen {
 
 const TICK: Duration = Duration::from_secs(2);
 
-/// Each damage of each file for one tick between good ones, read by `tick`, which makes a reader at the first.
+/// Each damage of each file for one tick between good ones, read by `tick`, which makes a reader at the
+/// first.
 fn torn_for_one_tick<R>(
     files: &BTreeSet<String>,
     path: &Path,
@@ -249,6 +253,52 @@ fn a_device_that_was_not_used_yet_is_no_skipped_row() {
         direct.tick();
         let page = direct.page();
         assert_eq!(value(&page, "docker_stat_prom_skipped_rows_total", &[]), None);
+    }
+}
+
+#[test]
+fn one_wrong_digit_of_the_cpu_usage_is_no_rate_that_the_machine_could_not_give() {
+    let host = empty_host();
+    let directory = add_container(host.path(), &scope("a"));
+    let (mut pass, mut sample) = (Pass::default(), ScopeSample::default());
+    let usage = "2345678901234";
+    let mut gaps = 0;
+    for at in 0..usage.len() {
+        for digit in ('0'..='9').map(|digit| digit.to_string()) {
+            let mut wrong = usage.to_owned();
+            wrong.replace_range(at..=at, &digit);
+            let mut reader = ScopeReader::open(&directory).unwrap();
+            let mut window = Window::default();
+            let mut now = Duration::ZERO;
+            let ratios = [usage, usage, &wrong, usage, usage, usage].map(|usage| {
+                fs::write(directory.join("cpu.stat"), format!("usage_usec {usage}\n")).unwrap();
+                assert!(reader.sample(FileSet::RATES, ALL, &mut pass, &mut sample));
+                now += TICK;
+                let cpu_usec = sample.cpu.map(|cpu| (now, cpu.usage_usec));
+                window.advance(RatePoint { cpu_usec, cpus: Some(2), ..RatePoint::default() }).cpu_ratio
+            });
+            // Two CPUs, with the slack for late clocks.
+            assert!(ratios.iter().flatten().all(|ratio| *ratio <= 2.3), "{wrong}: {ratios:?}");
+            assert_eq!((ratios[1], ratios[5]), (Some(0.0), Some(0.0)), "{wrong}: {ratios:?}");
+            gaps += ratios[2..5].iter().filter(|ratio| ratio.is_none()).count();
+        }
+    }
+    assert!(gaps > 100, "{gaps}");
+}
+
+#[test]
+fn a_container_shows_no_more_cpus_than_the_machine_has() {
+    let host = empty_host();
+    let cpu_stat = add_container(host.path(), &scope("a")).join("cpu.stat");
+    for (stat, expected) in [("cpu 1\ncpu0 1\ncpu1 1\n", None), ("", Some(()))] {
+        fs::write(host.path().join("proc/stat"), stat).unwrap();
+        fs::write(&cpu_stat, "usage_usec 2345678901234\n").unwrap();
+        let mut driven = Driven::new(host.path(), Selection::parse("core").unwrap());
+        driven.collector.tick();
+        fs::write(&cpu_stat, "usage_usec 9345678901234\n").unwrap();
+        driven.collector.tick();
+        let ratio = value(&driven.page(Format::Text), "container_cpu_usage_ratios", &[]);
+        assert_eq!(ratio.map(|_| ()), expected, "{ratio:?} with {stat:?}");
     }
 }
 

@@ -29,8 +29,8 @@ impl Body {
     }
 }
 
-/// Pages that may still be on their way to somebody. The page of a thousand containers has some 13 MB: getting that
-/// much anew for each scrape would cost page faults, and memory at the worst moment.
+/// Pages that may still be on their way to somebody. The page of a thousand containers has some 13 MB:
+/// getting that much anew for each scrape would cost page faults, and memory at the worst moment.
 #[derive(Debug, Default)]
 pub(super) struct Bodies {
     last: Option<Arc<Body>>,

@@ -1,6 +1,6 @@
 //! What the collector is told and asked, and how.
 
-use super::{Body, ContainerReport, pulse::Pulse};
+use super::{Body, ContainerReport, Feed, NotSubscribed, Ticks, Visitor, pulse::Pulse};
 use crate::{discovery::ScopeEvent, encode::Format, metadata::MetadataEvent, table::SelfMetrics};
 use std::{
     sync::{
@@ -19,6 +19,10 @@ pub enum Message {
     Tick(oneshot::Sender<()>),
     /// Read everything, and render it.
     Scrape(Format, oneshot::Sender<Arc<Body>>),
+    /// Read everything, and show it to somebody.
+    Feed(Feed),
+    /// Tell of each tick from now on.
+    Subscribe(oneshot::Sender<Result<Ticks, NotSubscribed>>),
     /// Tell, between two passes, whether the containers are known, and named if Docker answers.
     Ping(oneshot::Sender<bool>),
     /// Tell what is known of each container.
@@ -67,6 +71,28 @@ impl Handle {
         self.ask(|reply| Message::Scrape(format, reply)).await
     }
 
+    /// Runs a full pass, shows the visitor every family and series of it, and gives the visitor back. The
+    /// pass begins after this call. Pages and other visitors that wait at the same time share it.
+    ///
+    /// This is for push. Nothing bounds how many visitors wait: send one at a time for each target.
+    ///
+    /// # Errors
+    /// If the collector has stopped. The visitor is lost then.
+    pub async fn feed<V: Visitor + 'static>(&self, visitor: V) -> Result<V, Stopped> {
+        let (feed, answer) = Feed::new(visitor);
+        self.sender.send(Message::Feed(feed)).map_err(|_| Stopped)?;
+        answer.await.map_err(|_| Stopped)
+    }
+
+    /// What each polling tick finds from now on, until the answer is dropped. A subscriber that is slow
+    /// misses ticks; the collector never waits for one.
+    ///
+    /// # Errors
+    /// If there are too many subscribers, or the collector has stopped.
+    pub async fn subscribe(&self) -> Result<Ticks, NotSubscribed> {
+        self.ask(Message::Subscribe).await?
+    }
+
     /// What is known of each container.
     ///
     /// # Errors
@@ -75,8 +101,8 @@ impl Handle {
         self.ask(Message::Report).await
     }
 
-    /// Whether the containers are known, and named if Docker answers, as the collector itself says. It answers between
-    /// two passes: how long to wait for that is the caller's choice.
+    /// Whether the containers are known, and named if Docker answers, as the collector itself says. It
+    /// answers between two passes: how long to wait for that is the caller's choice.
     ///
     /// # Errors
     /// If the collector has stopped.
@@ -98,8 +124,8 @@ impl Handle {
         self.ask(Message::Tick).await
     }
 
-    /// Blocks until the collector has taken what was sent before; `false` if it has stopped. For threads that could send
-    /// faster than it takes.
+    /// Blocks until the collector has taken what was sent before; `false` if it has stopped. For threads that
+    /// could send faster than it takes.
     #[must_use]
     pub fn wait_until_taken(&self) -> bool {
         let (taken, answer) = sync_channel(1);

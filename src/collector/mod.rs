@@ -1,47 +1,52 @@
-//! One OS thread owns everything that changes. It takes [`Message`]s, one at a time, and shares nothing: no mutex.
+//! One OS thread owns everything that changes. It takes [`Message`]s, one at a time, and shares nothing: no
+//! mutex.
 //!
 //! A scrape reads every file now; the polling tick reads only the files of the rate gauges. Scrapes that wait
 //! together share one pass.
+//!
+//! The same steps can be taken without the thread: [`Collector::take`] takes in a message,
+//! [`Collector::tick`] and [`Collector::read`] are the two passes, [`Collector::render`] writes what the last
+//! full pass has read, and [`Collector::answer`] answers all who wait.
 
 mod body;
+mod complaints;
 mod containers;
 mod handle;
 mod pulse;
 mod report;
+mod thread;
+mod ticks;
+mod view;
 
 pub use body::Body;
 pub use handle::{Handle, Message, Stopped};
 pub use report::ContainerReport;
+pub use ticks::{NotSubscribed, Tick, TickRow, Ticks};
+pub use view::{Feed, View, Visitor};
 
 use crate::{
     discovery::ScopeEvent,
-    encode::{Format, Renderer, render_own},
+    encode::{Format, Renderer, Text},
     metadata::{Filter, MetadataEvent},
     parse::ContainerId,
-    sample::{DeviceNames, Errno, Interfaces, Machine, MachineReader, Pass, Reason, Roots},
+    sample::{DeviceNames, Interfaces, Machine, MachineReader, Pass, Roots},
     table::{Page, Selection},
 };
 use body::Bodies;
 use containers::{Containers, Reading};
 use std::{
     collections::HashSet,
-    sync::{
-        Arc,
-        atomic::Ordering,
-        mpsc::{Receiver, RecvTimeoutError},
-    },
+    sync::atomic::Ordering,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
-use tokio::sync::{mpsc::UnboundedSender, oneshot};
+use thread::Waiting;
+use ticks::Subscribers;
+use tokio::sync::mpsc::UnboundedSender;
 
 /// What is done rarely: machine size, device names, files that were absent, containers without a name.
 const SLOW: Duration = Duration::from_secs(30);
-/// However little there is to do, the collector turns a round this often, so that one that does not turn is known by it.
-const LONGEST_WAIT: Duration = Duration::from_secs(1);
 /// A start waits this long for Docker's first list before it is ready without names.
 const NAMES_AT_START: Duration = Duration::from_secs(5);
-/// However many messages come, ticks and scrapes wait no longer than this for their turn.
-const TURN: Duration = Duration::from_millis(50);
 
 /// What the collector is to do.
 #[derive(Debug, Clone)]
@@ -76,6 +81,12 @@ pub struct Collector {
     machine_is_read: bool,
     /// Whether files that were absent are to be looked for at the next full pass.
     recheck: bool,
+    /// The wall clock at the last full pass, unix s.
+    read_at: f64,
+    /// Who waits for the next pass.
+    waiting: Waiting,
+    /// Who is told of each tick.
+    subscribers: Subscribers,
     bodies: Bodies,
     complaints: HashSet<String>,
     /// Every time in the program counts from here.
@@ -85,7 +96,8 @@ pub struct Collector {
 }
 
 impl Collector {
-    /// A collector that has seen nothing yet. Containers that Docker has not told of are asked for through `lookups`.
+    /// A collector that has seen nothing yet. Containers that Docker has not told of are asked for through
+    /// `lookups`.
     #[must_use]
     pub fn new(
         config: Config,
@@ -103,6 +115,9 @@ impl Collector {
             recheck: false,
             containers: Containers::new(reading, lookups),
             pass: Pass { devices, interfaces: config.interfaces.clone(), ..Pass::default() },
+            read_at: 0.0,
+            waiting: Waiting::default(),
+            subscribers: Subscribers::default(),
             bodies: Bodies::default(),
             complaints: HashSet::new(),
             start: now,
@@ -120,76 +135,6 @@ impl Collector {
         let before = self.pass.report.failures.len();
         self.machine = self.machine_reader.read(&mut self.pass.report);
         self.machine_is_read = self.pass.report.failures.len() == before;
-    }
-
-    /// Takes messages until it is told to end or nobody is left to send any.
-    pub fn run(mut self, receiver: &Receiver<Message>) {
-        let mut next_tick = self.config.polling_interval.map(|interval| Instant::now() + interval);
-        let mut scrapes = Vec::new();
-        let mut reports = Vec::new();
-        loop {
-            self.handle.pulse.beat();
-            let until_tick = next_tick.map(|at| at.saturating_duration_since(Instant::now()));
-            let first = receiver.recv_timeout(until_tick.unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT));
-            self.handle.pulse.beat();
-            match first {
-                Err(RecvTimeoutError::Disconnected) => return,
-                Err(RecvTimeoutError::Timeout) => {}
-                // What waits with it is taken too, so that all scrapes of the moment share one pass.
-                Ok(message) => {
-                    let turn = Instant::now() + TURN;
-                    let mut next = Some(message);
-                    while let Some(message) = next {
-                        match message {
-                            Message::Shutdown => return,
-                            Message::Scrape(format, reply) => scrapes.push((format, reply)),
-                            Message::Report(reply) => reports.push(reply),
-                            other => self.take(other),
-                        }
-                        next = if Instant::now() < turn { receiver.try_recv().ok() } else { None };
-                    }
-                }
-            }
-            self.containers.ask_about_contradictions();
-            self.update_readiness();
-            if next_tick.is_some_and(|at| at <= Instant::now()) {
-                self.tick();
-                // After a stall the ticks go on from now; they are not made up for.
-                next_tick = self.config.polling_interval.map(|interval| Instant::now() + interval);
-            }
-            // Those whose asker has gone are not worth a pass.
-            scrapes.retain(|(_, reply): &(_, oneshot::Sender<_>)| !reply.is_closed());
-            if !scrapes.is_empty() {
-                self.scrape(&mut scrapes);
-            }
-            reports.retain(|reply: &oneshot::Sender<_>| !reply.is_closed());
-            if !reports.is_empty() {
-                let report = Arc::new(self.containers.report());
-                for reply in reports.drain(..) {
-                    let _nobody_waits = reply.send(Arc::clone(&report));
-                }
-            }
-        }
-    }
-
-    fn take(&mut self, message: Message) {
-        match message {
-            Message::Tick(done) => {
-                self.tick();
-                let _nobody_waits = done.send(());
-            }
-            Message::Ping(reply) => {
-                self.update_readiness();
-                let _nobody_waits = reply.send(self.handle.is_ready());
-            }
-            Message::Scope(event) => self.take_scope(event),
-            Message::Metadata(event) => self.take_metadata(event),
-            Message::Barrier(taken) => {
-                let _nobody_waits = taken.send(());
-            }
-            Message::Scrape(..) | Message::Report(_) | Message::Shutdown => {}
-        }
-        self.update_readiness();
     }
 
     fn take_scope(&mut self, event: ScopeEvent) {
@@ -220,9 +165,9 @@ impl Collector {
         }
     }
 
-    /// Reads the files of the rate gauges and completes the windows.
-    fn tick(&mut self) {
-        self.containers.tick(self.start, &mut self.pass);
+    /// The polling tick: reads the files of the rate gauges and completes the windows.
+    pub fn tick(&mut self) {
+        self.tick_and_tell();
         self.account();
         if self.next_slow <= Instant::now() {
             self.slow();
@@ -239,9 +184,8 @@ impl Collector {
         self.containers.look_up_unnamed();
     }
 
-    /// Reads everything once and answers all who wait, in each format that is asked for.
-    fn scrape(&mut self, waiting: &mut Vec<(Format, oneshot::Sender<Arc<Body>>)>) {
-        let begin = Instant::now();
+    /// A full pass: reads everything once, for [`Self::render`] to show.
+    pub fn read(&mut self) {
         self.pass.recheck_absent = std::mem::take(&mut self.recheck);
         self.containers.sample(&mut self.pass);
         self.pass.recheck_absent = false;
@@ -250,76 +194,33 @@ impl Collector {
         self.handle.metrics.up.set(if complete { 1.0 } else { 0.0 });
         self.account();
         self.update_gauges();
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-        let page = Page { devices: &self.pass.devices, machine: &self.machine, now };
-        let mut own = None;
-        for format in [Format::Text, Format::OpenMetrics] {
-            if !waiting.iter().any(|(asked, _)| *asked == format) {
-                continue;
-            }
-            let mut text = self.bodies.take_buffer();
-            let shown = self.containers.shown();
-            self.renderer.render(format, shown, &page, &mut text);
-            // Observed once per pass, before the first page that shows it.
-            let own = own.get_or_insert_with(|| {
-                self.handle.metrics.scrape_duration.observe(begin.elapsed().as_secs_f64());
-                self.handle.metrics.gather()
-            });
-            render_own(own, format, &mut text);
-            let body = self.bodies.keep(text);
-            let (answered, others): (Vec<_>, Vec<_>) =
-                std::mem::take(waiting).into_iter().partition(|(asked, _)| *asked == format);
-            *waiting = others;
-            for (_, reply) in answered {
-                let _nobody_waits = reply.send(Arc::clone(&body));
-            }
-        }
-        waiting.clear();
+        self.read_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+    }
+
+    /// The containers as the last full pass has read them. The exporter's own series and the end of the page
+    /// are not in it.
+    pub fn render(&self, format: Format, out: &mut Text) {
+        self.renderer.render(format, self.containers.shown(), &self.page(), out);
+    }
+
+    fn page(&self) -> Page<'_> {
+        Page { devices: &self.pass.devices, machine: &self.machine, now: self.read_at }
     }
 
     fn update_gauges(&self) {
         let metrics = &self.handle.metrics;
         let (discovered, named) = self.containers.count();
-        for (state, count) in
-            [("discovered", discovered), ("named", named), ("unnamed", discovered.saturating_sub(named))]
-        {
+        for (state, count) in [
+            ("discovered", discovered),
+            ("named", named),
+            ("unnamed", discovered.saturating_sub(named)),
+            ("unread", self.containers.unread()),
+        ] {
             let count = crate::table::own::float(count);
             metrics.containers.with_label_values(&[state]).set(count);
         }
         let open = crate::table::own::float(self.containers.open_files());
         metrics.kept_fds.set(open);
-    }
-
-    /// Counts what the last pass met, and says each cause once.
-    fn account(&mut self) {
-        let metrics = &self.handle.metrics;
-        for failure in &self.pass.report.failures {
-            let reason = failure.reason.label();
-            metrics.read_failures.with_label_values(&[failure.file, &reason]).inc();
-            if self.complaints.insert(format!("{} {reason}", failure.file)) {
-                let hint = match failure.reason {
-                    Reason::Errno(Errno::EMFILE | Errno::ENFILE) => ": raise it (ulimit -n, LimitNOFILE=)",
-                    _ => "",
-                };
-                tracing::warn!("{}{hint} (said once; counted in read_failures_total)", failure.message);
-            }
-        }
-        for (file, rows) in &self.pass.report.skipped_rows {
-            let rows = crate::table::own::float(*rows);
-            metrics.skipped_rows.with_label_values(&[file]).inc_by(rows);
-            if self.complaints.insert(format!("{file} rows")) {
-                tracing::warn!(
-                    "{file} of a container has rows that can't be used, and its sums are unknown as long as it has (said \
-                     once; counted in skipped_rows_total)"
-                );
-            }
-        }
-        self.pass.report.clear();
-        for complaint in self.containers.complaints(&self.config.roots) {
-            if self.complaints.insert(complaint.cause.to_owned()) {
-                tracing::warn!("{}: {}", complaint.cause, complaint.hint);
-            }
-        }
     }
 }
 
@@ -327,7 +228,10 @@ impl Collector {
 mod tests {
     use super::*;
     use crate::table::SelfMetrics;
-    use std::{path::Path, sync::mpsc::channel};
+    use std::{
+        path::Path,
+        sync::mpsc::{Receiver, channel},
+    };
 
     fn collector(host: &Path) -> (Collector, Handle, Receiver<Message>) {
         let config = Config {
@@ -355,7 +259,7 @@ mod tests {
         collector.containers.take_scope(crate::discovery::resync(host.path()));
         let reads_io = |collector: &mut Collector, scrape: bool| {
             if scrape {
-                collector.scrape(&mut Vec::new());
+                collector.read();
             } else {
                 collector.tick();
             }
@@ -369,6 +273,28 @@ mod tests {
         }
         assert!(reads_io(&mut collector, true));
         assert!(!collector.recheck && !collector.pass.recheck_absent);
+    }
+
+    #[test]
+    fn containers_that_are_not_read_are_a_state_of_their_gauge() {
+        use crate::metadata::{Metadata, News, Source, State};
+        let host = tempfile::tempdir().unwrap();
+        let (mut collector, handle, _receiver) = collector(host.path());
+        let id = ContainerId::new(&"a".repeat(64)).unwrap();
+        let running = Metadata { state: Some(State::Running), ..Metadata::new(id) };
+        for news in [News::Connected, News::Changed(running.into())] {
+            collector.take(Message::Metadata(MetadataEvent { source: Source::default(), news }));
+        }
+        let unread = |collector: &mut Collector| {
+            collector.read();
+            handle.metrics().containers.with_label_values(&["unread"]).get().to_bits()
+        };
+        assert_eq!(unread(&mut collector), 0_f64.to_bits());
+        collector.containers.seem_unread_for_long();
+        // Counted in the pass that finds it, and by the next one too.
+        for _ in 0..2 {
+            assert_eq!(unread(&mut collector), 1_f64.to_bits());
+        }
     }
 
     #[test]

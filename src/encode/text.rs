@@ -6,12 +6,9 @@ use super::{
     line::{ShortLine, Text},
     openmetrics,
 };
-use crate::{
-    model::Container,
-    table::{
-        BaseLabels, ContainerSink, FamilySink, HistogramReading, Label, LabelValue, Number, OwnSeries, Page,
-        Selection, Sink, family::Heading, feed,
-    },
+use crate::table::{
+    BaseLabels, ContainerSink, FamilySink, HistogramReading, Label, LabelValue, Number, OwnSeries, Page,
+    Selection, Shown, Sink, family::Heading, feed,
 };
 
 /// A text format.
@@ -70,7 +67,7 @@ impl Renderer {
     pub fn render<'a>(
         &self,
         format: Format,
-        containers: impl Iterator<Item = (&'a Container, &'a LabelBlock)> + Clone,
+        containers: impl Iterator<Item = Shown<'a, &'a LabelBlock>> + Clone,
         page: &Page<'_>,
         out: &mut Text,
     ) {

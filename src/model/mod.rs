@@ -20,9 +20,7 @@ pub struct Container {
     pub cgroup: String,
     /// What Docker says of it.
     pub metadata: Option<Arc<Metadata>>,
-    /// Whether it has a cgroup, and `sample` holds what was read there.
-    pub live: bool,
-    /// What was read.
+    /// What was read; it means nothing while no cgroup is read, which whoever reads it knows.
     pub sample: ScopeSample,
     /// What changed over the last polling window.
     pub rates: Rates,
@@ -44,8 +42,8 @@ pub struct NewRun {
 }
 
 impl NewRun {
-    /// Docker's news and the cgroup's may arrive in either order, and the times of cgroups are coarse. Docker takes
-    /// its time after the cgroup was made, the file system when the directory is first looked at.
+    /// Docker's news and the cgroup's may arrive in either order, and the times of cgroups are coarse. Docker
+    /// takes its time after the cgroup was made, the file system when the directory is first looked at.
     const TOLERANCE: f64 = 1.0;
 
     /// Whether a start that Docker tells is the one of this run, and not of the one before.
@@ -64,7 +62,6 @@ impl Container {
             id,
             cgroup,
             metadata: None,
-            live: false,
             sample: ScopeSample::default(),
             rates: Rates::default(),
             scope_created: None,

@@ -3,8 +3,8 @@
 use crate::parse::{InterfaceRow, IoRow, Name};
 use std::time::Duration;
 
-/// What one polling tick read, each part with the time it was read at (since any fixed moment). `None` where it could not be
-/// read, or not as a whole.
+/// What one polling tick read, each part with the time it was read at (since any fixed moment). `None` where
+/// it could not be read, or not as a whole.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RatePoint<'a> {
     /// `cpu.stat` `usage_usec`
@@ -13,6 +13,23 @@ pub struct RatePoint<'a> {
     pub network: Option<(Duration, &'a [InterfaceRow])>,
     /// Block devices, of which bytes read and written count
     pub block: Option<(Duration, &'a [IoRow])>,
+    /// The machine's CPUs; `None` if that is not known
+    pub cpus: Option<u64>,
+}
+
+/// CPUs may seem to give this share more than their time, since the clock is not read at the same moment as
+/// the file.
+const CPU_SLACK: f64 = 0.1;
+/// And so much more in any window, seconds per CPU: the kernel may add up usage in steps, and the reader may
+/// be interrupted between the file and the clock.
+const CPU_SLACK_SECONDS: f64 = 0.1;
+
+impl RatePoint<'_> {
+    /// Whether this machine can have given so much in so many seconds.
+    fn can_give(&self, cpu_ratio: f64, seconds: f64) -> bool {
+        let Some(cpus) = self.cpus else { return true };
+        cpu_ratio * seconds <= float(cpus) * (seconds * (1.0 + CPU_SLACK) + CPU_SLACK_SECONDS)
+    }
 }
 
 /// Rates over one window; `None` until two readings in a row were whole.
@@ -37,16 +54,10 @@ pub struct Window {
 impl Window {
     /// Completes a window with a new point, and starts the next one from it.
     ///
-    /// Each interface and each device has its window: one that is new, or whose counter fell because it was replaced under
-    /// its name, starts its own, and adds to a rate from the next point on.
+    /// Each interface and each device has its window: one that is new, or whose counter fell because it was
+    /// replaced under its name, starts its own, and adds to a rate from the next point on.
     pub fn advance(&mut self, next: RatePoint<'_>) -> Rates {
-        let cpu = next.cpu_usec.map(|(at, usec)| (at, std::iter::once(((), usec, 0))));
-        let had_cpu = self.cpu.at.is_some();
-        let cpu = self.cpu.advance(cpu);
-        if had_cpu && cpu.is_none() {
-            // Of one cgroup it never falls: the lower reading may be the odd one, and no window begins with it.
-            self.cpu.at = None;
-        }
+        let cpu_ratio = self.advance_cpu(&next);
         let network = next
             .network
             .map(|(at, rows)| (at, rows.iter().map(|row| (row.name, row.receive.bytes, row.transmit.bytes))));
@@ -54,11 +65,21 @@ impl Window {
             let bytes = |row: &IoRow| Some((row.device(), row.rbytes?, row.wbytes?));
             (at, rows.iter().filter_map(bytes))
         });
-        Rates {
-            cpu_ratio: cpu.map(|(usec_per_second, _)| usec_per_second / 1e6),
-            network: self.network.advance(network),
-            block: self.block.advance(block),
+        Rates { cpu_ratio, network: self.network.advance(network), block: self.block.advance(block) }
+    }
+
+    /// The usage of one cgroup never falls, and never rises by more than the machine's CPUs can give. If it
+    /// seems to, one of the two readings is wrong. Nobody knows which, so no window begins with either.
+    fn advance_cpu(&mut self, next: &RatePoint<'_>) -> Option<f64> {
+        let before = self.cpu.at;
+        let usage = next.cpu_usec.map(|(at, usec)| (at, std::iter::once(((), usec, 0))));
+        let ratio = self.cpu.advance(usage).map(|(usec_per_second, _)| usec_per_second / 1e6);
+        let seconds = self.cpu.at?.checked_sub(before?).unwrap_or_default().as_secs_f64();
+        let believed = ratio.filter(|ratio| next.can_give(*ratio, seconds));
+        if believed.is_none() {
+            self.cpu.at = None;
         }
+        believed
     }
 }
 
@@ -94,8 +115,8 @@ impl<K: Copy + PartialEq> Counters<K> {
         (seconds > 0.0).then(|| (float(first) / seconds, float(second) / seconds))
     }
 
-    /// Takes in new rows, and says what those have gained together that were there before; `None` if there are rows, and
-    /// none of them was.
+    /// Takes in new rows, and says what those have gained together that were there before; `None` if there
+    /// are rows, and none of them was.
     fn gain(&mut self, rows: impl Iterator<Item = (K, u64, u64)> + Clone) -> Option<(u64, u64)> {
         let mut gained = (0_u64, 0_u64);
         let (mut next, mut met, mut count) = (0, 0, 0);
@@ -175,6 +196,25 @@ mod tests {
         assert_eq!(window.advance(cpu(6, 11_000_000)).cpu_ratio, Some(1.0));
         assert_eq!(window.advance(RatePoint::default()), Rates::default());
         assert_eq!(window.advance(cpu(8, 12_000_000)), Rates::default());
+    }
+
+    #[test]
+    fn more_than_the_machine_has_is_not_believed() {
+        let cpu = |seconds, usec| RatePoint { cpus: Some(2), ..cpu(seconds, usec) };
+        let ratio = |window: &mut Window, seconds, usec| window.advance(cpu(seconds, usec)).cpu_ratio;
+        let mut window = Window::default();
+        ratio(&mut window, 0, 1_000_000);
+        assert_eq!(ratio(&mut window, 2, 5_000_000), Some(2.0));
+        // One digit too high, and back.
+        assert_eq!(ratio(&mut window, 4, 9_900_000), None);
+        assert_eq!(ratio(&mut window, 6, 5_000_000), None);
+        assert_eq!(ratio(&mut window, 8, 7_000_000), Some(1.0));
+        // Busy, and the clock was read a little late the first time.
+        assert_eq!(ratio(&mut window, 10, 11_300_000), Some(2.15));
+        // Nobody knows how many there are.
+        window.advance(super::tests::cpu(12, 0));
+        window.advance(super::tests::cpu(14, 0));
+        assert_eq!(window.advance(super::tests::cpu(16, 40_000_000)).cpu_ratio, Some(20.0));
     }
 
     #[test]

@@ -3,15 +3,14 @@
 use super::{
     BaseLabels, Page, Row, Selection,
     family::Getter,
-    row::{ContainerSink, Sink},
+    row::{ContainerSink, Shown, Sink},
 };
-use crate::model::Container;
 
 /// Feeds the chosen families of some containers to a sink, family by family, each with all its containers. What the exporter
 /// says of itself is fed by [`super::OwnSeries::feed`].
 pub fn feed<'a, Kept>(
     selection: &Selection,
-    containers: impl Iterator<Item = (&'a Container, Kept)> + Clone,
+    containers: impl Iterator<Item = Shown<'a, Kept>> + Clone,
     page: &Page<'_>,
     sink: &mut impl ContainerSink<Kept>,
 ) {
@@ -21,8 +20,8 @@ pub fn feed<'a, Kept>(
         match family.getter {
             Getter::Machine(value) => (sink as &mut dyn Sink).int(value(page.machine)),
             Getter::Container(put) => {
-                for (container, kept) in containers.clone() {
-                    if container.live || family.of_stopped {
+                for Shown { container, is_live, kept } in containers.clone() {
+                    if is_live || family.of_stopped {
                         sink.container(BaseLabels::of(container, core_only), kept);
                         put(Row { container, page }, sink);
                     }

@@ -22,5 +22,5 @@ mod v2;
 pub use feed::feed;
 pub use label::{BaseLabels, Label, LabelValue};
 pub use own::{HistogramReading, OwnSeries, SelfMetrics};
-pub use row::{ContainerSink, FamilySink, Number, Page, Row, Sink};
+pub use row::{ContainerSink, FamilySink, Number, Page, Row, Shown, Sink};
 pub use selection::{Selection, UnknownMetrics};

@@ -17,6 +17,17 @@ pub struct Page<'a> {
     pub now: f64,
 }
 
+/// A container that is served, with what an encoder keeps of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Shown<'a, Kept> {
+    /// The container.
+    pub container: &'a Container,
+    /// Whether its cgroup is read. Else it has only the families of stopped containers.
+    pub is_live: bool,
+    /// See [`ContainerSink`].
+    pub kept: Kept,
+}
+
 /// A container, seen by a family.
 #[derive(Debug, Clone, Copy)]
 pub struct Row<'a> {

@@ -2,7 +2,7 @@
 
 use super::{fixture, value};
 use docker_stat_prom::{
-    collector::{Collector, Config, Handle, Message},
+    collector::{Body, Collector, Config, Handle, Message},
     discovery::{ScopeEvent, resync},
     encode::Format,
     metadata::{Filter, MetadataEvent, News, Source},
@@ -14,7 +14,7 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
-    sync::mpsc,
+    sync::{Arc, mpsc},
 };
 
 pub const ALL: Keep = Keep { directory: true, files: KernelFile::COUNT };
@@ -64,6 +64,52 @@ pub fn up(page: &str) -> Option<f64> {
     value(page, "docker_stat_prom_up", &[])
 }
 
+/// The collector without a thread: a test takes its steps itself.
+pub struct Driven {
+    pub collector: Collector,
+    pub handle: Handle,
+}
+
+impl Driven {
+    /// One that knows the containers of a host, and that there is no Docker to name them.
+    pub fn new(host: &Path, selection: Selection) -> Self {
+        let config = config(host, selection);
+        let scopes = resync(&config.roots.cgroup);
+        let (sender, _nobody_takes) = mpsc::channel();
+        let (lookups, _nobody_looks_up) = tokio::sync::mpsc::unbounded_channel();
+        let handle = Handle::new(sender, SelfMetrics::new().unwrap());
+        let mut collector = Collector::new(config, handle.clone(), 1024, lookups);
+        collector.take(Message::Scope(scopes));
+        let news = News::Disconnected;
+        collector.take(Message::Metadata(MetadataEvent { source: Source::default(), news }));
+        Self { collector, handle }
+    }
+
+    /// What a scrape is answered.
+    pub fn answered(&mut self, format: Format) -> Arc<Body> {
+        let (reply, mut answer) = tokio::sync::oneshot::channel();
+        self.collector.take(Message::Scrape(format, reply));
+        self.collector.answer();
+        answer.try_recv().unwrap()
+    }
+
+    pub fn page(&mut self, format: Format) -> String {
+        String::from_utf8(self.answered(format).text().to_vec()).unwrap()
+    }
+}
+
+fn config(host: &Path, selection: Selection) -> Config {
+    Config {
+        roots: Roots { cgroup: host.join("sys/fs/cgroup"), proc: host.join("proc"), sys: host.join("sys") },
+        selection,
+        filter: Filter::default(),
+        polling_interval: None,
+        fd_budget: 1000,
+        interfaces: Interfaces::default(),
+        show_unnamed: false,
+    }
+}
+
 /// The collector without a server, to which a test says when to tick and what was found.
 pub struct Direct {
     pub handle: Handle,
@@ -72,19 +118,7 @@ pub struct Direct {
 
 impl Direct {
     pub fn new(host: &Path) -> Self {
-        let config = Config {
-            roots: Roots {
-                cgroup: host.join("sys/fs/cgroup"),
-                proc: host.join("proc"),
-                sys: host.join("sys"),
-            },
-            selection: Selection::default(),
-            filter: Filter::default(),
-            polling_interval: None,
-            fd_budget: 1000,
-            interfaces: Interfaces::default(),
-            show_unnamed: false,
-        };
+        let config = config(host, Selection::default());
         let root = config.roots.cgroup.clone();
         let (sender, receiver) = mpsc::channel();
         let (lookups, wanted) = tokio::sync::mpsc::unbounded_channel();

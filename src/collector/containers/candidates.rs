@@ -1,10 +1,11 @@
 //! Which directory is a container's cgroup: its name alone does not say.
 //!
-//! Anybody with a subtree of his own can make `docker-<id>.scope` there, another runtime names its directories alike, and
-//! what Docker's other cgroup driver left behind has the same ID. So all directories of an ID are known, and one is read.
+//! Anybody with a subtree of his own can make `docker-<id>.scope` there, another runtime names its
+//! directories alike, and what Docker's other cgroup driver left behind has the same ID. So all directories
+//! of an ID are known, and one is read.
 //!
-//! One in a user's subtree needs a proof once Docker knows the ID, see [`Proof`]. That Docker does not contradict is none:
-//! a container that is being restarted has no process anywhere.
+//! One in a user's subtree needs a proof once Docker knows the ID, see [`Proof`]. That Docker does not
+//! contradict is none: a container that is being restarted has no process anywhere.
 
 use super::{Reading, entry::Entry};
 use crate::{
@@ -66,9 +67,10 @@ impl Obstacle {
 enum Proof {
     /// Root made it, or Docker's main process is in it, or it is where Docker makes the container's cgroup.
     Full,
-    /// Docker does not know the ID so far. Or, in a user's subtree, Docker tells of a main process and the processes are
-    /// outside our PID namespace, so that nobody can say whether it is among them: else rootless Docker's containers would
-    /// never be shown without `--pid=host`. Not if root has a directory of the ID too.
+    /// Docker does not know the ID so far. Or, in a user's subtree, Docker tells of a main process and the
+    /// processes are outside our PID namespace, so that nobody can say whether it is among them: else
+    /// rootless Docker's containers would never be shown without `--pid=host`. Not if root has a directory of
+    /// the ID too.
     Pending,
     /// A user made it, and nothing says that Docker's container is in it.
     None,
@@ -82,11 +84,16 @@ impl Reading {
         self.cgroup_root.join(cgroup.trim_start_matches('/'))
     }
 
-    /// Whether a directory was made in a subtree that was handed to a user. Its own owner does not say: with user
-    /// namespaces runc hands the directory itself to the container's root.
+    /// Whether a directory was made in a subtree that was handed to a user. Its own owner does not say: with
+    /// user namespaces runc hands the directory itself to the container's root.
     pub(super) fn is_delegated(&self, directory: &Path) -> bool {
         let parent = directory.parent().and_then(|parent| ScopeReader::open(parent).ok());
-        parent.and_then(|parent| parent.owner()) != self.root_owner
+        let owners = parent.and_then(|parent| parent.owner()).zip(self.root_owner);
+        match owners {
+            Some((parent, root)) => parent != root,
+            // It may be anybody's.
+            None => true,
+        }
     }
 }
 
@@ -122,16 +129,15 @@ impl Entry {
 
     /// Whether the directory that is read, or whether there is one, may have changed since it was decided.
     pub(super) fn is_to_be_decided(&self, is_full_pass: bool) -> bool {
-        let nothing_read = self.scope.is_none() && !self.candidates.is_empty();
+        let nothing_read = !self.is_live() && !self.candidates.is_empty();
         self.undecided || nothing_read || (is_full_pass && self.candidates.len() > 1)
     }
 
     /// Decides which directory is read, and begins or ends its reading. `true` if anything changed.
     pub(super) fn decide(&mut self, reading: &Reading, scratch: &mut Scratch) -> bool {
         self.undecided = false;
-        let is_excluded = self.container.metadata.as_ref().is_some_and(|metadata| !metadata.included);
-        if is_excluded || (self.is_refused && !reading.show_unnamed) {
-            let was_read = self.scope.is_some();
+        if self.is_excluded() || (self.is_refused && !reading.show_unnamed) {
+            let was_read = self.is_live();
             self.close();
             return was_read;
         }
@@ -143,7 +149,7 @@ impl Entry {
         }
         let (best, is_contested) = self.best(reading, scratch);
         let Some((at, reader, is_proven)) = best else {
-            let was_read = self.scope.is_some();
+            let was_read = self.is_live();
             let read = self.candidates.iter().find(|candidate| candidate.cgroup == self.container.cgroup);
             if was_read && read.is_some_and(|read| matches!(read.obstacle, Some(Obstacle::Unopened(_)))) {
                 // That says nothing of the container, whose files may still be open.
@@ -174,8 +180,8 @@ impl Entry {
         true
     }
 
-    /// The directory that most speaks for, whether it is proven to be its own, and whether another one could have been
-    /// taken.
+    /// The directory that most speaks for, whether it is proven to be its own, and whether another one could
+    /// have been taken.
     fn best(
         &mut self,
         reading: &Reading,
@@ -239,7 +245,11 @@ impl Entry {
                 Reverse(candidate.born),
                 Reverse(candidate.cgroup.as_str()),
             );
-            if best.as_ref().is_none_or(|(best, ..)| *best < claim) {
+            let is_better = match &best {
+                Some((best, ..)) => claim > *best,
+                None => true,
+            };
+            if is_better {
                 best = Some((claim, at, reader, proof == Proof::Full));
             }
         }

@@ -7,13 +7,14 @@ use crate::{
     sample::{Pass, ScopeReader},
 };
 
-/// Directories without a process and without a name from Docker that are remembered: so many of root's, and so many of
-/// users, who can make any number and must not crowd out the others.
+/// Directories without a process and without a name from Docker that are remembered: so many of root's, and
+/// so many of users, who can make any number and must not crowd out the others.
 const MAX_IDLE: usize = 4096;
 /// Of each of these, how many are looked at in one pass for a first process.
 const IDLE_PER_PASS: usize = 512;
 
-/// Of containers that Docker has not named, so many are said to have more than one directory: IDs can be made up.
+/// Of containers that Docker has not named, so many are said to have more than one directory: IDs can be made
+/// up.
 const MAX_UNNAMED_CONTESTS: u32 = 20;
 
 /// Containers that are neither live nor named by Docker.
@@ -44,7 +45,8 @@ impl Turns {
         *self = Self { first: self.next, ..Self::default() };
     }
 
-    /// Whether one is looked at in this pass. After a pass that came to the end it goes on from the beginning.
+    /// Whether one is looked at in this pass. After a pass that came to the end it goes on from the
+    /// beginning.
     fn is_its_turn(&mut self, at: usize) -> bool {
         if at < self.first || self.looked_at == IDLE_PER_PASS {
             return false;
@@ -62,8 +64,8 @@ impl Containers {
         if is_new && self.is_crowded_out(scope) {
             if !std::mem::replace(&mut self.is_crowded, true) {
                 tracing::warn!(
-                    "more than {MAX_IDLE} cgroups of root or of users are named after containers and have no process, {} is \
-                     one; those beyond are looked at again when the tree is scanned",
+                    "more than {MAX_IDLE} cgroups of root or of users are named after containers and have no \
+                     process, {} is one; those beyond are looked at again when the tree is scanned",
                     scope.cgroup
                 );
             }
@@ -106,7 +108,8 @@ impl Containers {
     /// Decides for every container that needs it which of its directories is read.
     pub(super) fn decide(&mut self, is_full_pass: bool) {
         if !self.reading.root_is_there() {
-            // No directory can be found below a root that was unmounted, which says nothing of the containers.
+            // No directory can be found below a root that was unmounted, which says nothing of the
+            // containers.
             return;
         }
         self.refuse_removed();
@@ -127,7 +130,7 @@ impl Containers {
             }
             if entry.decide(&self.reading, &mut self.scratch) {
                 self.unsettled = true;
-                if entry.container.live && entry.container.metadata.is_none() && entry.unknown_to.is_empty() {
+                if entry.is_unexplained() && entry.unknown_to.is_empty() {
                     begun.push(entry.container.id.clone());
                 }
             }
@@ -147,7 +150,7 @@ impl Containers {
             return;
         }
         self.unsettled = true;
-        if entry.container.live && entry.container.metadata.is_none() && entry.unknown_to.is_empty() {
+        if entry.is_unexplained() && entry.unknown_to.is_empty() {
             self.look_up(id);
         }
     }
@@ -155,7 +158,7 @@ impl Containers {
     /// After a full pass: a cgroup whose last process ended is not a running container's.
     pub(super) fn end_emptied(&mut self) {
         for entry in &mut self.entries {
-            if entry.container.live && entry.container.sample.populated == Some(0) {
+            if entry.is_live() && entry.container.sample.populated == Some(0) {
                 entry.end();
                 self.unsettled = true;
             }

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     collector::report::ContainerReport,
     encode::LabelBlock,
-    metadata::{Source, State},
+    metadata::{Metadata, Source, State},
     model::{Container, NewRun, OomKills, Rates, Window},
     parse::ContainerId,
     sample::{FileSet, Keep, KernelFile, NetReader, ScopeReader},
@@ -26,7 +26,7 @@ pub(super) const REMOVAL: Duration = Duration::from_secs(10);
 pub(super) struct Entry {
     pub(super) container: Container,
     pub(super) labels: LabelBlock,
-    /// The cgroup that is read. There is one exactly if the container is live.
+    /// The cgroup that is read. The container is live exactly if there is one.
     pub(super) scope: Option<LiveScope>,
     /// Whether it is on the page: found once per pass, and not again for each family.
     pub(super) shown: bool,
@@ -49,11 +49,14 @@ pub(super) struct Entry {
     last_run: Option<(u64, Option<SystemTime>)>,
     /// When Docker is to be asked, once, because it does not tell what the cgroups do.
     ask_at: Option<Instant>,
-    /// The OOM kills without those of directories that are not proven to be its own, as long as such a one is the last
-    /// that was read.
+    /// The OOM kills without those of directories that are not proven to be its own, as long as such a one is
+    /// the last that was read.
     pub(super) kills_before_doubt: Option<OomKills>,
     /// Whether a directory of root's was read: then none in a user's subtree is ever its own.
     pub(super) is_roots: bool,
+    /// Since when it runs, as Docker says, without a cgroup that is read; and whether that was said.
+    pub(super) unread_since: Option<Instant>,
+    pub(super) is_unread_said: bool,
     /// Whether it was shown under its short ID: then it stays there until it has a name.
     shown_unnamed: bool,
 }
@@ -78,6 +81,8 @@ impl Entry {
             ask_at: None,
             kills_before_doubt: None,
             is_roots: false,
+            unread_since: None,
+            is_unread_said: false,
             shown_unnamed: false,
         }
     }
@@ -120,7 +125,6 @@ impl Entry {
             container.new_run = began.map(|began| NewRun { began, told_before });
             self.ask_at = Some(Instant::now() + GRACE);
         }
-        container.live = true;
         // Whether descriptors are left for it is found at the next pass, for all that came at once.
         reader.close_above(Keep { directory: false, files: 0 });
         self.scope = Some(LiveScope {
@@ -139,7 +143,7 @@ impl Entry {
 
     /// The cgroup is gone or has no process any more: its numbers go with it, what Docker knows stays.
     pub(super) fn end(&mut self) {
-        if self.scope.is_none() {
+        if !self.is_live() {
             return;
         }
         self.close();
@@ -176,19 +180,21 @@ impl Entry {
         }
     }
 
-    /// Docker has no such container any more. Its cgroup goes last, and until then its numbers keep their labels.
+    /// Docker has no such container any more. Its cgroup goes last, and until then its numbers keep their
+    /// labels.
     pub(super) fn forget_metadata(&mut self) {
-        if self.container.live {
+        if self.is_live() {
             self.removed_at.get_or_insert_with(Instant::now);
         } else {
             self.container.metadata = None;
         }
     }
 
-    /// A cgroup that outlives its container for longer than it takes to end it, such as by a process that can't be killed,
-    /// is one that Docker does not know. `true` if that has just come out.
+    /// A cgroup that outlives its container for longer than it takes to end it, such as by a process that
+    /// can't be killed, is one that Docker does not know. `true` if that has just come out.
     pub(super) fn outlives_container(&mut self, core_only: bool) -> bool {
-        if self.removed_at.is_none_or(|at| at.elapsed() < REMOVAL) {
+        let Some(removed_at) = self.removed_at else { return false };
+        if removed_at.elapsed() < REMOVAL {
             return false;
         }
         self.removed_at = None;
@@ -198,20 +204,44 @@ impl Entry {
         true
     }
 
+    /// Whether its cgroup is read.
+    pub(super) fn is_live(&self) -> bool {
+        self.scope.is_some()
+    }
+
+    /// Whether `--include` and `--exclude` keep it out, as far as its name is known.
+    pub(super) fn is_excluded(&self) -> bool {
+        self.container.metadata.as_ref().is_some_and(|metadata| !metadata.included)
+    }
+
+    /// Whether its cgroup is read, and nobody has said so far what it is.
+    pub(super) fn is_unexplained(&self) -> bool {
+        self.is_live() && self.container.metadata.is_none()
+    }
+
+    /// Whether the end that Docker tells of is that of an earlier run: the cgroup that is read is younger, or
+    /// there is one and Docker has told of no time.
+    pub(super) fn has_begun_since(&self, told: &Metadata) -> bool {
+        let Some(begun) = self.container.scope_created.filter(|_| self.is_live()) else { return false };
+        match told.finished {
+            Some(finished) => finished < begun,
+            None => true,
+        }
+    }
+
     /// Whether it is only a directory with an ID.
     pub(super) fn is_idle(&self) -> bool {
-        !self.container.live && self.container.metadata.is_none()
+        !self.is_live() && self.container.metadata.is_none()
     }
 
     /// Whether neither the kernel nor Docker knows it.
     pub(super) fn is_nothing(&self) -> bool {
-        !self.container.live && self.container.metadata.is_none() && self.candidates.is_empty()
+        !self.is_live() && self.container.metadata.is_none() && self.candidates.is_empty()
     }
 
     /// It is not read any more.
     pub(super) fn close(&mut self) {
         self.scope = None;
-        self.container.live = false;
         self.container.rates = Rates::default();
         self.container.scope_created = None;
     }
@@ -221,14 +251,15 @@ impl Entry {
         matches!(state, Some(State::Running | State::Paused | State::Restarting))
     }
 
-    /// Whether Docker is to be asked now, since it has not told what the cgroups do: that the container ended, or that it
-    /// was started again. Once for each time that happens.
+    /// Whether Docker is to be asked now, since it has not told what the cgroups do: that the container
+    /// ended, or that it was started again. Once for each time that happens.
     pub(super) fn is_to_be_asked_about(&mut self) -> bool {
-        if self.ask_at.is_none_or(|at| at > Instant::now()) {
+        let Some(ask_at) = self.ask_at else { return false };
+        if Instant::now() < ask_at {
             return false;
         }
         self.ask_at = None;
-        if self.scope.is_none() {
+        if !self.is_live() {
             return self.is_said_to_run();
         }
         let Some(metadata) = &self.container.metadata else { return false };
@@ -238,13 +269,13 @@ impl Entry {
     pub(super) fn is_to_be_shown(&mut self, reading: &Reading, sources: &Sources) -> bool {
         if let Some(metadata) = &self.container.metadata {
             self.shown_unnamed = false;
-            return metadata.included && (self.container.live || reading.serves_stopped);
+            return metadata.included && (self.is_live() || reading.serves_stopped);
         }
         let is_awaited = !self.is_refused && self.awaits_name(sources);
-        self.shown_unnamed |= self.container.live
+        self.shown_unnamed |= self.is_live()
             && !is_awaited
             && reading.filter.lets_through(self.container.id.short(), "", &|_| None);
-        self.container.live && self.shown_unnamed
+        self.is_live() && self.shown_unnamed
     }
 
     fn awaits_name(&self, sources: &Sources) -> bool {
@@ -257,7 +288,7 @@ impl Entry {
         if self.is_refused {
             return Some("not known to Docker");
         }
-        if self.scope.is_none() {
+        if !self.is_live() {
             let obstacles = || self.candidates.iter().filter_map(|candidate| candidate.obstacle);
             let obstacle = obstacles().next().map(|obstacle| obstacle.reason());
             return obstacle.or_else(|| self.has_told_process().then_some("its cgroup was not found"));
@@ -267,7 +298,7 @@ impl Entry {
     }
 
     /// Whether Docker says that it has a process.
-    fn has_told_process(&self) -> bool {
+    pub(super) fn has_told_process(&self) -> bool {
         let state = self.container.metadata.as_ref().and_then(|metadata| metadata.state);
         matches!(state, Some(State::Running | State::Paused))
     }
@@ -276,7 +307,7 @@ impl Entry {
     fn is_set_aside(&self) -> bool {
         let unopened = |candidate: &Candidate| matches!(candidate.obstacle, Some(Obstacle::Unopened(_)));
         let may_run = self.is_refused || self.has_told_process() || self.candidates.iter().any(unopened);
-        !self.container.live && may_run
+        !self.is_live() && may_run
     }
 
     pub(super) fn report(&self, files: FileSet, sources: &Sources) -> ContainerReport {
@@ -291,7 +322,7 @@ impl Entry {
             image: metadata.and_then(|metadata| metadata.image.clone()),
             state: metadata.and_then(|metadata| metadata.state).map(|state| state.as_str()),
             cgroup: self.container.cgroup.clone(),
-            live: self.container.live,
+            live: self.is_live(),
             pid: live.and_then(|live| live.network.pid()),
             set_aside,
             network: live.map_or(unread, |live| live.verdict(metadata.map(|m| &**m))),

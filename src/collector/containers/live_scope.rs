@@ -34,11 +34,10 @@ impl LiveScope {
         if self.settings_known && !recheck { files.without(FileSet::SETTINGS) } else { files }
     }
 
-    pub(super) fn is_due(&self) -> bool {
-        self.located.is_none_or(|at| {
-            let settling = self.first_seen.elapsed() < SETTLING;
-            at.elapsed() >= if settling { Duration::from_millis(250) } else { RELOCATE }
-        })
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        let Some(at) = self.located else { return true };
+        let settling = now.saturating_duration_since(self.first_seen) < SETTLING;
+        now.saturating_duration_since(at) >= if settling { Duration::from_millis(250) } else { RELOCATE }
     }
 
     /// Chooses the process to read through. `true` if the namespace is another than before.

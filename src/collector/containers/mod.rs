@@ -1,23 +1,28 @@
 //! All containers: those with a cgroup, and those that only Docker knows.
 
 mod candidates;
+mod cgroups;
 mod complaints;
 mod decisions;
 mod entry;
-mod events;
+mod forgetting;
 mod live_scope;
+mod lookups;
+mod news;
 mod reading;
 mod sources;
 mod unreached;
+mod unread;
 
 pub(super) use reading::Reading;
 
-use super::report::ContainerReport;
+use super::{TickRow, report::ContainerReport};
 use crate::{
     encode::LabelBlock,
     model::{Claimant, Container, RatePoint, Rates, claims},
     parse::ContainerId,
     sample::{Errno, FileSet, Keep, KernelFile, Netns, Pass, ScopeSample, stat_file::Scratch},
+    table::Shown,
 };
 use decisions::Idle;
 use entry::Entry;
@@ -48,6 +53,9 @@ pub(super) struct Containers {
     unnamed_contests: u32,
     /// Whether the claims on network namespaces must be settled anew.
     unsettled: bool,
+    /// Containers that run, as Docker says, and are not read; and how often that was said.
+    unread: u64,
+    unread_said: usize,
     /// What could not be opened or listed.
     unreached: Unreached,
     /// How much stays open of each container.
@@ -67,6 +75,8 @@ impl Containers {
             is_crowded: false,
             unnamed_contests: 0,
             unsettled: false,
+            unread: 0,
+            unread_said: 0,
             unreached: Unreached::default(),
             kept: Keep { directory: true, files: KernelFile::COUNT },
             said_few_files: false,
@@ -91,10 +101,12 @@ impl Containers {
         })
     }
 
-    /// The polling tick: the files of the rate gauges only.
-    pub(super) fn tick(&mut self, start: Instant, pass: &mut Pass) {
+    /// The polling tick: the files of the rate gauges only, and a little more while somebody is told of each
+    /// tick.
+    pub(super) fn tick(&mut self, start: Instant, cpus: Option<u64>, is_heard: bool, pass: &mut Pass) {
         self.decide(false);
-        self.read(Some(self.reading.rate_files), pass, |container, live, reading, pass| {
+        let files = if is_heard { self.reading.heard_files } else { self.reading.rate_files };
+        self.read(Some(files), pass, |container, live, reading, pass| {
             let at = start.elapsed();
             live.read_network(container, reading, pass);
             let network_at = start.elapsed();
@@ -103,6 +115,7 @@ impl Containers {
                 cpu_usec: sample.cpu.map(|cpu| (at, cpu.usage_usec)),
                 network: sample.net.bytes().map(|_| (network_at, sample.net.rows.as_slice())),
                 block: sample.io_bytes().and(sample.io.as_deref()).map(|rows| (at, rows)),
+                cpus,
             });
         });
     }
@@ -132,8 +145,8 @@ impl Containers {
         }
     }
 
-    /// Reads some files of every container that has a cgroup, or all that may have changed, and `then` what belongs to
-    /// them; drops those that are gone.
+    /// Reads some files of every container that has a cgroup, or all that may have changed, and `then` what
+    /// belongs to them; drops those that are gone.
     fn read(
         &mut self,
         some: Option<FileSet>,
@@ -176,7 +189,7 @@ impl Containers {
     /// How much may stay open; closes what is more than that.
     fn limit_open_files(&mut self) -> Keep {
         // Those without a cgroup have nothing open; a user can make any number of them.
-        let live = self.entries.iter().filter(|entry| entry.scope.is_some()).count();
+        let live = self.entries.iter().filter(|entry| entry.is_live()).count();
         let keep = self.reading.kept(live + live / ROOM);
         let less = keep < self.kept;
         self.kept = keep;
@@ -189,8 +202,8 @@ impl Containers {
         }
         if !keep.directory && !std::mem::replace(&mut self.said_few_files, true) {
             tracing::warn!(
-                "the limit of {} open files is too low to keep any open for {} containers: they are opened anew at each \
-                 reading, which takes three times as long; raise it (ulimit -n, LimitNOFILE=)",
+                "the limit of {} open files is too low to keep any open for {} containers: they are opened \
+                 anew at each reading, which takes three times as long; raise it (ulimit -n, LimitNOFILE=)",
                 self.reading.max_open_files,
                 live
             );
@@ -203,9 +216,10 @@ impl Containers {
         if !self.reading.network {
             return;
         }
+        let now = Instant::now();
         for entry in &mut self.entries {
             let Entry { container, scope: Some(live), .. } = &mut **entry else { continue };
-            if live.is_due() {
+            if live.is_due(now) {
                 self.unsettled |= live.locate(container, pass);
             }
         }
@@ -213,14 +227,13 @@ impl Containers {
             return;
         }
         let host = Netns::of(&self.reading.proc_root.join("1"));
-        let live: Vec<_> = self.entries.iter().filter(|entry| entry.scope.is_some()).collect();
+        let live = self.entries.iter().filter_map(|entry| Some((&entry.container, entry.scope.as_ref()?)));
         let claimants: Vec<_> = live
-            .iter()
-            .map(|entry| Claimant {
-                id: &entry.container.id,
-                netns: entry.scope.as_ref().and_then(|live| live.network.netns()),
-                metadata: entry.container.metadata.as_deref(),
-                created: entry.container.scope_created,
+            .map(|(container, live)| Claimant {
+                id: &container.id,
+                netns: live.network.netns(),
+                metadata: container.metadata.as_deref(),
+                created: container.scope_created,
             })
             .collect();
         let verdicts = claims(&claimants, host);
@@ -230,9 +243,29 @@ impl Containers {
         }
     }
 
-    /// The containers that are shown, as the last full pass left them, with their labels.
-    pub(super) fn shown(&self) -> impl Iterator<Item = (&Container, &LabelBlock)> + Clone {
-        self.entries.iter().filter(|entry| entry.shown).map(|entry| (&entry.container, &entry.labels))
+    /// The containers that are shown, as the last full pass left them.
+    pub(super) fn shown(&self) -> impl Iterator<Item = Shown<'_, &LabelBlock>> + Clone {
+        self.entries.iter().filter(|entry| entry.shown).map(|entry| Shown {
+            container: &entry.container,
+            is_live: entry.is_live(),
+            kept: &entry.labels,
+        })
+    }
+
+    /// What the last tick has read of the containers that run and are shown.
+    pub(super) fn at_tick(&mut self) -> Vec<TickRow> {
+        let Self { entries, reading, sources, .. } = self;
+        let shown = entries.iter_mut().filter(|entry| entry.is_live());
+        let shown =
+            shown.filter_map(|entry| entry.is_to_be_shown(reading, sources).then_some(&entry.container));
+        shown
+            .map(|container| TickRow {
+                id: container.id.clone(),
+                metadata: container.metadata.clone(),
+                rates: container.rates,
+                memory_current: container.sample.memory_current,
+            })
+            .collect()
     }
 
     #[cfg(test)]
@@ -242,7 +275,7 @@ impl Containers {
 
     /// Containers with a cgroup, and how many of those Docker named.
     pub(super) fn count(&self) -> (u64, u64) {
-        let live = || self.entries.iter().filter(|entry| entry.container.live);
+        let live = || self.entries.iter().filter(|entry| entry.is_live());
         let named = live().filter(|entry| entry.container.metadata.is_some()).count();
         (live().count() as u64, named as u64)
     }
@@ -266,8 +299,11 @@ impl Containers {
     pub(super) fn report(&self) -> Vec<ContainerReport> {
         self.entries
             .iter()
-            .filter(|entry| entry.container.metadata.as_ref().is_none_or(|metadata| metadata.included))
+            .filter(|entry| !entry.is_excluded())
             .map(|entry| entry.report(self.reading.files, &self.sources))
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -89,6 +89,11 @@ impl Sources {
         Some(known.any(|link| link.state == State::Up))
     }
 
+    /// Whether a daemon answers.
+    pub(super) fn is_up(&self, source: Source) -> bool {
+        self.links.iter().any(|link| link.source == source && link.state == State::Up)
+    }
+
     /// Whether no daemon would take a question now. One that was not heard of yet may.
     pub(super) fn all_are_down(&self) -> bool {
         !self.links.is_empty() && self.links.iter().all(|link| link.state == State::Down)
@@ -109,7 +114,8 @@ impl Sources {
                 .all(|link| answered.contains(&link.source))
     }
 
-    /// Whether a container first seen at this time may still get a name. Without any daemon, nobody waits for one.
+    /// Whether a container first seen at this time may still get a name. Without any daemon, nobody waits for
+    /// one.
     pub(super) fn may_still_name(&self, first_seen: Instant) -> bool {
         let is_young = |since: Instant| since.elapsed() < WAIT_FOR_NAME;
         if self.links.is_empty() {

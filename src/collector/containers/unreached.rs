@@ -1,4 +1,5 @@
-//! Directories that are there and can't be listed: what is below them is unknown, which is not the same as gone.
+//! Directories that are there and can't be listed: what is below them is unknown, which is not the same as
+//! gone.
 
 use super::Containers;
 use crate::{

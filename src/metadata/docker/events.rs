@@ -101,14 +101,22 @@ impl Events {
 
 /// Which events are known already.
 ///
-/// A new stream begins a little before the old one ended, and the daemon can send an event both from its memory and as it
-/// happens, so that right after connecting some come twice. Later nothing is dropped: neither the order of times nor that
-/// they are different is to be relied on.
+/// A new stream begins a little before the old one ended, and the daemon can send an event both from its
+/// memory and as it happens, so that right after connecting some come twice. Later nothing is dropped:
+/// neither the order of times nor that they are different is to be relied on.
+///
+/// A daemon may repeat more events than are remembered. Only OOM kills are counted, so only they must not be
+/// taken twice: in a replay, one that is no later than a forgotten one counts as known. That is wrong if the
+/// daemon's clock was set back; the kernel's own count has the kill then.
 #[derive(Debug, Default)]
 pub(super) struct Replay {
     keys: HashSet<Key>,
     order: VecDeque<Key>,
     until: Option<Instant>,
+    /// The latest OOM kill that is not remembered any more, `timeNano`.
+    forgotten: i64,
+    /// When the last stream began: the daemon's time, and ours.
+    began: Option<(Duration, Instant)>,
 }
 
 /// `timeNano`, ID and action.
@@ -118,11 +126,33 @@ type Key = (i64, ContainerId, String);
 const REMEMBERED: usize = 512;
 /// A replay comes in one go. This is how long it may take on a busy machine.
 const REPLAY: Duration = Duration::from_secs(10);
+/// An event that is further ahead of the daemon's clock has an absurd time, which says nothing of others.
+const AHEAD: Duration = Duration::from_secs(24 * 3600);
+const OOM: &str = "oom";
 
 impl Replay {
-    /// A stream begins.
-    pub(super) fn begin(&mut self) {
-        self.until = Some(Instant::now() + REPLAY);
+    /// A stream begins. `now` is the daemon's time when the session began, unix s.
+    pub(super) fn begin(&mut self, now: f64) {
+        let began = Instant::now();
+        self.until = Some(began + REPLAY);
+        self.began = Duration::try_from_secs_f64(now).ok().map(|now| (now, began));
+    }
+
+    /// Where a stream may begin instead of at `since`: events that would not be recognised are not asked for
+    /// again. Unix s.
+    pub(super) fn shortened(&self, since: f64, now: f64) -> f64 {
+        let forgotten = Duration::from_nanos(u64::try_from(self.forgotten).unwrap_or_default()).as_secs_f64();
+        if since < forgotten && forgotten <= now { forgotten } else { since }
+    }
+
+    /// Forgets an event.
+    fn forget(&mut self, (time, _, action): &Key) {
+        let Some((now, began)) = self.began else { return };
+        let latest = now.saturating_add(began.elapsed()).saturating_add(AHEAD);
+        let is_sane = u128::try_from(*time).is_ok_and(|time| time <= latest.as_nanos());
+        if action == OOM && is_sane {
+            self.forgotten = self.forgotten.max(*time);
+        }
     }
 
     /// Whether an event has been taken in before.
@@ -135,13 +165,15 @@ impl Replay {
         if !self.keys.insert(key.clone()) {
             return is_replay;
         }
+        let is_known = is_replay && action == OOM && time <= self.forgotten;
         self.order.push_back(key);
         if self.order.len() > REMEMBERED {
             if let Some(oldest) = self.order.pop_front() {
                 self.keys.remove(&oldest);
+                self.forget(&oldest);
             }
         }
-        false
+        is_known
     }
 }
 
@@ -155,7 +187,7 @@ mod tests {
         let mut replay = Replay::default();
         assert!(!replay.has_seen(Some(5), &id, "oom"));
         assert!(!replay.has_seen(Some(5), &id, "oom"), "no stream has just begun");
-        replay.begin();
+        replay.begin(0.0);
         assert!(replay.has_seen(Some(5), &id, "oom"));
         assert!(!replay.has_seen(Some(5), &id, "die"));
         assert!(!replay.has_seen(Some(4), &id, "oom"), "an older time is no reason");
@@ -164,5 +196,29 @@ mod tests {
             replay.has_seen(Some(time), &id, "oom");
         }
         assert_eq!((replay.keys.len(), replay.order.len()), (REMEMBERED, REMEMBERED));
+    }
+
+    #[test]
+    fn what_is_forgotten_is_neither_asked_for_nor_counted_again() {
+        let id = ContainerId::new(&"1".repeat(64)).unwrap();
+        let mut replay = Replay::default();
+        replay.begin(1.0);
+        let second = 1_000_000_000;
+        // One with an absurd time among them, which is no reason to take the others for known.
+        for time in (0..1000).map(|number| 2 * second + number).chain([i64::MAX]) {
+            assert!(!replay.has_seen(Some(time), &id, "oom"));
+        }
+        for time in 0..600 {
+            assert!(!replay.has_seen(Some(3 * second + time), &id, "die"));
+        }
+        assert!((replay.shortened(1.0, 9.0) - 2.000_000_999).abs() < 1e-6);
+        assert_eq!(replay.shortened(1.0, 1.5).to_bits(), 1_f64.to_bits(), "the clock was set back");
+        assert_eq!(replay.shortened(5.0, 9.0).to_bits(), 5_f64.to_bits());
+        replay.begin(9.0);
+        assert!((0..1000).all(|number| replay.has_seen(Some(2 * second + number), &id, "oom")));
+        assert!(!replay.has_seen(Some(2 * second + 1000), &id, "oom"), "it happened in between");
+        assert!(!replay.has_seen(Some(2 * second + 1), &id, "start"), "what it says is true all the same");
+        replay.until = None;
+        assert!(!replay.has_seen(Some(2 * second + 2), &id, "oom"), "later nothing is dropped");
     }
 }

@@ -216,6 +216,7 @@ impl<'a> Session<'a> {
         });
         // A clock that has been set back makes the earlier one the later.
         let since = self.memory.since.replace(self.now).map_or(self.now, |before| before.min(self.now));
+        let since = self.memory.replay.shortened(since, self.now);
         let mut stream = Stream::new(client, since);
         // A daemon that sends the head at once is not asked for its list before.
         if timeout(STREAM_HEAD, stream.next_state()).await.is_ok() {
@@ -246,7 +247,7 @@ impl<'a> Session<'a> {
     /// The stream has begun, or was refused.
     fn streams(&mut self, stream: &Stream<'_>) {
         match &stream.state {
-            StreamState::Open(_) => self.memory.replay.begin(),
+            StreamState::Open(_) => self.memory.replay.begin(self.now),
             StreamState::Refused(problem, _) => {
                 let what = "its events, and is listed again and again instead";
                 self.say(what, problem);

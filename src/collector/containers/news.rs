@@ -1,0 +1,99 @@
+//! What Docker tells, taken in: containers get names, change and go.
+
+use super::Containers;
+use crate::{
+    encode::LabelBlock,
+    metadata::{Metadata, MetadataEvent, News, Source},
+    model::OomKills,
+    parse::ContainerId,
+};
+use std::{collections::HashSet, sync::Arc};
+
+impl Containers {
+    pub(in crate::collector) fn take_metadata(&mut self, event: MetadataEvent) {
+        let MetadataEvent { source, news } = event;
+        match news {
+            News::Connected => {
+                let was_down = self.sources.connected(source);
+                self.refuse_unknown();
+                if was_down {
+                    // What appeared meanwhile could not be asked for.
+                    self.look_up_unnamed();
+                }
+            }
+            News::Disconnected => self.sources.disconnected(source),
+            News::Changed(metadata) => self.changed(source, metadata),
+            News::Removed(id) => self.removed(source, &id),
+            News::Unknown(id) => self.unknown(source, &id),
+            News::Listed(ids) => self.listed(source, &ids.into_iter().collect()),
+            News::Oom(id) => {
+                if let Some(entry) = self.find(&id) {
+                    entry.told_of_kill(OomKills::witnessed);
+                }
+            }
+        }
+    }
+
+    /// A daemon has told all its containers: what else it told of before is gone.
+    fn listed(&mut self, source: Source, all: &HashSet<ContainerId>) {
+        self.sources.listed(source);
+        for entry in self.entries.iter_mut().filter(|entry| entry.told_by == Some(source)) {
+            if !all.contains(&entry.container.id) {
+                entry.forget_metadata();
+            }
+        }
+        // Nothing but OOM kills may be left of those that no other daemon told of: this one will not start
+        // them again.
+        self.entries.retain(|entry| {
+            let is_anothers = entry.told_by.is_some_and(|told_by| told_by != source);
+            !entry.is_nothing() || is_anothers || all.contains(&entry.container.id)
+        });
+        // What it was asked before it was through is not answered.
+        self.look_up_unnamed();
+    }
+
+    fn removed(&mut self, source: Source, id: &ContainerId) {
+        if let Some(entry) = self.find(id).filter(|entry| entry.told_by == Some(source)) {
+            entry.forget_metadata();
+        }
+        self.forget_gone();
+    }
+
+    /// A daemon was asked and has no container of that ID. What it told before is believed as long as there
+    /// is a cgroup with processes to show for it.
+    fn unknown(&mut self, source: Source, id: &ContainerId) {
+        self.removed(source, id);
+        let Some(entry) = self.find(id).filter(|entry| entry.container.metadata.is_none()) else { return };
+        if !entry.unknown_to.contains(&source) {
+            entry.unknown_to.push(source);
+        }
+        self.refuse_unknown();
+    }
+
+    fn changed(&mut self, source: Source, metadata: Arc<Metadata>) {
+        let core_only = self.reading.core_only;
+        let id = metadata.id.clone();
+        let at = self.find_or_add(&id, &metadata.cgroup);
+        let Some(entry) = self.entries.get_mut(at) else { return };
+        if !entry.is_live() {
+            entry.container.cgroup.clone_from(&metadata.cgroup);
+        }
+        let stopped = metadata.state.is_some_and(|state| state.is_stopped());
+        if metadata.oom_killed == Some(true) && stopped && !entry.has_begun_since(&metadata) {
+            entry.told_of_kill(OomKills::ended_by_kill);
+        }
+        entry.container.metadata = Some(metadata);
+        entry.told_by = Some(source);
+        entry.unknown_to.clear();
+        entry.is_refused = false;
+        entry.removed_at = None;
+        entry.labels = LabelBlock::new(&entry.container, core_only);
+        if let Some(live) = &mut entry.scope {
+            // Its main process and network mode are known now.
+            live.located = None;
+        }
+        self.unsettled = true;
+        // Whether it is included, and where its main process is, is known now too.
+        self.decide_one(&id);
+    }
+}

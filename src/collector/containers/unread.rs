@@ -1,0 +1,80 @@
+//! Containers that run, as Docker says, and whose cgroup is not found: it is deeper than the scan goes, below
+//! another root, or hidden by a cgroup namespace of our own.
+
+use super::{Containers, complaints::SEE_THE_HOST, entry::Entry};
+use std::time::{Duration, Instant};
+
+/// Docker and the cgroups tell of a start and of an end within seconds of each other.
+pub(super) const UNREAD: Duration = Duration::from_secs(30);
+/// So many warnings are made: where one container is not found, none may be.
+const MOST_SAID: usize = 20;
+
+impl Entry {
+    /// Whether Docker has said for a while that it runs, and no cgroup of it was read. `is_told`: whether the
+    /// daemon that said so answers, else it may have ended meanwhile.
+    fn is_unread(&mut self, is_told: bool, now: Instant) -> bool {
+        if !is_told || self.is_live() || self.is_excluded() || !self.has_told_process() {
+            self.unread_since = None;
+            return false;
+        }
+        let since = *self.unread_since.get_or_insert(now);
+        now.saturating_duration_since(since) > UNREAD
+    }
+}
+
+impl Containers {
+    /// Counts these containers. The answer is a warning, if there are some that no warning was made of
+    /// before.
+    pub(in crate::collector) fn look_for_unread(&mut self) -> Option<String> {
+        let now = Instant::now();
+        let mut first = None;
+        let mut others = 0_u64;
+        self.unread = 0;
+        for entry in &mut self.entries {
+            let is_told = entry.told_by.is_some_and(|source| self.sources.is_up(source));
+            if !entry.is_unread(is_told, now) {
+                continue;
+            }
+            self.unread += 1;
+            if std::mem::replace(&mut entry.is_unread_said, true) {
+                continue;
+            }
+            match first {
+                None => first = Some(&**entry),
+                Some(_) => others += 1,
+            }
+        }
+        let entry = first?;
+        if self.unread_said >= MOST_SAID {
+            return None;
+        }
+        self.unread_said += 1;
+        let obstacle = entry.candidates.iter().find_map(|candidate| candidate.obstacle);
+        let hint =
+            obstacle.map_or_else(|| format!("not found; {SEE_THE_HOST}"), |why| why.reason().to_owned());
+        let more = if others > 0 { format!(" (and {others} more)") } else { String::new() };
+        let expected = self.reading.directory_of(&entry.container.cgroup);
+        Some(format!(
+            "Docker says that container {}{more} runs, but its cgroup is not read, expected at {}: {hint} (said \
+             once; counted in docker_stat_prom_containers)",
+            entry.container.name(),
+            expected.display()
+        ))
+    }
+
+    /// Containers that run, as Docker says, and whose cgroup was not found for a while.
+    pub(in crate::collector) fn unread(&self) -> u64 {
+        self.unread
+    }
+}
+
+#[cfg(test)]
+impl Containers {
+    /// As if what is not read now had not been for long.
+    pub(in crate::collector) fn seem_unread_for_long(&mut self) {
+        let past = Instant::now().checked_sub(UNREAD + Duration::from_secs(1));
+        for entry in &mut self.entries {
+            entry.unread_since = entry.unread_since.and(past);
+        }
+    }
+}

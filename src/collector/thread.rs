@@ -1,0 +1,155 @@
+//! The collector's turns: messages in, passes when they are due or wanted, answers out.
+
+use super::{Body, Collector, ContainerReport, Feed, Message, View};
+use crate::{
+    encode::{Format, render_own},
+    table::OwnSeries,
+};
+use std::{
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError},
+    },
+    time::{Duration, Instant},
+};
+use tokio::sync::oneshot;
+
+/// However little there is to do, the collector turns a round this often, so that one that does not turn is
+/// known by it.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// However many messages come, ticks and scrapes wait no longer than this for their turn.
+const TURN: Duration = Duration::from_millis(50);
+
+/// Who waits for an answer at the end of this turn.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    pages: Vec<(Format, oneshot::Sender<Arc<Body>>)>,
+    feeds: Vec<Feed>,
+    reports: Vec<oneshot::Sender<Arc<Vec<ContainerReport>>>>,
+}
+
+impl Waiting {
+    /// Those whose asker has gone are not worth a pass.
+    fn forget_gone(&mut self) {
+        self.pages.retain(|(_, reply)| !reply.is_closed());
+        self.feeds.retain(|feed| !feed.is_unwanted());
+        self.reports.retain(|reply| !reply.is_closed());
+    }
+}
+
+impl Collector {
+    /// Takes messages until it is told to end or nobody is left to send any.
+    pub fn run(mut self, receiver: &Receiver<Message>) {
+        let mut next_tick = self.config.polling_interval.map(|interval| Instant::now() + interval);
+        loop {
+            self.handle.pulse.beat();
+            let until_tick = next_tick.map(|at| at.saturating_duration_since(Instant::now()));
+            let first = receiver.recv_timeout(until_tick.unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT));
+            self.handle.pulse.beat();
+            match first {
+                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout) => {}
+                // What waits with it is taken too, so that all scrapes of the moment share one pass.
+                Ok(message) => {
+                    let turn = Instant::now() + TURN;
+                    let mut next = Some(message);
+                    while let Some(message) = next {
+                        if matches!(message, Message::Shutdown) {
+                            return;
+                        }
+                        self.take(message);
+                        next = if Instant::now() < turn { receiver.try_recv().ok() } else { None };
+                    }
+                }
+            }
+            self.containers.ask_about_contradictions();
+            self.update_readiness();
+            if next_tick.is_some_and(|at| at <= Instant::now()) {
+                self.tick();
+                // After a stall the ticks go on from now; they are not made up for.
+                next_tick = self.config.polling_interval.map(|interval| Instant::now() + interval);
+            }
+            self.answer();
+        }
+    }
+
+    /// Takes in one message. Questions that take a pass are answered by the next [`Self::answer`]. A shutdown
+    /// ends [`Self::run`], and does nothing here.
+    pub fn take(&mut self, message: Message) {
+        match message {
+            Message::Shutdown => {}
+            Message::Scrape(format, reply) => self.waiting.pages.push((format, reply)),
+            Message::Feed(feed) => self.waiting.feeds.push(feed),
+            Message::Subscribe(reply) => {
+                let _nobody_waits = reply.send(self.subscribers.add());
+            }
+            Message::Report(reply) => self.waiting.reports.push(reply),
+            Message::Tick(done) => {
+                self.tick();
+                let _nobody_waits = done.send(());
+            }
+            Message::Ping(reply) => {
+                self.update_readiness();
+                let _nobody_waits = reply.send(self.handle.is_ready());
+            }
+            Message::Scope(event) => self.take_scope(event),
+            Message::Metadata(event) => self.take_metadata(event),
+            Message::Barrier(taken) => {
+                let _nobody_waits = taken.send(());
+            }
+        }
+        self.update_readiness();
+    }
+
+    /// Answers all who wait. One full pass is for all pages, rendered once per format, and for all visitors.
+    pub fn answer(&mut self) {
+        self.waiting.forget_gone();
+        if !(self.waiting.pages.is_empty() && self.waiting.feeds.is_empty()) {
+            self.pass();
+        }
+        if !self.waiting.reports.is_empty() {
+            let report = Arc::new(self.containers.report());
+            for reply in self.waiting.reports.drain(..) {
+                let _nobody_waits = reply.send(Arc::clone(&report));
+            }
+        }
+    }
+
+    fn pass(&mut self) {
+        let begin = Instant::now();
+        self.read();
+        let mut own = None;
+        let mut pages = std::mem::take(&mut self.waiting.pages);
+        for format in [Format::Text, Format::OpenMetrics] {
+            if !pages.iter().any(|(asked, _)| *asked == format) {
+                continue;
+            }
+            let mut text = self.bodies.take_buffer();
+            self.render(format, &mut text);
+            let own = own.get_or_insert_with(|| self.own_series(begin));
+            render_own(own, format, &mut text);
+            let body = self.bodies.keep(text);
+            let (answered, others): (Vec<_>, Vec<_>) =
+                pages.into_iter().partition(|(asked, _)| *asked == format);
+            pages = others;
+            for (_, reply) in answered {
+                let _nobody_waits = reply.send(Arc::clone(&body));
+            }
+        }
+        let feeds = std::mem::take(&mut self.waiting.feeds);
+        if !feeds.is_empty() {
+            let own = own.get_or_insert_with(|| self.own_series(begin));
+            let (page, selection) = (self.page(), &self.config.selection);
+            let (renderer, containers) = (&self.renderer, &self.containers);
+            let view = View { selection, page, own, renderer, containers };
+            feeds.into_iter().for_each(|feed| feed.show(&view));
+        }
+    }
+
+    /// The exporter's own series, gathered once per pass. How long the pass took, up to the first page, is
+    /// among them.
+    fn own_series(&self, begin: Instant) -> OwnSeries {
+        self.handle.metrics.scrape_duration.observe(begin.elapsed().as_secs_f64());
+        self.handle.metrics.gather()
+    }
+}

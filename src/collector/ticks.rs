@@ -1,0 +1,115 @@
+//! Who is told of each polling tick, such as a page that is kept up to date while somebody looks at it.
+
+use super::{Collector, Stopped};
+use crate::{metadata::Metadata, model::Rates, parse::ContainerId};
+use std::{
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+
+/// How many subscribers there may be. What a tick tells is made once for all of them.
+const MOST: usize = 16;
+/// Ticks that wait for one subscriber. One that has not taken the last tick misses those that follow.
+const WAITING: usize = 1;
+
+/// What one polling tick has found. Each tick tells everything, so nothing is lost with one that was missed.
+#[derive(Debug)]
+pub struct Tick {
+    /// The wall clock, unix s.
+    pub now: f64,
+    /// The containers that run and are shown, by ID.
+    pub containers: Vec<TickRow>,
+}
+
+/// One container at a polling tick.
+#[derive(Debug, Clone)]
+pub struct TickRow {
+    /// Its ID.
+    pub id: ContainerId,
+    /// What Docker says of it.
+    pub metadata: Option<Arc<Metadata>>,
+    /// What changed over the window that this tick has ended.
+    pub rates: Rates,
+    /// `memory.current`, bytes; `None` if it could not be read, or is not served.
+    pub memory_current: Option<u64>,
+}
+
+impl TickRow {
+    /// Docker's name, or the short ID.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.metadata.as_ref().map_or_else(|| self.id.short(), |metadata| &metadata.name)
+    }
+}
+
+/// The ticks from now on. Dropped to end the subscription.
+#[derive(Debug)]
+pub struct Ticks(Receiver<Arc<Tick>>);
+
+impl Ticks {
+    /// The next tick. The first one comes at the end of the window that is open now.
+    ///
+    /// # Errors
+    /// If the collector has stopped.
+    pub async fn next(&mut self) -> Result<Arc<Tick>, Stopped> {
+        self.0.recv().await.ok_or(Stopped)
+    }
+}
+
+/// Why there is no subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotSubscribed {
+    /// As many are told as may be.
+    #[error("{MOST} subscribers are told of each tick already")]
+    TooMany,
+    /// There is no collector.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
+
+/// Who is told.
+#[derive(Debug, Default)]
+pub(super) struct Subscribers(Vec<Sender<Arc<Tick>>>);
+
+impl Subscribers {
+    pub(super) fn add(&mut self) -> Result<Ticks, NotSubscribed> {
+        self.forget_gone();
+        if self.0.len() >= MOST {
+            return Err(NotSubscribed::TooMany);
+        }
+        let (sender, receiver) = channel(WAITING);
+        self.0.push(sender);
+        Ok(Ticks(receiver))
+    }
+
+    fn forget_gone(&mut self) {
+        self.0.retain(|subscriber| !subscriber.is_closed());
+    }
+
+    /// Whether anybody would take a tick now.
+    fn is_any_ready(&mut self) -> bool {
+        self.forget_gone();
+        self.0.iter().any(|subscriber| subscriber.capacity() > 0)
+    }
+
+    /// Tells those that have taken the last one.
+    fn tell(&self, tick: Tick) {
+        let tick = Arc::new(tick);
+        for subscriber in &self.0 {
+            let _misses_it = subscriber.try_send(Arc::clone(&tick));
+        }
+    }
+}
+
+impl Collector {
+    /// Reads what a tick reads, and tells the subscribers. Without one that would take it, nothing is made.
+    pub(super) fn tick_and_tell(&mut self) {
+        let is_heard = self.subscribers.is_any_ready();
+        self.containers.tick(self.start, self.machine.cpu_cores, is_heard, &mut self.pass);
+        if is_heard {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+            self.subscribers.tell(Tick { now, containers: self.containers.at_tick() });
+        }
+    }
+}

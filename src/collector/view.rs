@@ -1,0 +1,99 @@
+//! What a full pass has read, for those who make something else of it than a page.
+
+use super::containers::Containers;
+use crate::{
+    encode::{Format, LabelBlock, Renderer, Text, render_own},
+    table::{ContainerSink, OwnSeries, Page, Selection, Shown, feed},
+};
+use std::fmt;
+use tokio::sync::oneshot;
+
+/// All that one full pass has read: the machine, every container that is shown, and the exporter's own
+/// series.
+#[derive(Debug, Clone, Copy)]
+pub struct View<'a> {
+    /// The families that are served.
+    pub selection: &'a Selection,
+    /// What is not of one container.
+    pub page: Page<'a>,
+    /// The exporter's own series.
+    pub own: &'a OwnSeries,
+    pub(super) renderer: &'a Renderer,
+    pub(super) containers: &'a Containers,
+}
+
+impl<'a> View<'a> {
+    /// The containers that are shown.
+    pub fn containers(&self) -> impl Iterator<Item = Shown<'a, &'a LabelBlock>> + Clone + use<'a> {
+        self.containers.shown()
+    }
+
+    /// Feeds every family of every container to a sink, and then the exporter's own.
+    pub fn feed(&self, sink: &mut impl ContainerSink<&'a LabelBlock>) {
+        feed(self.selection, self.containers(), &self.page, sink);
+        self.own.feed(sink);
+    }
+
+    /// Writes the whole of it as a scrape gets it.
+    pub fn render(&self, format: Format, out: &mut Text) {
+        self.renderer.render(format, self.containers(), &self.page, out);
+        render_own(self.own, format, out);
+    }
+}
+
+/// Is shown what a full pass has read, such as to push it elsewhere. See [`super::Handle::feed`].
+pub trait Visitor: Send {
+    /// Is called once, after a full pass, on the collector's thread. Scrapes and ticks wait meanwhile: it may
+    /// encode into memory, and must not wait for anything.
+    fn visit(&mut self, view: &View<'_>);
+}
+
+/// A visitor in a message to the collector.
+pub struct Feed(Box<dyn Errand>);
+
+impl Feed {
+    /// A message for the collector, and where the visitor comes back. A collector that has stopped keeps it.
+    #[must_use]
+    pub fn new<V: Visitor + 'static>(visitor: V) -> (Self, oneshot::Receiver<V>) {
+        let (reply, answer) = oneshot::channel();
+        (Self(Box::new(Trip { visitor, reply })), answer)
+    }
+
+    /// Whether nobody waits for the visitor any more.
+    pub(super) fn is_unwanted(&self) -> bool {
+        self.0.is_unwanted()
+    }
+
+    /// Shows a pass to the visitor and sends it back.
+    pub(super) fn show(self, view: &View<'_>) {
+        self.0.show(view);
+    }
+}
+
+impl fmt::Debug for Feed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Feed").finish_non_exhaustive()
+    }
+}
+
+/// A visitor of any type, with the channel that gives it back.
+trait Errand: Send {
+    fn is_unwanted(&self) -> bool;
+    fn show(self: Box<Self>, view: &View<'_>);
+}
+
+struct Trip<V> {
+    visitor: V,
+    reply: oneshot::Sender<V>,
+}
+
+impl<V: Visitor> Errand for Trip<V> {
+    fn is_unwanted(&self) -> bool {
+        self.reply.is_closed()
+    }
+
+    fn show(mut self: Box<Self>, view: &View<'_>) {
+        self.visitor.visit(view);
+        let _nobody_waits = self.reply.send(self.visitor);
+    }
+}
