@@ -1,37 +1,37 @@
 //! Puts the parts together, starts them, and ends them in order.
 
+mod signals;
+mod supervision;
+mod threads;
+
 use crate::{
     cli::{Config, LogFormat},
-    collector::{self, Collector, Handle, Message},
+    collector::{self, Handle, Message},
     demo::Demo,
-    discovery::{self, ScopeEvent},
     exposition::{Format, Selection, SelfMetrics},
     log::{self, Log},
     metadata::{Docker, DockerHost, Filter, Labels},
-    parse::ContainerId,
     sample::{Errno, Interfaces, Roots, errno_of, limits::raise_open_files},
     server::{
         self,
         tls::{Tls, load_tls},
     },
-    systemd::{self, Manager},
+    systemd::Manager,
 };
 use anyhow::{Context, Error, anyhow};
+use signals::Signals;
 use std::{
     io::Write,
     net::ToSocketAddrs,
     path::{Path, PathBuf},
-    sync::mpsc,
     thread,
     time::{Duration, Instant},
 };
+use supervision::{supervise, watch_for_hangs};
+use threads::start_threads;
 use tokio::{
     net::{TcpListener, TcpSocket},
-    signal::unix::{Signal, SignalKind, signal},
-    sync::{
-        mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
-        oneshot,
-    },
+    sync::oneshot,
     time::{sleep, timeout},
 };
 
@@ -66,14 +66,8 @@ impl<E: Into<Error>> From<E> for Failure {
 
 /// `--once` and `--healthcheck` give up after this long.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// A collector that is in one pass for so long is said to hang.
-const HUNG: Duration = Duration::from_secs(60);
-/// One that has turned a round within this goes on again.
-const GOES_ON: Duration = Duration::from_secs(2);
 /// Connections that may wait to be accepted; a scraper whose SYN finds no room tries again only after a second.
 const BACKLOG: u32 = 4096;
-/// How long the end waits for threads.
-const END: Duration = Duration::from_secs(2);
 /// How often readiness is looked at until it is there.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
@@ -173,44 +167,6 @@ fn no_thread(error: std::io::Error) -> Failure {
     )
 }
 
-/// What ends the program, and what is sent to daemons for other reasons.
-struct Signals {
-    ends: [Signal; 3],
-}
-
-impl Signals {
-    /// Catches what would end the program at once, and leave the demo's folder behind. Needs a runtime around it.
-    fn catch() -> std::io::Result<Self> {
-        for (kind, name) in [
-            (SignalKind::hangup(), "SIGHUP"),
-            (SignalKind::user_defined1(), "SIGUSR1"),
-            (SignalKind::user_defined2(), "SIGUSR2"),
-        ] {
-            let mut ignored = signal(kind)?;
-            tokio::spawn(async move {
-                while ignored.recv().await.is_some() {
-                    tracing::info!(
-                        "{name} is ignored: there is nothing to reload, restart to change the settings"
-                    );
-                }
-            });
-        }
-        let ends = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::quit()];
-        let [terminate, interrupt, quit] = ends.map(signal);
-        Ok(Self { ends: [terminate?, interrupt?, quit?] })
-    }
-
-    /// Resolves when the program is told to end.
-    async fn end(&mut self) {
-        let [terminate, interrupt, quit] = &mut self.ends;
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-            _ = quit.recv() => {}
-        }
-    }
-}
-
 fn roots(config: &Config) -> Roots {
     Roots { cgroup: config.cgroup_root.clone(), proc: config.proc_root.clone(), sys: config.sys_root.clone() }
 }
@@ -257,116 +213,6 @@ fn listen(address: &str) -> std::io::Result<TcpListener> {
         }
     }
     Err(problem.unwrap_or_else(|| Errno::EADDRNOTAVAIL.into()))
-}
-
-/// The threads that read and ask.
-struct Threads {
-    handle: Handle,
-    /// Resolves when the collector has ended.
-    collector: oneshot::Receiver<()>,
-    docker: DockerThread,
-}
-
-/// The thread that asks Docker.
-struct DockerThread {
-    /// Dropped to end it.
-    running: oneshot::Sender<()>,
-    /// Resolves when it has ended.
-    ended: oneshot::Receiver<()>,
-}
-
-impl Threads {
-    /// Ends those that would warn of what goes next, and waits until they have ended, though not for one that hangs.
-    async fn end(self) {
-        drop(self.docker.running);
-        self.handle.send(Message::Shutdown);
-        let ended = async {
-            let _it_has = self.docker.ended.await;
-            if !self.collector.is_terminated() {
-                let _it_has = self.collector.await;
-            }
-        };
-        let _hangs = timeout(END, ended).await;
-    }
-}
-
-/// Starts the threads that read and ask.
-fn start_threads(
-    config: collector::Config,
-    max_open_files: u64,
-    metrics: SelfMetrics,
-    docker: Docker,
-) -> Result<Threads, Failure> {
-    let (sender, receiver) = mpsc::channel();
-    let (lookups, wanted): (UnboundedSender<ContainerId>, UnboundedReceiver<ContainerId>) =
-        unbounded_channel();
-    let handle = Handle::new(sender, metrics);
-    let root = config.roots.cgroup.clone();
-    let interval = config.polling_interval;
-    let collectors = handle.clone();
-    let (alive, dead) = oneshot::channel::<()>();
-    let thread = |name: &str| thread::Builder::new().name(name.into());
-    let started = thread("collector").spawn(move || {
-        // Dropped when the thread ends, whatever ends it.
-        let _alive = alive;
-        // Made here, since it reads: /proc/meminfo of lxcfs may hang, and whoever asks is to hear of it.
-        Collector::new(config, collectors, max_open_files, lookups).run(&receiver);
-    });
-    started.map_err(no_thread)?;
-    let events = handle.clone();
-    match interval {
-        None => {
-            events.send(Message::Scope(discovery::resync(&root)));
-        }
-        Some(interval) => {
-            // Each is taken before the next is looked for: what a stuck collector makes wait is left to the kernel's queue,
-            // which is bounded.
-            let mut send =
-                move |event: ScopeEvent| events.send(Message::Scope(event)) && events.wait_until_taken();
-            let started = thread("discovery").spawn(move || {
-                if let Err(error) = discovery::watch(&root, interval, &mut send) {
-                    tracing::error!("containers can't be looked for: {error}");
-                }
-            });
-            started.map_err(no_thread)?;
-        }
-    }
-    let docker = follow_docker(docker, wanted, handle.clone()).map_err(no_thread)?;
-    Ok(Threads { handle, collector: dead, docker })
-}
-
-/// Threads that look up the daemon's host name. One that hangs keeps its thread for a while.
-const RESOLVING_THREADS: usize = 4;
-
-/// Asks Docker on a thread of its own: decoding a long list delays no answer to a client.
-fn follow_docker(
-    docker: Docker,
-    wanted: UnboundedReceiver<ContainerId>,
-    events: Handle,
-) -> std::io::Result<DockerThread> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .max_blocking_threads(RESOLVING_THREADS)
-        .build()?;
-    let (running, stopped) = oneshot::channel::<()>();
-    let (alive, ended) = oneshot::channel::<()>();
-    thread::Builder::new().name("docker".into()).spawn(move || {
-        let _alive = alive;
-        runtime.block_on(async {
-            let tell = |event| {
-                events.send(Message::Metadata(event));
-            };
-            tokio::select! {
-                // First: whoever ends this may end what is asked right after.
-                biased;
-                _ = stopped => {}
-                () = docker.follow(wanted, &tell) => {}
-            }
-        });
-        // A look-up that hangs is not waited for.
-        runtime.shutdown_background();
-    })?;
-    Ok(DockerThread { running, ended })
 }
 
 /// Two samples one interval apart, and the page on standard output.
@@ -438,51 +284,4 @@ async fn serve(
         handle.send(Message::Shutdown);
     }
     ended
-}
-
-/// Says in the log, once each time, that the collector hangs, and that it does no longer.
-async fn watch_for_hangs(handle: Handle) {
-    let mut hung = false;
-    loop {
-        sleep(Duration::from_secs(1)).await;
-        let silence = handle.silence();
-        if !hung && silence > HUNG {
-            hung = true;
-            tracing::error!(
-                "the collector has been in one pass for {} s: a file of a container or of /proc does not answer \
-                 (a FUSE file system, or lxcfs); nothing can be scraped until it does, and /healthz says so",
-                silence.as_secs()
-            );
-        } else if hung && silence < GOES_ON {
-            hung = false;
-            tracing::info!("the collector goes on");
-        }
-    }
-}
-
-/// Tells systemd when the exporter is ready, and, as long as the collector answers, that it lives.
-async fn supervise(handle: Handle) {
-    while !handle.is_ready() {
-        sleep(LOOK_AGAIN).await;
-    }
-    let manager = Manager::from_environment();
-    while let Err(error) = manager.tell("READY=1") {
-        if errno_of(&error) != Errno::EAGAIN {
-            tracing::warn!("the service manager can't be told: {error}");
-            break;
-        }
-        sleep(LOOK_AGAIN).await;
-    }
-    let Some(beat) = systemd::watchdog() else { return };
-    loop {
-        match timeout(beat, handle.ping()).await {
-            Ok(Ok(_)) => {
-                let _told_the_next_time = manager.tell("WATCHDOG=1");
-            }
-            Ok(Err(_)) => return,
-            // It hangs: if that lasts, systemd does what the unit says.
-            Err(_) => {}
-        }
-        sleep(beat).await;
-    }
 }

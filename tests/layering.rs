@@ -56,7 +56,7 @@ const CRATES: [(&str, &[&str]); 16] = [
     ("glob", &["metadata/choice.rs", "sample/interfaces.rs"]),
     ("chrono", &["metadata/docker/convert.rs"]),
     ("flate2", &["server/encoding.rs"]),
-    ("anyhow", &["app.rs", "cli.rs", "main.rs", "demo/", "server/healthcheck.rs"]),
+    ("anyhow", &["app.rs", "app/", "cli.rs", "main.rs", "demo/", "server/healthcheck.rs"]),
 ];
 
 fn sources(directory: &Path, files: &mut Vec<PathBuf>) {

@@ -1,0 +1,62 @@
+//! What is said of the running exporter: to systemd, and in the log when it hangs.
+
+use super::LOOK_AGAIN;
+use crate::{
+    collector::Handle,
+    sample::{Errno, errno_of},
+    systemd::{self, Manager},
+};
+use std::time::Duration;
+use tokio::time::{sleep, timeout};
+
+/// A collector that is in one pass for so long is said to hang.
+const HUNG: Duration = Duration::from_secs(60);
+/// One that has turned a round within this goes on again.
+const GOES_ON: Duration = Duration::from_secs(2);
+
+/// Says in the log, once each time, that the collector hangs, and that it does no longer.
+pub(super) async fn watch_for_hangs(handle: Handle) {
+    let mut hung = false;
+    loop {
+        sleep(Duration::from_secs(1)).await;
+        let silence = handle.silence();
+        if !hung && silence > HUNG {
+            hung = true;
+            tracing::error!(
+                "the collector has been in one pass for {} s: a file of a container or of /proc does not answer \
+                 (a FUSE file system, or lxcfs); nothing can be scraped until it does, and /healthz says so",
+                silence.as_secs()
+            );
+        } else if hung && silence < GOES_ON {
+            hung = false;
+            tracing::info!("the collector goes on");
+        }
+    }
+}
+
+/// Tells systemd when the exporter is ready, and, as long as the collector answers, that it lives.
+pub(super) async fn supervise(handle: Handle) {
+    while !handle.is_ready() {
+        sleep(LOOK_AGAIN).await;
+    }
+    let manager = Manager::from_environment();
+    while let Err(error) = manager.tell("READY=1") {
+        if errno_of(&error) != Errno::EAGAIN {
+            tracing::warn!("the service manager can't be told: {error}");
+            break;
+        }
+        sleep(LOOK_AGAIN).await;
+    }
+    let Some(beat) = systemd::watchdog() else { return };
+    loop {
+        match timeout(beat, handle.ping()).await {
+            Ok(Ok(_)) => {
+                let _told_the_next_time = manager.tell("WATCHDOG=1");
+            }
+            Ok(Err(_)) => return,
+            // It hangs: if that lasts, systemd does what the unit says.
+            Err(_) => {}
+        }
+        sleep(beat).await;
+    }
+}

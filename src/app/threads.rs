@@ -1,0 +1,130 @@
+//! The threads that read and ask.
+
+use super::{Failure, no_thread};
+use crate::{
+    collector::{self, Collector, Handle, Message},
+    discovery::{self, ScopeEvent},
+    exposition::SelfMetrics,
+    metadata::Docker,
+    parse::ContainerId,
+};
+use std::{sync::mpsc, thread, time::Duration};
+use tokio::{
+    sync::{
+        mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+        oneshot,
+    },
+    time::timeout,
+};
+
+/// How long the end waits for threads.
+const END: Duration = Duration::from_secs(2);
+/// Threads that look up the daemon's host name. One that hangs keeps its thread for a while.
+const RESOLVING_THREADS: usize = 4;
+
+/// The threads that read and ask.
+pub(super) struct Threads {
+    pub(super) handle: Handle,
+    /// Resolves when the collector has ended.
+    pub(super) collector: oneshot::Receiver<()>,
+    docker: DockerThread,
+}
+
+/// The thread that asks Docker.
+struct DockerThread {
+    /// Dropped to end it.
+    running: oneshot::Sender<()>,
+    /// Resolves when it has ended.
+    ended: oneshot::Receiver<()>,
+}
+
+impl Threads {
+    /// Ends those that would warn of what goes next, and waits until they have ended, though not for one that hangs.
+    pub(super) async fn end(self) {
+        drop(self.docker.running);
+        self.handle.send(Message::Shutdown);
+        let ended = async {
+            let _it_has = self.docker.ended.await;
+            if !self.collector.is_terminated() {
+                let _it_has = self.collector.await;
+            }
+        };
+        let _hangs = timeout(END, ended).await;
+    }
+}
+
+/// Starts the threads that read and ask.
+pub(super) fn start_threads(
+    config: collector::Config,
+    max_open_files: u64,
+    metrics: SelfMetrics,
+    docker: Docker,
+) -> Result<Threads, Failure> {
+    let (sender, receiver) = mpsc::channel();
+    let (lookups, wanted): (UnboundedSender<ContainerId>, UnboundedReceiver<ContainerId>) =
+        unbounded_channel();
+    let handle = Handle::new(sender, metrics);
+    let root = config.roots.cgroup.clone();
+    let interval = config.polling_interval;
+    let collectors = handle.clone();
+    let (alive, dead) = oneshot::channel::<()>();
+    let thread = |name: &str| thread::Builder::new().name(name.into());
+    let started = thread("collector").spawn(move || {
+        // Dropped when the thread ends, whatever ends it.
+        let _alive = alive;
+        // Made here, since it reads: /proc/meminfo of lxcfs may hang, and whoever asks is to hear of it.
+        Collector::new(config, collectors, max_open_files, lookups).run(&receiver);
+    });
+    started.map_err(no_thread)?;
+    let events = handle.clone();
+    match interval {
+        None => {
+            events.send(Message::Scope(discovery::resync(&root)));
+        }
+        Some(interval) => {
+            // Each is taken before the next is looked for: what a stuck collector makes wait is left to the kernel's queue,
+            // which is bounded.
+            let mut send =
+                move |event: ScopeEvent| events.send(Message::Scope(event)) && events.wait_until_taken();
+            let started = thread("discovery").spawn(move || {
+                if let Err(error) = discovery::watch(&root, interval, &mut send) {
+                    tracing::error!("containers can't be looked for: {error}");
+                }
+            });
+            started.map_err(no_thread)?;
+        }
+    }
+    let docker = follow_docker(docker, wanted, handle.clone()).map_err(no_thread)?;
+    Ok(Threads { handle, collector: dead, docker })
+}
+
+/// Asks Docker on a thread of its own: decoding a long list delays no answer to a client.
+fn follow_docker(
+    docker: Docker,
+    wanted: UnboundedReceiver<ContainerId>,
+    events: Handle,
+) -> std::io::Result<DockerThread> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(RESOLVING_THREADS)
+        .build()?;
+    let (running, stopped) = oneshot::channel::<()>();
+    let (alive, ended) = oneshot::channel::<()>();
+    thread::Builder::new().name("docker".into()).spawn(move || {
+        let _alive = alive;
+        runtime.block_on(async {
+            let tell = |event| {
+                events.send(Message::Metadata(event));
+            };
+            tokio::select! {
+                // First: whoever ends this may end what is asked right after.
+                biased;
+                _ = stopped => {}
+                () = docker.follow(wanted, &tell) => {}
+            }
+        });
+        // A look-up that hangs is not waited for.
+        runtime.shutdown_background();
+    })?;
+    Ok(DockerThread { running, ended })
+}
