@@ -5,6 +5,7 @@ mod supervision;
 mod threads;
 
 use crate::{
+    advice,
     cli::{Config, LogFormat},
     collector::{self, Handle, Message},
     demo::Demo,
@@ -54,7 +55,7 @@ impl Failure {
 
     /// The user asked for something that does not exist.
     fn usage(error: impl Into<Error>) -> Self {
-        Self { error: error.into(), hint: Some("see docker-stat-prom --help".into()), code: 2 }
+        Self { error: error.into(), hint: Some(advice::usage().into()), code: 2 }
     }
 }
 
@@ -100,7 +101,7 @@ pub fn run(config: &Config) -> Result<(), Failure> {
         None => (roots(config), host),
     };
     roots.check().map_err(|error| {
-        let hint = error.hint.clone();
+        let hint = advice::root(&error);
         Failure::start(error, hint)
     })?;
     let tls = config.secure.then(|| tls(config)).transpose()?;
@@ -161,10 +162,8 @@ fn start_log(config: &Config, metrics: &SelfMetrics) -> Result<Log, Failure> {
 
 /// Without its threads the exporter does not start.
 fn no_thread(error: std::io::Error) -> Failure {
-    Failure::start(
-        Error::new(error).context("no thread can be made"),
-        "raise the limit on processes and threads (ulimit -u, TasksMax=, pids.max)",
-    )
+    let hint = advice::resources(errno_of(&error)).map(str::to_owned);
+    Failure { error: Error::new(error).context("a thread can't be started"), hint, code: 1 }
 }
 
 fn roots(config: &Config) -> Roots {
@@ -181,9 +180,7 @@ fn docker_host(config: &Config) -> Result<DockerHost, crate::metadata::HostError
 }
 
 fn tls(config: &Config) -> Result<Tls, Failure> {
-    load_tls(&config.tls_cert, &config.tls_key).map_err(|error| {
-        Failure::start(error, "name a certificate and its key with --tls_cert and --tls_key, both in PEM")
-    })
+    load_tls(&config.tls_cert, &config.tls_key).map_err(|error| Failure::start(error, advice::certificate()))
 }
 
 fn bind(address: &str) -> Result<TcpListener, Failure> {
@@ -191,13 +188,7 @@ fn bind(address: &str) -> Result<TcpListener, Failure> {
     let full = if address.starts_with(':') { format!("0.0.0.0{address}") } else { address.to_owned() };
     // Names are looked up on this thread: the runtime would need one more, and nothing else goes on yet.
     listen(&full).map_err(|error| {
-        let hint = match errno_of(&error) {
-            Errno::EADDRINUSE => {
-                "another program, perhaps another exporter, listens there: name another with -b"
-            }
-            Errno::EACCES => "ports below 1024 need CAP_NET_BIND_SERVICE: name another with -b",
-            _ => "name an address of this machine and a port with -b, such as 127.0.0.1:12096",
-        };
+        let hint = advice::listening(&error);
         Failure::start(anyhow!("{full}: {error}"), hint)
     })
 }

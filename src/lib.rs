@@ -28,6 +28,7 @@
 //! - [`collector`]: one OS thread owns all mutable state and takes messages. No mutex.
 //! - [`server`]: routes, connections, TLS.
 //! - [`demo`]: a recorded host, unpacked and set in motion.
+//! - [`advice`]: what operators are told to do about something, in words; the rooms below return enums.
 //! - [`log`] and [`systemd`]: what is told to people and to the service manager, neither of whom can stop the rest.
 //! - [`cli`] and [`app`]: arguments, and putting the parts together.
 //!
@@ -65,6 +66,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod advice;
 pub mod app;
 pub mod cli;
 pub mod collector;

@@ -8,15 +8,16 @@ use std::{
 };
 
 /// Each room with those that it may import.
-const ROOMS: [(&str, &[&str]); 13] = [
+const ROOMS: [(&str, &[&str]); 14] = [
     ("parse", &[]),
     ("sample", &["parse"]),
-    ("discovery", &["parse"]),
-    ("metadata", &["parse"]),
+    ("advice", &["sample"]),
+    ("discovery", &["parse", "advice"]),
+    ("metadata", &["parse", "advice"]),
     ("model", &["parse", "sample", "metadata"]),
     ("exposition", &["parse", "sample", "metadata", "model"]),
-    ("collector", &["parse", "sample", "discovery", "metadata", "model", "exposition"]),
-    ("server", &["collector", "exposition", "cli"]),
+    ("collector", &["parse", "sample", "discovery", "metadata", "model", "exposition", "advice"]),
+    ("server", &["collector", "exposition", "cli", "advice"]),
     ("demo", &["metadata", "sample"]),
     ("cli", &[]),
     ("log", &["sample"]),
@@ -24,6 +25,7 @@ const ROOMS: [(&str, &[&str]); 13] = [
     (
         "app",
         &[
+            "advice",
             "cli",
             "collector",
             "demo",

@@ -4,7 +4,10 @@
 mod support;
 
 use std::{fs, net::TcpListener, path::Path, process::Command, time::Instant};
-use support::{exporter, fixture};
+use support::{
+    exporter::{self, Exporter},
+    fixture,
+};
 
 #[track_caller]
 fn fails(command: &mut Command, code: i32, problem: &str, hint: &str) {
@@ -76,6 +79,21 @@ fn a_wrong_root_ends_with_1_and_a_hint() {
         "--cgroup_root",
     );
     fails(good().args(["--proc_root", "/nonexistent"]), 2, "cannot be used multiple times", "--help");
+}
+
+#[test]
+fn a_proc_root_that_is_no_procfs_is_named_as_such() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = fixture("debian13-docker26.1-linux6.12");
+    let mut command = exporter::command();
+    command.arg("--cgroup_root").arg(host.join("sys/fs/cgroup")).arg("--proc_root").arg(folder.path());
+    let exporter = Exporter::ready(&mut command);
+    let log = support::eventually("it is said", || {
+        exporter.metrics();
+        Some(exporter.log()).filter(|log| log.contains("network counters can't be read"))
+    });
+    let expected = format!("{} is not a procfs: expected a procfs, found ", folder.path().display());
+    assert!(log.contains(&expected) && !log.contains("hidepid") && !log.contains("--pid=host"), "{log}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What ends the program, and what is sent to daemons for other reasons.
 
+use crate::advice;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// What ends the program, and what is sent to daemons for other reasons.
@@ -18,9 +19,7 @@ impl Signals {
             let mut ignored = signal(kind)?;
             tokio::spawn(async move {
                 while ignored.recv().await.is_some() {
-                    tracing::info!(
-                        "{name} is ignored: there is nothing to reload, restart to change the settings"
-                    );
+                    tracing::info!("{name} is ignored: {}", advice::ignored_signal());
                 }
             });
         }

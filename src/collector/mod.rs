@@ -14,11 +14,12 @@ pub use handle::{Handle, Message, Stopped};
 pub use report::ContainerReport;
 
 use crate::{
+    advice,
     discovery::ScopeEvent,
     exposition::{Format, Page, Selection, render, render_own},
     metadata::{Filter, MetadataEvent},
     parse::ContainerId,
-    sample::{DeviceNames, Errno, Interfaces, Machine, MachineReader, Pass, Reason, Roots},
+    sample::{DeviceNames, Interfaces, Machine, MachineReader, Pass, Roots},
 };
 use body::Bodies;
 use containers::{Containers, Reading};
@@ -294,10 +295,7 @@ impl Collector {
             let reason = failure.reason.label();
             metrics.read_failures.with_label_values(&[failure.file, &reason]).inc();
             if self.complaints.insert(format!("{} {reason}", failure.file)) {
-                let hint = match failure.reason {
-                    Reason::Errno(Errno::EMFILE | Errno::ENFILE) => ": raise it (ulimit -n, LimitNOFILE=)",
-                    _ => "",
-                };
+                let hint = advice::failed_file(&failure.reason);
                 tracing::warn!("{}{hint} (said once; counted in read_failures_total)", failure.message);
             }
         }
@@ -313,8 +311,10 @@ impl Collector {
         }
         self.pass.report.clear();
         for complaint in self.containers.complaints(&self.config.roots) {
-            if self.complaints.insert(complaint.cause.to_owned()) {
-                tracing::warn!("{}: {}", complaint.cause, complaint.hint);
+            let complaint = complaint.to_string();
+            if !self.complaints.contains(&complaint) {
+                tracing::warn!("{complaint}");
+                self.complaints.insert(complaint);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! `--healthcheck`: asks a running exporter whether it is ready, for container runtimes that want a command.
 
 use super::tls::first_certificate;
-use crate::cli::Config;
+use crate::{advice::Mismatch, cli::Config};
 use anyhow::{Context, Result, anyhow, bail};
 use std::{sync::Arc, time::Duration};
 use tokio::{
@@ -36,11 +36,7 @@ pub async fn check(config: &Config) -> Result<()> {
             let connector = TlsConnector::from(Arc::new(client(config)?));
             let name = ServerName::try_from("localhost")?;
             let stream = connector.connect(name, socket).await.map_err(|error| {
-                if is_no_tls(&error) {
-                    anyhow!("the server does not speak TLS: leave out -s (DOCKER_STAT_PROM_SECURE)")
-                } else {
-                    error.into()
-                }
+                if is_no_tls(&error) { anyhow!("{}", Mismatch::ServerSpeaksHttp) } else { error.into() }
             })?;
             ask(stream).await
         } else {
@@ -71,7 +67,7 @@ async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> Result<()> {
     let end = stream.take(4096).read_to_end(&mut answer).await;
     // The connection may be reset after it.
     if answer.starts_with(TLS_ALERT) {
-        bail!("the server speaks TLS: add -s, or set DOCKER_STAT_PROM_SECURE=1");
+        bail!("{}", Mismatch::ServerSpeaksTls);
     }
     end?;
     let answer = String::from_utf8_lossy(&answer);

@@ -1,25 +1,25 @@
 //! What keeps numbers from being shown and can be mended.
 
 use super::Containers;
-use crate::sample::{KernelFile, Roots};
-
-/// Something that is missing for a reason that can be mended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::collector) struct Complaint {
-    pub(in crate::collector) cause: &'static str,
-    pub(in crate::collector) hint: &'static str,
-}
+use crate::{
+    advice::Complaint,
+    sample::{KernelFile, Roots},
+};
 
 impl Containers {
     /// What keeps numbers from being shown and can be mended: of any container, or of all of them.
     pub(in crate::collector) fn complaints(&self, roots: &Roots) -> Vec<Complaint> {
         let mut complaints = Vec::new();
         let live = || self.entries.iter().filter_map(|entry| entry.scope.as_ref());
-        for problem in live().filter_map(|live| live.problem) {
-            let complaint =
-                problem.hint().map(|hint| Complaint { cause: "network counters can't be read", hint });
-            if complaint.is_some_and(|complaint| !complaints.contains(&complaint)) {
-                complaints.extend(complaint);
+        for complaint in live().filter_map(|live| live.problem).filter_map(Complaint::of_network) {
+            if !complaints.contains(&complaint) {
+                complaints.push(complaint);
+            }
+        }
+        if !complaints.is_empty() {
+            // Nothing hides processes from a directory that never had any.
+            if let Some(found) = roots.instead_of_procfs() {
+                complaints = vec![Complaint::NoProcfs { root: roots.proc.clone(), found }];
             }
         }
         let everywhere = |file: KernelFile| {
@@ -28,22 +28,13 @@ impl Containers {
                 && live().all(|live| live.reader.is_absent(file))
         };
         if everywhere(KernelFile::MemoryCurrent) {
-            complaints.push(Complaint {
-                cause: "no container has memory.current",
-                hint: "the memory controller is off: boot with cgroup_enable=memory",
-            });
+            complaints.push(Complaint::NoMemoryController);
         }
         if everywhere(KernelFile::CpuPressure) {
-            complaints.push(Complaint {
-                cause: "no container has cpu.pressure",
-                hint: "pressure stall information is off: boot with psi=1",
-            });
+            complaints.push(Complaint::NoPressure);
         }
         if live().next().is_none() && !roots.is_top() {
-            complaints.push(Complaint {
-                cause: "no container can be seen, and the cgroup root is not the top of the hierarchy",
-                hint: "run with -v /sys/fs/cgroup:/sys/fs/cgroup:ro or --cgroupns=host",
-            });
+            complaints.push(Complaint::NotTheTop);
         }
         complaints
     }

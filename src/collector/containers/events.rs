@@ -356,7 +356,7 @@ mod tests {
             containers.decide(true);
             containers.look_up_unnamed();
             assert_eq!((containers.count(), wanted.is_empty()), ((0, 0), true));
-            assert_eq!(containers.report()[0].hidden, Some("not known to Docker"));
+            assert_eq!(containers.report()[0].hidden, Some(crate::advice::Hidden::UnknownToDocker));
             tell(&mut containers, ONE, running(&id("1")));
             assert_eq!(containers.count(), (1, 1));
         }
