@@ -6,32 +6,32 @@ mod threads;
 
 use crate::{
     advice,
-    cli::{Config, LogFormat},
     collector::{self, Handle, Message},
     demo::Demo,
-    exposition::{Format, Selection, SelfMetrics},
+    exposition::{Format, SelfMetrics},
     log::{self, Log},
-    metadata::{Docker, DockerHost, Filter, Labels},
-    sample::{Errno, Interfaces, Roots, errno_of, limits::raise_open_files},
+    metadata::Docker,
+    sample::{Errno, errno_of, limits::raise_open_files},
     server::{
         self,
+        healthcheck::Probe,
         tls::{Tls, load_tls},
     },
+    settings::{Bind, LogSettings, Order, Settings, TlsFiles},
     systemd::Manager,
 };
 use anyhow::{Context, Error, anyhow};
 use signals::Signals;
 use std::{
     io::Write,
-    net::ToSocketAddrs,
-    path::{Path, PathBuf},
+    os::unix::net::UnixStream,
     thread,
     time::{Duration, Instant},
 };
 use supervision::{supervise, watch_for_hangs};
 use threads::start_threads;
 use tokio::{
-    net::{TcpListener, TcpSocket},
+    net::TcpListener,
     sync::oneshot,
     time::{sleep, timeout},
 };
@@ -43,68 +43,62 @@ pub struct Failure {
     pub error: Error,
     /// What can be done about it.
     pub hint: Option<String>,
-    /// The exit code.
-    pub code: u8,
 }
 
 impl Failure {
-    /// Could not start, or died.
-    fn start(error: impl Into<Error>, hint: impl Into<String>) -> Self {
-        Self { error: error.into(), hint: Some(hint.into()), code: 1 }
-    }
-
-    /// The user asked for something that does not exist.
-    fn usage(error: impl Into<Error>) -> Self {
-        Self { error: error.into(), hint: Some(advice::usage().into()), code: 2 }
+    /// Something that the user named can't be used.
+    fn new(error: impl Into<Error>, hint: impl Into<String>) -> Self {
+        Self { error: error.into(), hint: Some(hint.into()) }
     }
 }
 
+/// Whatever fails for want of something that the system limits is told with that limit.
 impl<E: Into<Error>> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self { error: error.into(), hint: None, code: 1 }
+        let error = error.into();
+        let cause = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>()).map(errno_of);
+        let hint = cause.and_then(advice::resources).map(str::to_owned);
+        Self { error, hint }
     }
 }
 
 /// `--once` and `--healthcheck` give up after this long.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// Connections that may wait to be accepted; a scraper whose SYN finds no room tries again only after a second.
-const BACKLOG: u32 = 4096;
 /// How often readiness is looked at until it is there.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Runs until done or told to stop.
 ///
 /// # Errors
-/// [`Failure`] with an exit code, and a hint where something can be done.
-pub fn run(config: &Config) -> Result<(), Failure> {
+/// [`Failure`], with a hint where something can be done.
+pub fn run(settings: Settings) -> Result<(), Failure> {
     let metrics = SelfMetrics::new()?;
-    let _log = start_log(config, &metrics)?;
-    // What is wrong with the command line is said before anything is touched.
-    let labels = Labels::new(&config.container_labels, &config.container_env).map_err(Failure::usage)?;
-    let filter = Filter::new(&config.include, &config.exclude).map_err(Failure::usage)?;
-    let selection = Selection::parse(&config.metrics).map_err(Failure::usage)?;
-    let interfaces = Interfaces::excluding(config.network_exclude.iter().map(String::as_str));
-    let interfaces = interfaces.map_err(Failure::usage)?;
-    let host = docker_host(config).map_err(Failure::usage)?;
+    let _log = start_log(settings.log, &metrics)?;
+    for doubt in &settings.doubts {
+        tracing::warn!("{doubt}");
+    }
+    has_spare_descriptors().context("there are too few descriptors to start with")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    if config.healthcheck {
-        return runtime.block_on(server::healthcheck::check(config)).map_err(Failure::from);
+    if settings.order == Order::HealthCheck {
+        let (host, port) = settings.bind.local();
+        let probe = Probe { host, port, certificate: settings.tls.map(|files| files.certificate) };
+        return runtime.block_on(server::healthcheck::check(&probe)).map_err(Failure::from);
     }
     // Caught before there is anything to clean up.
     let signals = {
         let _inside = runtime.enter();
         Signals::catch()?
     };
-    let demo = config.demo.then(|| runtime.block_on(async { Demo::start() })).transpose()?;
+    let demo = settings.demo.then(|| runtime.block_on(async { Demo::start() })).transpose()?;
     let (roots, host) = match &demo {
         Some(demo) => (demo.roots(), demo.docker_host()),
-        None => (roots(config), host),
+        None => (settings.roots, settings.docker),
     };
     roots.check().map_err(|error| {
         let hint = advice::root(&error);
-        Failure::start(error, hint)
+        Failure::new(error, hint)
     })?;
-    let tls = config.secure.then(|| tls(config)).transpose()?;
+    let tls = settings.tls.as_ref().map(tls).transpose()?;
     let max_open_files = raise_open_files().context("the limit on open files can't be read")?;
     metrics.started(max_open_files);
     if let Some(expiry) = tls.as_ref().and_then(|tls| tls.expiry) {
@@ -113,27 +107,29 @@ pub fn run(config: &Config) -> Result<(), Failure> {
     if demo.is_some() {
         metrics.demo.with_label_values::<&str>(&[]).set(1.0);
     }
+    let serves = settings.order == Order::Serve;
+    let interval = settings.polling_interval;
     let collector = collector::Config {
         roots,
-        selection,
-        filter: filter.clone(),
-        polling_interval: (!config.once).then(|| config.polling_interval()),
-        fd_budget: usize::try_from(config.fd_budget).unwrap_or(usize::MAX),
-        interfaces,
-        show_unnamed: config.show_unnamed,
+        selection: settings.selection,
+        filter: settings.filter.clone(),
+        polling_interval: serves.then_some(interval),
+        fd_budget: settings.fd_budget,
+        interfaces: settings.interfaces,
+        show_unnamed: settings.show_unnamed,
     };
     let cut = metrics.label_values_cut.clone();
-    let docker = Docker::new(host, labels, filter, move || cut.inc());
+    let docker = Docker::new(host, settings.labels, settings.filter, move || cut.inc());
     let result = runtime.block_on(async {
         // Bound last: a port that answers belongs to an exporter that works.
-        let listener = if config.once { None } else { Some(bind(&config.bind)?) };
-        if config.demo {
+        let listener = if serves { Some(listen(&settings.bind)?) } else { None };
+        if demo.is_some() {
             tracing::warn!("this is a demo: the numbers are of a recorded host, and made to move");
         }
         let mut threads = start_threads(collector, max_open_files, metrics, docker)?;
         let handle = threads.handle.clone();
         let result = match listener {
-            None => once(config, &handle, signals).await,
+            None => once(interval, &handle, signals).await,
             Some(listener) => serve(listener, tls, &handle, &mut threads.collector, signals).await,
         };
         if demo.is_some() {
@@ -147,74 +143,46 @@ pub fn run(config: &Config) -> Result<(), Failure> {
     result
 }
 
-fn start_log(config: &Config, metrics: &SelfMetrics) -> Result<Log, Failure> {
-    let level = match (config.verbose, config.once) {
-        (0, false) => tracing::Level::INFO,
-        (0, true) => tracing::Level::WARN,
-        (1, _) => tracing::Level::DEBUG,
-        _ => tracing::Level::TRACE,
-    };
-    let json = config.log_format == LogFormat::Json;
-    let style = log::Style { level, json, target: config.verbose > 0 };
+/// A runtime that finds no descriptor for its signals panics, so it is looked for beforehand.
+fn has_spare_descriptors() -> std::io::Result<()> {
+    const PAIRS: usize = 4;
+    let pairs: std::io::Result<Vec<_>> = (0..PAIRS).map(|_| UnixStream::pair()).collect();
+    pairs.map(drop)
+}
+
+fn start_log(settings: LogSettings, metrics: &SelfMetrics) -> Result<Log, Failure> {
+    let LogSettings { level, directives, json, target } = settings;
+    let style = log::Style { level, directives, json, target };
     let lost = metrics.log_lines_dropped.clone();
     log::start(style, move || lost.inc()).map_err(no_thread)
 }
 
 /// Without its threads the exporter does not start.
 fn no_thread(error: std::io::Error) -> Failure {
-    let hint = advice::resources(errno_of(&error)).map(str::to_owned);
-    Failure { error: Error::new(error).context("a thread can't be started"), hint, code: 1 }
+    Error::new(error).context("a thread can't be started").into()
 }
 
-fn roots(config: &Config) -> Roots {
-    Roots { cgroup: config.cgroup_root.clone(), proc: config.proc_root.clone(), sys: config.sys_root.clone() }
+fn tls(files: &TlsFiles) -> Result<Tls, Failure> {
+    load_tls(&files.certificate, &files.key).map_err(|error| Failure::new(error, advice::certificate()))
 }
 
-fn docker_host(config: &Config) -> Result<DockerHost, crate::metadata::HostError> {
-    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-    let certificates = variable("DOCKER_CERT_PATH").map_or_else(
-        || Path::new(&variable("HOME").unwrap_or_else(|| "/root".into())).join(".docker"),
-        PathBuf::from,
-    );
-    DockerHost::parse(&config.host, variable("DOCKER_TLS_VERIFY").is_some(), &certificates)
-}
-
-fn tls(config: &Config) -> Result<Tls, Failure> {
-    load_tls(&config.tls_cert, &config.tls_key).map_err(|error| Failure::start(error, advice::certificate()))
-}
-
-fn bind(address: &str) -> Result<TcpListener, Failure> {
-    // `:12096` is every address, as elsewhere in Prometheus' world.
-    let full = if address.starts_with(':') { format!("0.0.0.0{address}") } else { address.to_owned() };
+fn listen(bind: &Bind) -> Result<TcpListener, Failure> {
     // Names are looked up on this thread: the runtime would need one more, and nothing else goes on yet.
-    listen(&full).map_err(|error| {
+    bind.addresses().and_then(|addresses| server::listen(&addresses)).map_err(|error| {
         let hint = advice::listening(&error);
-        Failure::start(anyhow!("{full}: {error}"), hint)
+        Failure::new(anyhow!("{bind}: {error}"), hint)
     })
 }
 
-fn listen(address: &str) -> std::io::Result<TcpListener> {
-    let mut problem = None;
-    for address in address.to_socket_addrs()? {
-        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-        socket.set_reuseaddr(true)?;
-        match socket.bind(address).and_then(|()| socket.listen(BACKLOG)) {
-            Ok(listener) => return Ok(listener),
-            Err(error) => problem = Some(error),
-        }
-    }
-    Err(problem.unwrap_or_else(|| Errno::EADDRNOTAVAIL.into()))
-}
-
 /// Two samples one interval apart, and the page on standard output.
-async fn once(config: &Config, handle: &Handle, mut signals: Signals) -> Result<(), Failure> {
+async fn once(interval: Duration, handle: &Handle, mut signals: Signals) -> Result<(), Failure> {
     let printed = async {
         let begin = Instant::now();
         while !handle.is_ready() && begin.elapsed() < PATIENCE {
             sleep(LOOK_AGAIN).await;
         }
         in_time(handle.tick()).await?;
-        sleep(config.polling_interval()).await;
+        sleep(interval).await;
         in_time(handle.tick()).await?;
         let page = in_time(handle.scrape(Format::Text)).await?;
         let (done, written) = oneshot::channel();

@@ -30,7 +30,8 @@
 //! - [`demo`]: a recorded host, unpacked and set in motion.
 //! - [`advice`]: what operators are told to do about something, in words; the rooms below return enums.
 //! - [`log`] and [`systemd`]: what is told to people and to the service manager, neither of whom can stop the rest.
-//! - [`cli`] and [`app`]: arguments, and putting the parts together.
+//! - [`cli`]: arguments and environment. [`settings`]: the same as typed values, and every usage error.
+//! - [`app`]: puts the parts together.
 //!
 //! # What always holds
 //!
@@ -79,4 +80,5 @@ pub mod model;
 pub mod parse;
 pub mod sample;
 pub mod server;
+pub mod settings;
 pub mod systemd;
