@@ -28,7 +28,7 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
-use supervision::{supervise, watch_for_hangs};
+use supervision::{Start, supervise, watch_for_hangs};
 use threads::start_threads;
 use tokio::{
     net::TcpListener,
@@ -120,6 +120,13 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
     };
     let cut = metrics.label_values_cut.clone();
     let docker = Docker::new(host, settings.labels, settings.filter, move || cut.inc());
+    let start = Start {
+        cgroup_root: collector.roots.cgroup.clone(),
+        docker: docker.host().clone(),
+        engine: docker.engine(),
+        secure: tls.is_some(),
+        metrics: settings.metrics,
+    };
     let result = runtime.block_on(async {
         // Bound last: a port that answers belongs to an exporter that works.
         let listener = if serves { Some(listen(&settings.bind)?) } else { None };
@@ -130,7 +137,7 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
         let handle = threads.handle.clone();
         let result = match listener {
             None => once(interval, &handle, signals).await,
-            Some(listener) => serve(listener, tls, &handle, &mut threads.collector, signals).await,
+            Some(listener) => serve(listener, tls, start, &handle, &mut threads.collector, signals).await,
         };
         if demo.is_some() {
             // Its files and its Docker API go now, which is nothing to warn of.
@@ -211,6 +218,7 @@ async fn in_time<T>(answer: impl Future<Output = Result<T, collector::Stopped>>)
 async fn serve(
     listener: TcpListener,
     tls: Option<Tls>,
+    start: Start,
     handle: &Handle,
     dead: &mut oneshot::Receiver<()>,
     mut signals: Signals,
@@ -218,7 +226,7 @@ async fn serve(
     let scheme = if tls.is_some() { "https" } else { "http" };
     let address = listener.local_addr()?;
     tracing::info!("serving {scheme}://{address}/metrics");
-    let notify = tokio::spawn(supervise(handle.clone()));
+    let notify = tokio::spawn(supervise(handle.clone(), start));
     let hangs = tokio::spawn(watch_for_hangs(handle.clone()));
     let (stop, stopped) = oneshot::channel();
     let serving = server::serve(listener, tls, handle.clone(), async {

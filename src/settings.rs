@@ -200,7 +200,7 @@ fn docker_host(host: &str) -> Result<DockerHost, crate::metadata::HostError> {
 fn doubts(config: &Config) -> Vec<Doubt> {
     let given = |flag| config.is_given(flag).then(|| config.origin_of(flag));
     let tls: Vec<_> = ["tls_cert", "tls_key"].into_iter().filter_map(given).collect();
-    let tls = (!config.secure && !tls.is_empty()).then(|| Doubt::TlsWithoutSecure(tls));
+    let tls = (!config.secure && !tls.is_empty()).then_some(Doubt::TlsWithoutSecure(tls));
     let mut unknown = unknown_variables(std::env::vars_os().map(|(name, _)| name));
     let more = unknown.len().saturating_sub(MAX_UNKNOWN);
     unknown.truncate(MAX_UNKNOWN);

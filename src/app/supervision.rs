@@ -3,10 +3,15 @@
 use super::LOOK_AGAIN;
 use crate::{
     collector::Handle,
+    metadata::DockerHost,
     sample::{Errno, errno_of},
     systemd::{self, Manager},
 };
-use std::time::Duration;
+use std::{
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 use tokio::time::{sleep, timeout};
 
 /// A collector that is in one pass for so long is said to hang.
@@ -34,8 +39,55 @@ pub(super) async fn watch_for_hangs(handle: Handle) {
     }
 }
 
-/// Tells systemd when the exporter is ready, and, as long as the collector answers, that it lives.
-pub(super) async fn supervise(handle: Handle) {
+/// How long the line about the start waits for the number of containers.
+const COUNTED: Duration = Duration::from_secs(5);
+
+/// What the line about the start says.
+#[derive(Debug)]
+pub(super) struct Start {
+    /// Where cgroup v2 is.
+    pub(super) cgroup_root: PathBuf,
+    /// Where the Docker API is.
+    pub(super) docker: DockerHost,
+    /// The daemon's version, once it has told it.
+    pub(super) engine: Arc<OnceLock<String>>,
+    /// Whether HTTPS is served.
+    pub(super) secure: bool,
+    /// What is served, in the user's words.
+    pub(super) metrics: String,
+}
+
+impl Start {
+    async fn say(&self, handle: &Handle) {
+        let containers = match timeout(COUNTED, handle.report()).await {
+            Ok(Ok(containers)) => {
+                let running = containers.iter().filter(|container| container.live).count();
+                format!("{running} running containers")
+            }
+            // Whoever watches for a collector that hangs says more.
+            _ => "containers not counted".to_owned(),
+        };
+        let docker = match self.engine.get() {
+            _ if handle.metrics().docker_up.get() < 1.0 => {
+                format!("no answer from Docker at {}", self.docker)
+            }
+            Some(version) => format!("Docker {version} at {}", self.docker),
+            None => format!("Docker (version not told) at {}", self.docker),
+        };
+        tracing::info!(
+            "ready: docker-stat-prom {} ({}), cgroup root {}, {containers}, {docker}, {}, metrics {}",
+            env!("CARGO_PKG_VERSION"),
+            env!("BUILD_REVISION"),
+            self.cgroup_root.display(),
+            if self.secure { "HTTPS" } else { "HTTP without TLS" },
+            self.metrics
+        );
+    }
+}
+
+/// Says in the log and to systemd when the exporter is ready, and to systemd, as long as the collector answers, that it
+/// lives.
+pub(super) async fn supervise(handle: Handle, start: Start) {
     while !handle.is_ready() {
         sleep(LOOK_AGAIN).await;
     }
@@ -47,6 +99,7 @@ pub(super) async fn supervise(handle: Handle) {
         }
         sleep(LOOK_AGAIN).await;
     }
+    start.say(&handle).await;
     let Some(beat) = systemd::watchdog() else { return };
     loop {
         match timeout(beat, handle.ping()).await {

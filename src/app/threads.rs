@@ -5,7 +5,7 @@ use crate::{
     collector::{self, Collector, Handle, Message},
     discovery::{self, ScopeEvent},
     exposition::SelfMetrics,
-    metadata::Docker,
+    metadata::{Docker, MetadataEvent, News, State},
     parse::ContainerId,
 };
 use std::{sync::mpsc, thread, time::Duration};
@@ -84,8 +84,10 @@ pub(super) fn start_threads(
         Some(interval) => {
             // Each is taken before the next is looked for: what a stuck collector makes wait is left to the kernel's queue,
             // which is bounded.
-            let mut send =
-                move |event: ScopeEvent| events.send(Message::Scope(event)) && events.wait_until_taken();
+            let mut send = move |event: ScopeEvent| {
+                say_scope(&event);
+                events.send(Message::Scope(event)) && events.wait_until_taken()
+            };
             let started = thread("discovery").spawn(move || {
                 if let Err(error) = discovery::watch(&root, interval, &mut send) {
                     tracing::error!("containers can't be looked for: {error}");
@@ -96,6 +98,39 @@ pub(super) fn start_threads(
     }
     let docker = follow_docker(docker, wanted, handle.clone()).map_err(no_thread)?;
     Ok(Threads { handle, collector: dead, docker })
+}
+
+/// What was found of cgroups, for who wants to follow.
+fn say_scope(event: &ScopeEvent) {
+    match event {
+        ScopeEvent::Resync { scopes, unlisted } => tracing::debug!(
+            "cgroup tree scanned: {} cgroups of containers, {} directories could not be listed",
+            scopes.len(),
+            unlisted.len()
+        ),
+        ScopeEvent::Appeared(scope) => tracing::debug!("cgroup appeared: {}", scope.cgroup),
+        ScopeEvent::Vanished(scope) => tracing::debug!("cgroup vanished: {}", scope.cgroup),
+        // Some are written to all the time.
+        ScopeEvent::Written(scope) => tracing::trace!("cgroup written to: {}", scope.cgroup),
+    }
+}
+
+/// What Docker told, for who wants to follow.
+fn say_news(news: &News) {
+    match news {
+        News::Connected => tracing::debug!("docker answers"),
+        News::Listed(containers) => tracing::debug!("docker has listed {} containers", containers.len()),
+        News::Changed(metadata) => tracing::debug!(
+            "docker tells of {} ({}): {}",
+            metadata.id.short(),
+            metadata.name,
+            metadata.state.map_or("state unknown", State::as_str)
+        ),
+        News::Removed(id) => tracing::debug!("docker has removed {}", id.short()),
+        News::Unknown(id) => tracing::debug!("docker does not know {}", id.short()),
+        News::Oom(id) => tracing::debug!("docker tells of an OOM kill in {}", id.short()),
+        News::Disconnected => tracing::debug!("docker does not answer"),
+    }
 }
 
 /// Asks Docker on a thread of its own: decoding a long list delays no answer to a client.
@@ -113,7 +148,8 @@ fn follow_docker(
     thread::Builder::new().name("docker".into()).spawn(move || {
         let _alive = alive;
         runtime.block_on(async {
-            let tell = |event| {
+            let tell = |event: MetadataEvent| {
+                say_news(&event.news);
                 events.send(Message::Metadata(event));
             };
             tokio::select! {
