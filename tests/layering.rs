@@ -54,7 +54,7 @@ const CRATES: [(&str, &[&str]); 16] = [
     ("tokio_rustls", &["server/tls.rs", "server/healthcheck.rs", "metadata/docker/transport.rs"]),
     ("prometheus", &["exposition/"]),
     ("tracing_subscriber", &["log.rs"]),
-    ("clap", &["cli.rs"]),
+    ("clap", &["cli.rs", "cli/"]),
     ("mimalloc", &["main.rs"]),
     ("glob", &["metadata/choice.rs", "sample/interfaces.rs"]),
     ("chrono", &["metadata/docker/convert.rs"]),
