@@ -118,7 +118,7 @@ fn say_scope(event: &ScopeEvent) {
 /// What Docker told, for who wants to follow.
 fn say_news(news: &News) {
     match news {
-        News::Connected => tracing::debug!("docker answers"),
+        News::Connected => tracing::debug!("connected to docker"),
         News::Listed(containers) => tracing::debug!("docker has listed {} containers", containers.len()),
         News::Changed(metadata) => tracing::debug!(
             "docker tells of {} ({}): {}",
@@ -129,7 +129,7 @@ fn say_news(news: &News) {
         News::Removed(id) => tracing::debug!("docker has removed {}", id.short()),
         News::Unknown(id) => tracing::debug!("docker does not know {}", id.short()),
         News::Oom(id) => tracing::debug!("docker tells of an OOM kill in {}", id.short()),
-        News::Disconnected => tracing::debug!("docker does not answer"),
+        News::Disconnected => tracing::debug!("disconnected from docker"),
     }
 }
 
