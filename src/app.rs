@@ -1,38 +1,39 @@
 //! Puts the parts together, starts them, and ends them in order.
 
+mod signals;
+mod supervision;
+mod threads;
+
 use crate::{
-    cli::{Config, LogFormat},
-    collector::{self, Collector, Handle, Message},
+    advice,
+    collector::{self, Handle, Message},
     demo::Demo,
-    discovery::{self, ScopeEvent},
     encode::Format,
     log::{self, Log},
-    metadata::{Docker, DockerHost, Filter, Labels},
-    parse::ContainerId,
-    sample::{Errno, Interfaces, Roots, errno_of, limits::raise_open_files},
+    metadata::Docker,
+    sample::{Errno, errno_of, limits::raise_open_files},
     server::{
         self,
+        healthcheck::Probe,
         tls::{Tls, load_tls},
     },
-    systemd::{self, Manager},
-    table::{Selection, SelfMetrics},
+    settings::{Bind, LogSettings, Order, Settings, TlsFiles},
+    systemd::Manager,
+    table::SelfMetrics,
 };
 use anyhow::{Context, Error, anyhow};
+use signals::Signals;
 use std::{
     io::Write,
-    net::ToSocketAddrs,
-    path::{Path, PathBuf},
-    sync::mpsc,
+    os::unix::net::UnixStream,
     thread,
     time::{Duration, Instant},
 };
+use supervision::{Start, supervise, watch_for_hangs};
+use threads::start_threads;
 use tokio::{
-    net::{TcpListener, TcpSocket},
-    signal::unix::{Signal, SignalKind, signal},
-    sync::{
-        mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
-        oneshot,
-    },
+    net::TcpListener,
+    sync::oneshot,
     time::{sleep, timeout},
 };
 
@@ -43,77 +44,62 @@ pub struct Failure {
     pub error: Error,
     /// What can be done about it.
     pub hint: Option<String>,
-    /// The exit code.
-    pub code: u8,
 }
 
 impl Failure {
-    /// Could not start, or died.
-    fn start(error: impl Into<Error>, hint: impl Into<String>) -> Self {
-        Self { error: error.into(), hint: Some(hint.into()), code: 1 }
-    }
-
-    /// The user asked for something that does not exist.
-    fn usage(error: impl Into<Error>) -> Self {
-        Self { error: error.into(), hint: Some("see docker-stat-prom --help".into()), code: 2 }
+    /// Something that the user named can't be used.
+    fn new(error: impl Into<Error>, hint: impl Into<String>) -> Self {
+        Self { error: error.into(), hint: Some(hint.into()) }
     }
 }
 
+/// Whatever fails for want of something that the system limits is told with that limit.
 impl<E: Into<Error>> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self { error: error.into(), hint: None, code: 1 }
+        let error = error.into();
+        let cause = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>()).map(errno_of);
+        let hint = cause.and_then(advice::resources).map(str::to_owned);
+        Self { error, hint }
     }
 }
 
 /// `--once` and `--healthcheck` give up after this long.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// A collector that is in one pass for so long is said to hang.
-const HUNG: Duration = Duration::from_secs(60);
-/// One that has turned a round within this goes on again.
-const GOES_ON: Duration = Duration::from_secs(2);
-/// Connections that may wait to be accepted; a scraper whose SYN finds no room tries again only after a second.
-const BACKLOG: u32 = 4096;
-/// What the kernel may hold of each answer. Left to itself it takes megabytes, and a client that reads slowly can't be
-/// told from one that reads nothing.
-const SEND_BUFFER: u32 = 128 * 1024;
-/// How long the end waits for threads.
-const END: Duration = Duration::from_secs(2);
 /// How often readiness is looked at until it is there.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Runs until done or told to stop.
 ///
 /// # Errors
-/// [`Failure`] with an exit code, and a hint where something can be done.
-pub fn run(config: &Config) -> Result<(), Failure> {
+/// [`Failure`], with a hint where something can be done.
+pub fn run(settings: Settings) -> Result<(), Failure> {
     let metrics = SelfMetrics::new()?;
-    let _log = start_log(config, &metrics)?;
-    // What is wrong with the command line is said before anything is touched.
-    let labels = Labels::new(&config.container_labels, &config.container_env).map_err(Failure::usage)?;
-    let filter = Filter::new(&config.include, &config.exclude).map_err(Failure::usage)?;
-    let selection = Selection::parse(&config.metrics).map_err(Failure::usage)?;
-    let interfaces = Interfaces::excluding(config.network_exclude.iter().map(String::as_str));
-    let interfaces = interfaces.map_err(Failure::usage)?;
-    let host = docker_host(config).map_err(Failure::usage)?;
+    let _log = start_log(settings.log, &metrics)?;
+    for doubt in &settings.doubts {
+        tracing::warn!("{doubt}");
+    }
+    has_spare_descriptors().context("there are too few descriptors to start with")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    if config.healthcheck {
-        return runtime.block_on(server::healthcheck::check(config)).map_err(Failure::from);
+    if settings.order == Order::HealthCheck {
+        let (host, port) = settings.bind.local();
+        let probe = Probe { host, port, certificate: settings.tls.map(|files| files.certificate) };
+        return runtime.block_on(server::healthcheck::check(&probe)).map_err(Failure::from);
     }
     // Caught before there is anything to clean up.
     let signals = {
         let _inside = runtime.enter();
         Signals::catch()?
     };
-    let demo = config.demo.then(|| runtime.block_on(async { Demo::start() })).transpose()?;
+    let demo = settings.demo.then(|| runtime.block_on(async { Demo::start() })).transpose()?;
     let (roots, host) = match &demo {
         Some(demo) => (demo.roots(), demo.docker_host()),
-        None => (roots(config), host),
+        None => (settings.roots, settings.docker),
     };
     roots.check().map_err(|error| {
-        let hint = error.hint.clone();
-        Failure::start(error, hint)
+        let hint = advice::root(&error);
+        Failure::new(error, hint)
     })?;
-    let tls = config.secure.then(|| tls(config)).transpose()?;
+    let tls = settings.tls.as_ref().map(tls).transpose()?;
     let max_open_files = raise_open_files().context("the limit on open files can't be read")?;
     metrics.started(max_open_files);
     if let Some(expiry) = tls.as_ref().and_then(|tls| tls.expiry) {
@@ -122,28 +108,37 @@ pub fn run(config: &Config) -> Result<(), Failure> {
     if demo.is_some() {
         metrics.demo.with_label_values::<&str>(&[]).set(1.0);
     }
+    let serves = settings.order == Order::Serve;
+    let interval = settings.polling_interval;
     let collector = collector::Config {
         roots,
-        selection,
-        filter: filter.clone(),
-        polling_interval: (!config.once).then(|| config.polling_interval()),
-        fd_budget: usize::try_from(config.fd_budget).unwrap_or(usize::MAX),
-        interfaces,
-        show_unnamed: config.show_unnamed,
+        selection: settings.selection,
+        filter: settings.filter.clone(),
+        polling_interval: serves.then_some(interval),
+        fd_budget: settings.fd_budget,
+        interfaces: settings.interfaces,
+        show_unnamed: settings.show_unnamed,
     };
     let cut = metrics.label_values_cut.clone();
-    let docker = Docker::new(host, labels, filter, move || cut.inc());
+    let docker = Docker::new(host, settings.labels, settings.filter, move || cut.inc());
+    let start = Start {
+        cgroup_root: collector.roots.cgroup.clone(),
+        docker: docker.host().clone(),
+        engine: docker.engine(),
+        secure: tls.is_some(),
+        metrics: settings.metrics,
+    };
     let result = runtime.block_on(async {
         // Bound last: a port that answers belongs to an exporter that works.
-        let listener = if config.once { None } else { Some(bind(&config.bind)?) };
-        if config.demo {
+        let listener = if serves { Some(listen(&settings.bind)?) } else { None };
+        if demo.is_some() {
             tracing::warn!("this is a demo: the numbers are of a recorded host, and made to move");
         }
         let mut threads = start_threads(collector, max_open_files, metrics, docker)?;
         let handle = threads.handle.clone();
         let result = match listener {
-            None => once(config, &handle, signals).await,
-            Some(listener) => serve(listener, tls, &handle, &mut threads.collector, signals).await,
+            None => once(interval, &handle, signals).await,
+            Some(listener) => serve(listener, tls, start, &handle, &mut threads.collector, signals).await,
         };
         if demo.is_some() {
             // Its files and its Docker API go now, which is nothing to warn of.
@@ -156,234 +151,46 @@ pub fn run(config: &Config) -> Result<(), Failure> {
     result
 }
 
-fn start_log(config: &Config, metrics: &SelfMetrics) -> Result<Log, Failure> {
-    let level = match (config.verbose, config.once) {
-        (0, false) => tracing::Level::INFO,
-        (0, true) => tracing::Level::WARN,
-        (1, _) => tracing::Level::DEBUG,
-        _ => tracing::Level::TRACE,
-    };
-    let json = config.log_format == LogFormat::Json;
-    let style = log::Style { level, json, target: config.verbose > 0 };
+/// A runtime that finds no descriptor for its signals panics, so it is looked for beforehand.
+fn has_spare_descriptors() -> std::io::Result<()> {
+    const PAIRS: usize = 4;
+    let pairs: std::io::Result<Vec<_>> = (0..PAIRS).map(|_| UnixStream::pair()).collect();
+    pairs.map(drop)
+}
+
+fn start_log(settings: LogSettings, metrics: &SelfMetrics) -> Result<Log, Failure> {
+    let LogSettings { level, directives, json, target } = settings;
+    let style = log::Style { level, directives, json, target };
     let lost = metrics.log_lines_dropped.clone();
     log::start(style, move || lost.inc()).map_err(no_thread)
 }
 
 /// Without its threads the exporter does not start.
 fn no_thread(error: std::io::Error) -> Failure {
-    Failure::start(
-        Error::new(error).context("no thread can be made"),
-        "raise the limit on processes and threads (ulimit -u, TasksMax=, pids.max)",
-    )
+    Error::new(error).context("a thread can't be started").into()
 }
 
-/// What ends the program, and what is sent to daemons for other reasons.
-struct Signals {
-    ends: [Signal; 3],
+fn tls(files: &TlsFiles) -> Result<Tls, Failure> {
+    load_tls(&files.certificate, &files.key).map_err(|error| Failure::new(error, advice::certificate()))
 }
 
-impl Signals {
-    /// Catches what would end the program at once, and leave the demo's folder behind. Needs a runtime around it.
-    fn catch() -> std::io::Result<Self> {
-        for (kind, name) in [
-            (SignalKind::hangup(), "SIGHUP"),
-            (SignalKind::user_defined1(), "SIGUSR1"),
-            (SignalKind::user_defined2(), "SIGUSR2"),
-        ] {
-            let mut ignored = signal(kind)?;
-            tokio::spawn(async move {
-                while ignored.recv().await.is_some() {
-                    tracing::info!(
-                        "{name} is ignored: there is nothing to reload, restart to change the settings"
-                    );
-                }
-            });
-        }
-        let ends = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::quit()];
-        let [terminate, interrupt, quit] = ends.map(signal);
-        Ok(Self { ends: [terminate?, interrupt?, quit?] })
-    }
-
-    /// Resolves when the program is told to end.
-    async fn end(&mut self) {
-        let [terminate, interrupt, quit] = &mut self.ends;
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-            _ = quit.recv() => {}
-        }
-    }
-}
-
-fn roots(config: &Config) -> Roots {
-    Roots { cgroup: config.cgroup_root.clone(), proc: config.proc_root.clone(), sys: config.sys_root.clone() }
-}
-
-fn docker_host(config: &Config) -> Result<DockerHost, crate::metadata::HostError> {
-    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-    let certificates = variable("DOCKER_CERT_PATH").map_or_else(
-        || Path::new(&variable("HOME").unwrap_or_else(|| "/root".into())).join(".docker"),
-        PathBuf::from,
-    );
-    DockerHost::parse(&config.host, variable("DOCKER_TLS_VERIFY").is_some(), &certificates)
-}
-
-fn tls(config: &Config) -> Result<Tls, Failure> {
-    load_tls(&config.tls_cert, &config.tls_key).map_err(|error| {
-        Failure::start(error, "name a certificate and its key with --tls_cert and --tls_key, both in PEM")
-    })
-}
-
-fn bind(address: &str) -> Result<TcpListener, Failure> {
-    // `:12096` is every address, as elsewhere in Prometheus' world.
-    let full = if address.starts_with(':') { format!("0.0.0.0{address}") } else { address.to_owned() };
+fn listen(bind: &Bind) -> Result<TcpListener, Failure> {
     // Names are looked up on this thread: the runtime would need one more, and nothing else goes on yet.
-    listen(&full).map_err(|error| {
-        let hint = match errno_of(&error) {
-            Errno::EADDRINUSE => {
-                "another program, perhaps another exporter, listens there: name another with -b"
-            }
-            Errno::EACCES => "ports below 1024 need CAP_NET_BIND_SERVICE: name another with -b",
-            _ => "name an address of this machine and a port with -b, such as 127.0.0.1:12096",
-        };
-        Failure::start(anyhow!("{full}: {error}"), hint)
+    bind.addresses().and_then(|addresses| server::listen(&addresses)).map_err(|error| {
+        let hint = advice::listening(&error);
+        Failure::new(anyhow!("{bind}: {error}"), hint)
     })
-}
-
-fn listen(address: &str) -> std::io::Result<TcpListener> {
-    let mut problem = None;
-    for address in address.to_socket_addrs()? {
-        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-        socket.set_reuseaddr(true)?;
-        // Accepted sockets have it too.
-        socket.set_send_buffer_size(SEND_BUFFER)?;
-        match socket.bind(address).and_then(|()| socket.listen(BACKLOG)) {
-            Ok(listener) => return Ok(listener),
-            Err(error) => problem = Some(error),
-        }
-    }
-    Err(problem.unwrap_or_else(|| Errno::EADDRNOTAVAIL.into()))
-}
-
-/// The threads that read and ask.
-struct Threads {
-    handle: Handle,
-    /// Resolves when the collector has ended.
-    collector: oneshot::Receiver<()>,
-    docker: DockerThread,
-}
-
-/// The thread that asks Docker.
-struct DockerThread {
-    /// Dropped to end it.
-    running: oneshot::Sender<()>,
-    /// Resolves when it has ended.
-    ended: oneshot::Receiver<()>,
-}
-
-impl Threads {
-    /// Ends those that would warn of what goes next, and waits until they have ended, though not for one that hangs.
-    async fn end(self) {
-        drop(self.docker.running);
-        self.handle.send(Message::Shutdown);
-        let ended = async {
-            let _it_has = self.docker.ended.await;
-            if !self.collector.is_terminated() {
-                let _it_has = self.collector.await;
-            }
-        };
-        let _hangs = timeout(END, ended).await;
-    }
-}
-
-/// Starts the threads that read and ask.
-fn start_threads(
-    config: collector::Config,
-    max_open_files: u64,
-    metrics: SelfMetrics,
-    docker: Docker,
-) -> Result<Threads, Failure> {
-    let (sender, receiver) = mpsc::channel();
-    let (lookups, wanted): (UnboundedSender<ContainerId>, UnboundedReceiver<ContainerId>) =
-        unbounded_channel();
-    let handle = Handle::new(sender, metrics);
-    let root = config.roots.cgroup.clone();
-    let interval = config.polling_interval;
-    let collectors = handle.clone();
-    let (alive, dead) = oneshot::channel::<()>();
-    let thread = |name: &str| thread::Builder::new().name(name.into());
-    let started = thread("collector").spawn(move || {
-        // Dropped when the thread ends, whatever ends it.
-        let _alive = alive;
-        // Made here, since it reads: /proc/meminfo of lxcfs may hang, and whoever asks is to hear of it.
-        Collector::new(config, collectors, max_open_files, lookups).run(&receiver);
-    });
-    started.map_err(no_thread)?;
-    let events = handle.clone();
-    match interval {
-        None => {
-            events.send(Message::Scope(discovery::resync(&root)));
-        }
-        Some(interval) => {
-            // Each is taken before the next is looked for: what a stuck collector makes wait is left to the kernel's queue,
-            // which is bounded.
-            let mut send =
-                move |event: ScopeEvent| events.send(Message::Scope(event)) && events.wait_until_taken();
-            let started = thread("discovery").spawn(move || {
-                if let Err(error) = discovery::watch(&root, interval, &mut send) {
-                    tracing::error!("containers can't be looked for: {error}");
-                }
-            });
-            started.map_err(no_thread)?;
-        }
-    }
-    let docker = follow_docker(docker, wanted, handle.clone()).map_err(no_thread)?;
-    Ok(Threads { handle, collector: dead, docker })
-}
-
-/// Threads that look up the daemon's host name. One that hangs keeps its thread for a while.
-const RESOLVING_THREADS: usize = 4;
-
-/// Asks Docker on a thread of its own: decoding a long list delays no answer to a client.
-fn follow_docker(
-    docker: Docker,
-    wanted: UnboundedReceiver<ContainerId>,
-    events: Handle,
-) -> std::io::Result<DockerThread> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .max_blocking_threads(RESOLVING_THREADS)
-        .build()?;
-    let (running, stopped) = oneshot::channel::<()>();
-    let (alive, ended) = oneshot::channel::<()>();
-    thread::Builder::new().name("docker".into()).spawn(move || {
-        let _alive = alive;
-        runtime.block_on(async {
-            let tell = |event| {
-                events.send(Message::Metadata(event));
-            };
-            tokio::select! {
-                // First: whoever ends this may end what is asked right after.
-                biased;
-                _ = stopped => {}
-                () = docker.follow(wanted, &tell) => {}
-            }
-        });
-        // A look-up that hangs is not waited for.
-        runtime.shutdown_background();
-    })?;
-    Ok(DockerThread { running, ended })
 }
 
 /// Two samples one interval apart, and the page on standard output.
-async fn once(config: &Config, handle: &Handle, mut signals: Signals) -> Result<(), Failure> {
+async fn once(interval: Duration, handle: &Handle, mut signals: Signals) -> Result<(), Failure> {
     let printed = async {
         let begin = Instant::now();
         while !handle.is_ready() && begin.elapsed() < PATIENCE {
             sleep(LOOK_AGAIN).await;
         }
         in_time(handle.tick()).await?;
-        sleep(config.polling_interval()).await;
+        sleep(interval).await;
         in_time(handle.tick()).await?;
         let page = in_time(handle.scrape(Format::Text)).await?;
         let (done, written) = oneshot::channel();
@@ -412,6 +219,7 @@ async fn in_time<T>(answer: impl Future<Output = Result<T, collector::Stopped>>)
 async fn serve(
     listener: TcpListener,
     tls: Option<Tls>,
+    start: Start,
     handle: &Handle,
     dead: &mut oneshot::Receiver<()>,
     mut signals: Signals,
@@ -419,7 +227,7 @@ async fn serve(
     let scheme = if tls.is_some() { "https" } else { "http" };
     let address = listener.local_addr()?;
     tracing::info!("serving {scheme}://{address}/metrics");
-    let notify = tokio::spawn(supervise(handle.clone()));
+    let notify = tokio::spawn(supervise(handle.clone(), start));
     let hangs = tokio::spawn(watch_for_hangs(handle.clone()));
     let (stop, stopped) = oneshot::channel();
     let serving = server::serve(listener, tls, handle.clone(), async {
@@ -444,51 +252,4 @@ async fn serve(
         handle.send(Message::Shutdown);
     }
     ended
-}
-
-/// Says in the log, once each time, that the collector hangs, and that it does no longer.
-async fn watch_for_hangs(handle: Handle) {
-    let mut hung = false;
-    loop {
-        sleep(Duration::from_secs(1)).await;
-        let silence = handle.silence();
-        if !hung && silence > HUNG {
-            hung = true;
-            tracing::error!(
-                "the collector has been in one pass for {} s: a file of a container or of /proc does not answer \
-                 (a FUSE file system, or lxcfs); nothing can be scraped until it does, and /healthz says so",
-                silence.as_secs()
-            );
-        } else if hung && silence < GOES_ON {
-            hung = false;
-            tracing::info!("the collector goes on");
-        }
-    }
-}
-
-/// Tells systemd when the exporter is ready, and, as long as the collector answers, that it lives.
-async fn supervise(handle: Handle) {
-    while !handle.is_ready() {
-        sleep(LOOK_AGAIN).await;
-    }
-    let manager = Manager::from_environment();
-    while let Err(error) = manager.tell("READY=1") {
-        if errno_of(&error) != Errno::EAGAIN {
-            tracing::warn!("the service manager can't be told: {error}");
-            break;
-        }
-        sleep(LOOK_AGAIN).await;
-    }
-    let Some(beat) = systemd::watchdog() else { return };
-    loop {
-        match timeout(beat, handle.ping()).await {
-            Ok(Ok(_)) => {
-                let _told_the_next_time = manager.tell("WATCHDOG=1");
-            }
-            Ok(Err(_)) => return,
-            // It hangs: if that lasts, systemd does what the unit says.
-            Err(_) => {}
-        }
-        sleep(beat).await;
-    }
 }

@@ -1,11 +1,17 @@
 //! The command line: flags and environment in, [`Config`] out. The flags' texts here are the README's.
 
+mod values;
+
+pub use values::{LogFormat, LogLevel, METRICS};
+
 use clap::{
-    ArgAction, CommandFactory, FromArgMatches, Parser, ValueEnum,
+    ArgAction, CommandFactory, FromArgMatches, Parser, ValueHint,
     builder::{BoolishValueParser, NonEmptyStringValueParser},
     error::ErrorKind,
+    parser::ValueSource,
 };
-use std::{ffi::OsString, path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, ffi::OsString, path::PathBuf, time::Duration};
+use values::{AnyList, interval};
 
 /// What one run is to do, as the user said it.
 #[derive(Debug, Clone, Parser)]
@@ -19,7 +25,8 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
         docker-stat-prom --demo                           serve a recorded host, without Docker\n  \
         docker-stat-prom --once --metrics core            print the eleven core gauges and exit\n  \
         docker-stat-prom -s --tls_cert c.pem --tls_key k.pem -b 127.0.0.1:12096\n\n\
-        Exit codes: 0 done or told to stop, 1 could not start or died, 2 wrong usage."
+        Exit codes: 0 done or told to stop, 1 could not start or died, 2 wrong usage.\n\
+        Flags may be written with hyphens too: --polling-interval."
 )]
 pub struct Config {
     /// Docker API: unix://PATH, tcp://HOST:PORT, http://HOST:PORT or https://HOST:PORT
@@ -31,17 +38,17 @@ pub struct Config {
         long,
         env = "DOCKER_HOST",
         hide_env_values = true,
-        value_name = "URL",
+        value_hint = ValueHint::Other, value_name = "URL",
         default_value = "unix:///var/run/docker.sock"
     )]
     pub host: String,
 
-    /// Address to serve on
+    /// Address and port to serve on; without an address, all
     #[arg(
         short,
         long,
         env = "DOCKER_STAT_PROM_BIND",
-        value_name = "ADDRESS:PORT",
+        value_hint = ValueHint::Other, value_name = "ADDRESS",
         default_value = "0.0.0.0:12096",
         value_parser = NonEmptyStringValueParser::new()
     )]
@@ -52,37 +59,67 @@ pub struct Config {
     pub secure: bool,
 
     /// Private key for HTTPS, PEM (PKCS#8, PKCS#1 or SEC1)
-    #[arg(long, env = "DOCKER_STAT_PROM_TLS_KEY", value_name = "FILE", default_value = "./server.key")]
+    #[arg(
+        long,
+        alias = "tls-key",
+        env = "DOCKER_STAT_PROM_TLS_KEY",
+        value_name = "FILE",
+        default_value = "./server.key"
+    )]
     pub tls_key: PathBuf,
 
     /// Certificate chain for HTTPS, PEM
-    #[arg(long, env = "DOCKER_STAT_PROM_TLS_CERT", value_name = "FILE", default_value = "./server.crt")]
+    #[arg(
+        long,
+        alias = "tls-cert",
+        env = "DOCKER_STAT_PROM_TLS_CERT",
+        value_name = "FILE",
+        default_value = "./server.crt"
+    )]
     pub tls_cert: PathBuf,
 
-    /// Time between two polls for the rate gauges, milliseconds
+    /// Time between two polls for the rate gauges: milliseconds, or with a unit, such as 5s
     ///
-    /// Rates (container_cpu_usage_ratios and those ending in _bps and _byteps) describe the last completed window of this
+    /// Units are ms, s, m and h; at most 24 h. Rates (container_cpu_usage_ratios and those ending in _bps and _byteps) describe the last completed window of this
     /// length. Everything else is read at each scrape, whatever this is.
     #[arg(
         short = 'i',
-        long,
+        long, alias = "polling-interval",
         env = "DOCKER_STAT_PROM_POLLING_INTERVAL",
-        value_name = "MILLISECONDS",
-        default_value_t = 2000,
-        value_parser = clap::value_parser!(u64).range(1..=86_400_000)
+        value_hint = ValueHint::Other, value_name = "TIME",
+        default_value = "2000",
+        value_parser = interval
     )]
-    pub polling_interval: u64,
+    pub polling_interval: Duration,
 
     /// Where the host's cgroup v2 is mounted
-    #[arg(long, env = "DOCKER_STAT_PROM_CGROUP_ROOT", value_name = "DIR", default_value = "/sys/fs/cgroup")]
+    #[arg(
+        long,
+        alias = "cgroup-root",
+        env = "DOCKER_STAT_PROM_CGROUP_ROOT",
+        value_name = "DIR",
+        default_value = "/sys/fs/cgroup"
+    )]
     pub cgroup_root: PathBuf,
 
     /// Where the host's procfs is mounted
-    #[arg(long, env = "DOCKER_STAT_PROM_PROC_ROOT", value_name = "DIR", default_value = "/proc")]
+    #[arg(
+        long,
+        alias = "proc-root",
+        env = "DOCKER_STAT_PROM_PROC_ROOT",
+        value_name = "DIR",
+        default_value = "/proc"
+    )]
     pub proc_root: PathBuf,
 
     /// Where the host's sysfs is mounted (names of block devices)
-    #[arg(long, env = "DOCKER_STAT_PROM_SYS_ROOT", value_name = "DIR", default_value = "/sys")]
+    #[arg(
+        long,
+        alias = "sys-root",
+        env = "DOCKER_STAT_PROM_SYS_ROOT",
+        value_name = "DIR",
+        default_value = "/sys"
+    )]
     pub sys_root: PathBuf,
 
     /// What to serve: sets (core, cadvisor, v2, lifecycle), and groups with + or -
@@ -95,30 +132,39 @@ pub struct Config {
         env = "DOCKER_STAT_PROM_METRICS",
         value_name = "LIST",
         default_value = "core,cadvisor,v2,lifecycle",
-        allow_hyphen_values = true
+        allow_hyphen_values = true,
+        value_parser = AnyList,
+        hide_possible_values = true
     )]
     pub metrics: String,
 
     /// Container labels to show, as container_label_…: globs, separated by commas
     #[arg(
         long,
+        alias = "container-labels",
         env = "DOCKER_STAT_PROM_CONTAINER_LABELS",
-        value_name = "GLOBS",
+        value_hint = ValueHint::Other, value_name = "GLOBS",
         value_delimiter = ',',
         default_value = "com.docker.compose.project,com.docker.compose.service"
     )]
     pub container_labels: Vec<String>,
 
     /// Environment variables to show, as container_env_…: exact names, separated by commas
-    #[arg(long, env = "DOCKER_STAT_PROM_CONTAINER_ENV", value_name = "NAMES", value_delimiter = ',')]
+    #[arg(
+        long,
+        alias = "container-env",
+        env = "DOCKER_STAT_PROM_CONTAINER_ENV",
+        value_hint = ValueHint::Other, value_name = "NAMES",
+        value_delimiter = ','
+    )]
     pub container_env: Vec<String>,
 
     /// Read only containers that match one of these: name=GLOB, image=GLOB, label=KEY[=GLOB]
-    #[arg(long, env = "DOCKER_STAT_PROM_INCLUDE", value_name = "TERMS", value_delimiter = ',')]
+    #[arg(long, env = "DOCKER_STAT_PROM_INCLUDE", value_hint = ValueHint::Other, value_name = "TERMS", value_delimiter = ',')]
     pub include: Vec<String>,
 
     /// Do not read containers that match one of these; wins over --include
-    #[arg(long, env = "DOCKER_STAT_PROM_EXCLUDE", value_name = "TERMS", value_delimiter = ',')]
+    #[arg(long, env = "DOCKER_STAT_PROM_EXCLUDE", value_hint = ValueHint::Other, value_name = "TERMS", value_delimiter = ',')]
     pub exclude: Vec<String>,
 
     /// Interfaces of containers that do not count: globs of their names, separated by commas
@@ -129,8 +175,9 @@ pub struct Config {
     /// flag.
     #[arg(
         long,
+        alias = "network-exclude",
         env = "DOCKER_STAT_PROM_NETWORK_EXCLUDE",
-        value_name = "GLOBS",
+        value_hint = ValueHint::Other, value_name = "GLOBS",
         value_delimiter = ',',
         default_value = "lo,veth*,docker*,nerdctl*,br-*,cni*,virbr*"
     )]
@@ -140,7 +187,7 @@ pub struct Config {
     ///
     /// Other runtimes name their cgroups as Docker does. A container that Docker was asked about and does not know is left
     /// out otherwise. Without any Docker that answers, all containers are shown under their short IDs in any case.
-    #[arg(long, env = "DOCKER_STAT_PROM_SHOW_UNNAMED", value_parser = BoolishValueParser::new())]
+    #[arg(long, alias = "show-unnamed", env = "DOCKER_STAT_PROM_SHOW_UNNAMED", value_parser = BoolishValueParser::new())]
     pub show_unnamed: bool,
 
     /// Descriptors to keep open on files of containers
@@ -148,9 +195,9 @@ pub struct Config {
     /// A kept descriptor saves two system calls per reading and costs some 5 KB of kernel memory, charged to the exporter.
     /// The two files of the polling tick are kept in any case.
     #[arg(
-        long,
+        long, alias = "fd-budget",
         env = "DOCKER_STAT_PROM_FD_BUDGET",
-        value_name = "COUNT",
+        value_hint = ValueHint::Other, value_name = "COUNT",
         default_value_t = 3000,
         value_parser = clap::value_parser!(u64).range(0..=10_000_000)
     )]
@@ -172,21 +219,40 @@ pub struct Config {
     pub healthcheck: bool,
 
     /// Say more: -v debug, -vv trace
+    ///
+    /// -v is about what this program does; with -vv its libraries speak too.
     #[arg(short, long, env = "DOCKER_STAT_PROM_VERBOSE", action = ArgAction::Count)]
     pub verbose: u8,
 
+    /// The least important lines to write to the log [default: info; with --once warn]
+    ///
+    /// Wins over -v. Where neither is given, RUST_LOG counts: a level, or targets with levels, such as
+    /// info,docker_stat_prom::collector=debug.
+    #[arg(long, alias = "log-level", env = "DOCKER_STAT_PROM_LOG_LEVEL", value_name = "LEVEL")]
+    pub log_level: Option<LogLevel>,
+
     /// How to write the log, on standard error
-    #[arg(long, env = "DOCKER_STAT_PROM_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
+    #[arg(
+        long,
+        alias = "log-format",
+        env = "DOCKER_STAT_PROM_LOG_FORMAT",
+        value_name = "FORMAT",
+        default_value = "text"
+    )]
     pub log_format: LogFormat,
+
+    /// Where the values come from that are not defaults.
+    #[arg(skip)]
+    given: Vec<Given>,
 }
 
-/// How the log is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// Lines for people.
-    Text,
-    /// One JSON object per line.
-    Json,
+/// A value that was given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Given {
+    /// The flag, without dashes.
+    flag: String,
+    /// The variable, if it comes from the environment.
+    variable: Option<String>,
 }
 
 /// What came of the arguments besides a [`Config`].
@@ -218,9 +284,21 @@ impl Config {
     /// # Errors
     /// [`NoConfig`] when help or the version was asked for, or the usage is wrong.
     pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, NoConfig> {
-        let matches = command().try_get_matches_from(arguments);
-        let mut config =
-            matches.and_then(|matches| Self::from_arg_matches(&matches)).map_err(NoConfig::of)?;
+        let arguments: Vec<_> = arguments.into_iter().collect();
+        let wrong = |error| NoConfig::of(&error, &arguments);
+        let matches = command().try_get_matches_from(&arguments).map_err(wrong)?;
+        let mut config = Self::from_arg_matches(&matches).map_err(wrong)?;
+        for arg in Self::command().get_arguments() {
+            let flag = arg.get_id().as_str();
+            let variable = match matches.value_source(flag) {
+                Some(ValueSource::CommandLine) => None,
+                Some(ValueSource::EnvVariable) => {
+                    arg.get_env().map(|name| name.to_string_lossy().into_owned())
+                }
+                _ => continue,
+            };
+            config.given.push(Given { flag: flag.to_owned(), variable });
+        }
         for list in [
             &mut config.container_labels,
             &mut config.container_env,
@@ -233,21 +311,42 @@ impl Config {
         Ok(config)
     }
 
-    /// Time between two polls.
+    /// Whether a flag, named without dashes, was given, as an argument or as a variable.
     #[must_use]
-    pub fn polling_interval(&self) -> Duration {
-        Duration::from_millis(self.polling_interval)
+    pub fn is_given(&self, flag: &str) -> bool {
+        self.given.iter().any(|given| given.flag == flag)
+    }
+
+    /// What the user knows the value of a flag by: the flag, or the variable that it comes from.
+    #[must_use]
+    pub fn origin_of(&self, flag: &str) -> String {
+        let given = self.given.iter().find(|given| given.flag == flag);
+        given.and_then(|given| given.variable.clone()).unwrap_or_else(|| format!("--{flag}"))
     }
 }
 
+/// The environment variables that are read for flags.
+#[must_use]
+pub fn variables() -> BTreeSet<String> {
+    let names = |arg: &clap::Arg| arg.get_env().map(|name| name.to_string_lossy().into_owned());
+    Config::command().get_arguments().filter_map(names).collect()
+}
+
 impl NoConfig {
-    fn of(error: clap::Error) -> Self {
+    fn of(error: &clap::Error, arguments: &[OsString]) -> Self {
         let text = error.render().to_string();
         if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
             return Self::Text(text);
         }
         let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
-        let problem = lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        let mut problem = lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        if let Some((arg, variable)) = wrong_variable(&text, arguments) {
+            let of_flag = format!("for '{arg}'");
+            problem = match problem.split_once(&of_flag) {
+                Some((before, after)) => format!("{before}for {variable}{after}"),
+                None => format!("{variable}: {problem}"),
+            };
+        }
         let hint = lines()
             .find_map(|line| line.strip_prefix("tip: ").or_else(|| line.strip_prefix("[possible values: ")))
             .map_or_else(
@@ -256,6 +355,21 @@ impl NoConfig {
             );
         Self::Usage { problem, hint }
     }
+}
+
+/// The environment variable that an error is about, if it is about one, with its flag as clap writes it. clap itself does
+/// not tell: so the arguments are read again without each, until the error is another one.
+fn wrong_variable(error: &str, arguments: &[OsString]) -> Option<(String, String)> {
+    // Only a built command knows how its arguments are written.
+    let mut built = command();
+    built.build();
+    built.get_arguments().find_map(|arg| {
+        let variable = arg.get_env()?.to_string_lossy().into_owned();
+        let without = command().mut_arg(arg.get_id(), |arg| arg.env(None::<&'static str>));
+        let read = without.try_get_matches_from(arguments);
+        let is_wrong = read.map_or_else(|other| other.render().to_string() != error, |_| true);
+        is_wrong.then(|| (arg.to_string(), variable))
+    })
 }
 
 #[cfg(test)]
@@ -274,12 +388,12 @@ mod tests {
         assert!(!config.secure);
         assert_eq!(config.tls_key, PathBuf::from("./server.key"));
         assert_eq!(config.tls_cert, PathBuf::from("./server.crt"));
-        assert_eq!(config.polling_interval(), Duration::from_secs(2));
+        assert_eq!(config.polling_interval, Duration::from_secs(2));
         let config =
             read(&["-H", "tcp://h:1", "-b", ":9", "-s", "-i", "500", "--tls_key", "k", "--tls_cert", "c"])
                 .unwrap();
         assert_eq!((config.host.as_str(), config.bind.as_str(), config.secure), ("tcp://h:1", ":9", true));
-        assert_eq!(config.polling_interval, 500);
+        assert_eq!(config.polling_interval, Duration::from_millis(500));
     }
 
     #[test]
@@ -317,12 +431,24 @@ mod tests {
     }
 
     #[test]
+    fn flags_may_be_written_with_hyphens() {
+        let config = read(&["--polling-interval", "5s", "--log-format=json", "--show-unnamed"]).unwrap();
+        assert_eq!(config.polling_interval, Duration::from_secs(5));
+        assert!(config.log_format == LogFormat::Json && config.show_unnamed);
+        assert!(config.is_given("log_format") && !config.is_given("bind"));
+    }
+
+    #[test]
     fn every_flag_has_an_environment_variable_or_is_an_order() {
         for arg in Config::command().get_arguments() {
             let name = arg.get_id().as_str();
             let is_order = matches!(name, "help" | "version" | "healthcheck");
             assert!(is_order || arg.get_env().is_some(), "{name}");
-            assert!(!arg.get_long().is_some_and(|long| long.contains('-')), "{name}");
+            let long = arg.get_long().unwrap_or_default();
+            assert!(!long.contains('-'), "{name}");
+            let with_hyphens = long.replace('_', "-");
+            let aliases = arg.get_all_aliases().unwrap_or_default();
+            assert!(with_hyphens == long || aliases.contains(&with_hyphens.as_str()), "{name}");
         }
     }
 }

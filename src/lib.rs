@@ -38,8 +38,10 @@
 //!   to a visitor (push), and what each polling tick finds (a live page).
 //! - [`server`]: routes, connections, TLS.
 //! - [`demo`]: a recorded host, unpacked and set in motion.
+//! - [`advice`]: what operators are told to do about something, in words; the rooms below return enums.
 //! - [`log`] and [`systemd`]: what is told to people and to the service manager, neither of whom can stop the rest.
-//! - [`cli`] and [`app`]: arguments, and putting the parts together.
+//! - [`cli`]: arguments and environment. [`settings`]: the same as typed values, and every usage error.
+//! - [`app`]: puts the parts together.
 //!
 //! # What always holds
 //!
@@ -77,6 +79,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod advice;
 pub mod app;
 pub mod cli;
 pub mod collector;
@@ -89,5 +92,6 @@ pub mod model;
 pub mod parse;
 pub mod sample;
 pub mod server;
+pub mod settings;
 pub mod systemd;
 pub mod table;

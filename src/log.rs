@@ -14,7 +14,13 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
-use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::{
+    Layer, Registry,
+    filter::{LevelFilter, Targets},
+    fmt::MakeWriter,
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
 /// Lines that wait for a slow reader, and the length of one: a bound on memory.
 const LINES: usize = 512;
@@ -24,10 +30,12 @@ const FLUSH: Duration = Duration::from_secs(1);
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// How events are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Style {
-    /// The least important level that is written.
+    /// The least important level that is written. At debug that is of this program alone: the libraries stay at info.
     pub level: tracing::Level,
+    /// Targets with levels, as in `RUST_LOG`. They go before the level.
+    pub directives: Option<String>,
     /// One JSON object a line instead of text.
     pub json: bool,
     /// Whether to name the part of the program that speaks.
@@ -59,15 +67,38 @@ pub fn start(style: Style, on_loss: impl Fn() + Send + Sync + 'static) -> io::Re
     thread::Builder::new().name("log".into()).spawn(move || write_lines(&queue, &writer_losses))?;
     let colours = !style.json && io::IsTerminal::is_terminal(&io::stderr());
     let queued = Queued { jobs: jobs.clone(), losses, json: style.json, colours };
+    let (targets, problem) = targets(&style);
+    let most = Layer::<Registry>::max_level_hint(&targets).unwrap_or(LevelFilter::TRACE);
     let builder = tracing_subscriber::fmt()
-        .with_max_level(style.level)
+        .with_max_level(most)
         .with_writer(queued)
         .with_target(style.target)
         .with_ansi(colours);
     // Only a second call could fail, in a test that runs the program twice in one process.
-    let _already_started =
-        if style.json { builder.json().flatten_event(true).try_init() } else { builder.try_init() };
+    let _already_started = if style.json {
+        builder.json().flatten_event(true).finish().with(targets).try_init()
+    } else {
+        builder.finish().with(targets).try_init()
+    };
+    if let Some(problem) = problem {
+        tracing::warn!("{problem}");
+    }
     Ok(Log { jobs })
+}
+
+/// Who may write what, and what is wrong with the directives.
+fn targets(style: &Style) -> (Targets, Option<String>) {
+    // The crate's name is the beginning of all of its targets.
+    const OURS: &str = env!("CARGO_CRATE_NAME");
+    let libraries = if style.level == tracing::Level::DEBUG { tracing::Level::INFO } else { style.level };
+    let by_level = || Targets::new().with_default(libraries).with_target(OURS, style.level);
+    match style.directives.as_deref().map(str::parse::<Targets>) {
+        None => (by_level(), None),
+        Some(Ok(targets)) => (targets, None),
+        Some(Err(error)) => {
+            (by_level(), Some(format!("RUST_LOG is not understood and has no effect: {error}")))
+        }
+    }
 }
 
 impl Drop for Log {

@@ -2,8 +2,9 @@
 
 use docker_stat_prom::{
     app,
-    cli::{Config, NoConfig},
+    cli::NoConfig,
     log::{harmless, last_words},
+    settings::Settings,
 };
 use std::{io::Write, process::ExitCode};
 
@@ -16,8 +17,8 @@ fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
         last_words(&format!("{panic}\n{}\n", std::backtrace::Backtrace::capture()));
     }));
-    let config = match Config::read(std::env::args_os()) {
-        Ok(config) => config,
+    let settings = match Settings::read(std::env::args_os()) {
+        Ok(settings) => settings,
         Err(NoConfig::Text(text)) => {
             // A reader that went away (`| head`) has seen what it wanted.
             let _reader_went_away = std::io::stdout().write_all(text.as_bytes());
@@ -25,9 +26,9 @@ fn main() -> ExitCode {
         }
         Err(NoConfig::Usage { problem, hint }) => return fail(2, &problem, Some(&hint)),
     };
-    match app::run(&config) {
+    match app::run(settings) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => fail(failure.code, &format!("{:#}", failure.error), failure.hint.as_deref()),
+        Err(failure) => fail(1, &format!("{:#}", failure.error), failure.hint.as_deref()),
     }
 }
 

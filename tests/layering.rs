@@ -8,24 +8,26 @@ use std::{
 };
 
 /// Each room with those that it may import.
-const ROOMS: [(&str, &[&str]); 14] = [
+const ROOMS: [(&str, &[&str]); 16] = [
     ("parse", &[]),
     ("sample", &["parse"]),
-    ("discovery", &["parse"]),
-    ("metadata", &["parse"]),
+    ("advice", &["sample"]),
+    ("discovery", &["parse", "advice"]),
+    ("metadata", &["parse", "advice"]),
     ("model", &["parse", "sample", "metadata"]),
     ("table", &["parse", "sample", "metadata", "model"]),
     ("encode", &["model", "table"]),
-    ("collector", &["parse", "sample", "discovery", "metadata", "model", "table", "encode"]),
-    ("server", &["collector", "table", "encode", "cli"]),
+    ("collector", &["parse", "sample", "discovery", "metadata", "model", "table", "encode", "advice"]),
+    ("server", &["collector", "table", "encode", "advice"]),
     ("demo", &["metadata", "sample"]),
     ("cli", &[]),
+    ("settings", &["cli", "table", "metadata", "sample", "advice"]),
     ("log", &["sample"]),
     ("systemd", &[]),
     (
         "app",
         &[
-            "cli",
+            "advice",
             "collector",
             "demo",
             "discovery",
@@ -35,6 +37,7 @@ const ROOMS: [(&str, &[&str]); 14] = [
             "parse",
             "sample",
             "server",
+            "settings",
             "systemd",
             "table",
         ],
@@ -55,12 +58,12 @@ const CRATES: [(&str, &[&str]); 18] = [
     ("zmij", &["encode/line.rs"]),
     ("memchr", &["parse/", "encode/label_block.rs", "metadata/docker/transport.rs"]),
     ("tracing_subscriber", &["log.rs"]),
-    ("clap", &["cli.rs"]),
+    ("clap", &["cli.rs", "cli/"]),
     ("mimalloc", &["main.rs"]),
     ("glob", &["metadata/choice.rs", "sample/interfaces.rs"]),
     ("chrono", &["metadata/docker/convert.rs"]),
     ("flate2", &["server/encoding.rs"]),
-    ("anyhow", &["app.rs", "cli.rs", "main.rs", "demo/", "server/healthcheck.rs"]),
+    ("anyhow", &["app.rs", "app/", "main.rs", "demo/", "server/healthcheck.rs"]),
 ];
 
 fn sources(directory: &Path, files: &mut Vec<PathBuf>) {

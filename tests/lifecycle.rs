@@ -213,6 +213,28 @@ fn the_service_manager_is_told_and_may_stop_reading() {
 }
 
 #[test]
+fn one_line_says_what_was_started() {
+    let exporter = Exporter::ready(exporter::command().args(["--demo", "--metrics", "core,-network"]));
+    let line = support::eventually("it is said", || {
+        exporter.log().lines().find(|line| line.contains("ready: ")).map(str::to_owned)
+    });
+    for part in [
+        concat!("docker-stat-prom ", env!("CARGO_PKG_VERSION")),
+        "cgroup root /",
+        "12 running containers",
+        "Docker 26.1.5",
+        "HTTP without TLS",
+        "metrics core,-network",
+    ] {
+        assert!(line.contains(part), "{part}: {line}");
+    }
+    let without = Exporter::ready(&mut host());
+    support::eventually("it is said", || {
+        without.log().contains("no answer from Docker at unix:///nonexistent/docker.sock").then_some(())
+    });
+}
+
+#[test]
 fn a_demo_ends_without_a_false_word() {
     let mut command = exporter::command();
     let output = exporter::run(command.args(["--demo", "--once", "-i", "10"]));
@@ -226,7 +248,7 @@ fn a_demo_ends_without_a_false_word() {
     let address = serving.split("http://").nth(1).unwrap().trim_end_matches("/metrics");
     support::eventually("it is ready", || get(address, "/readyz").contains(" 200 ").then_some(()));
     child.kill();
-    let rest: Vec<_> = lines.collect();
+    let rest: Vec<_> = lines.filter(|line| !line.contains("ready: docker-stat-prom ")).collect();
     assert!(rest.len() == 1 && rest[0].contains("told to stop"), "{rest:?}");
     assert_eq!(child.wait(), Some(0));
 }

@@ -4,7 +4,10 @@
 mod support;
 
 use std::{fs, net::TcpListener, path::Path, process::Command, time::Instant};
-use support::{exporter, fixture};
+use support::{
+    exporter::{self, Exporter},
+    fixture,
+};
 
 #[track_caller]
 fn fails(command: &mut Command, code: i32, problem: &str, hint: &str) {
@@ -42,6 +45,104 @@ fn wrong_usage_ends_with_2() {
 }
 
 #[test]
+fn a_wrong_address_ends_with_2_before_anything_is_touched() {
+    for (address, problem) in [
+        ("nowhere", "--bind: expected ADDRESS:PORT, found \"nowhere\""),
+        ("127.0.0.1:http", "--bind: expected a port from 0 to 65535, found \"http\""),
+        ("127.0.0.1:99999", "found \"99999\""),
+        ("a name:1", "--bind: expected an address or a host name before the port, found \"a name\""),
+    ] {
+        // Neither the root nor the certificate is looked at.
+        let mut command = exporter::command();
+        command.args(["-b", address, "-s", "--cgroup_root", "/nonexistent", "--tls_cert", "/nonexistent"]);
+        fails(&mut command, 2, problem, "127.0.0.1:12096");
+        fails(exporter::command().args(["--healthcheck", "-b", address]), 2, problem, "127.0.0.1:12096");
+    }
+}
+
+#[test]
+fn a_start_for_which_there_are_too_few_descriptors_is_told_so() {
+    let host = fixture("debian13-docker26.1-linux6.12");
+    let mut failures = 0;
+    for limit in 3..24 {
+        let mut shell = Command::new("sh");
+        let script = format!("ulimit -n {limit}; exec \"$0\" \"$@\"");
+        shell.env_clear().args(["-c", &script, exporter::BINARY]);
+        let mut inner = exporter::on_host(&host);
+        shell.args(inner.args(["--once", "-i", "10", "-H", "unix:///nonexistent"]).get_args());
+        let output = exporter::run(&mut shell);
+        let text = String::from_utf8(output.stderr).unwrap();
+        // With less the dynamic linker, or the shell, can't even start it.
+        assert!(!text.contains("panicked"), "{limit}: {text}");
+        if output.status.code() == Some(1) && text.contains("error: ") {
+            failures += 1;
+            assert!(text.contains("open files") && text.contains("ulimit -n"), "{limit}: {text}");
+            assert!(!text.contains("threads"), "{limit}: {text}");
+        }
+    }
+    assert!(failures > 0);
+}
+
+#[test]
+fn what_was_set_and_has_no_effect_is_warned_of() {
+    let mut command = good();
+    command
+        .args(["--tls_cert", "c.pem"])
+        .env("DOCKER_STAT_PROM_BINDS", "secret")
+        .env("DOCKER_STAT_PROM_PORT", "x");
+    let output = exporter::run(command.args(["--once", "-i", "10"]));
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{log}");
+    assert_eq!(log.matches("plain HTTP is served, although --tls_cert was given").count(), 1, "{log}");
+    assert_eq!(log.matches("DOCKER_STAT_PROM_BINDS is no setting").count(), 1, "{log}");
+    assert!(!log.contains("secret") && !log.contains("DOCKER_STAT_PROM_PORT"), "{log}");
+}
+
+#[test]
+fn a_wrong_value_from_the_environment_is_told_as_the_variables() {
+    let with = |name: &str, value: &str| {
+        let mut command = exporter::command();
+        command.env(name, value);
+        command
+    };
+    for (name, value, problem) in [
+        (
+            "DOCKER_STAT_PROM_POLLING_INTERVAL",
+            "soon",
+            "invalid value 'soon' for DOCKER_STAT_PROM_POLLING_INTERVAL",
+        ),
+        ("DOCKER_STAT_PROM_SECURE", "maybe", "for DOCKER_STAT_PROM_SECURE"),
+        ("DOCKER_STAT_PROM_VERBOSE", "much", "for DOCKER_STAT_PROM_VERBOSE"),
+        ("DOCKER_STAT_PROM_LOG_FORMAT", "xml", "for DOCKER_STAT_PROM_LOG_FORMAT"),
+        ("DOCKER_STAT_PROM_BIND", "nowhere", "DOCKER_STAT_PROM_BIND: expected ADDRESS:PORT"),
+        ("DOCKER_STAT_PROM_METRICS", "all", "DOCKER_STAT_PROM_METRICS: expected sets"),
+        ("DOCKER_HOST", "h:1", "DOCKER_HOST: expected unix://"),
+    ] {
+        fails(&mut with(name, value), 2, problem, "");
+    }
+    // Where the argument is the wrong one, the variable is not blamed.
+    let mut both = with("DOCKER_STAT_PROM_POLLING_INTERVAL", "later");
+    fails(both.args(["-i", "soon"]), 2, "'soon' for '--polling_interval", "--help");
+}
+
+#[test]
+fn the_level_of_the_log_is_the_flags_or_rust_logs() {
+    let warns = |arguments: &[&str], rust_log: &str| {
+        let output = exporter::run(
+            good().args(["--demo", "--once", "-i", "10"]).args(arguments).env("RUST_LOG", rust_log),
+        );
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(warns(&[], "").contains("this is a demo"));
+    assert_eq!(warns(&["--log_level", "error"], "debug"), "");
+    assert_eq!(warns(&[], "off"), "");
+    assert!(warns(&[], "a=b=c").contains("RUST_LOG is not understood and has no effect"));
+    let debug = warns(&["-v"], "");
+    assert!(debug.contains("DEBUG docker_stat_prom::") && !debug.contains("DEBUG hyper"), "{debug}");
+    assert!(warns(&[], "docker_stat_prom=debug").contains("DEBUG"));
+}
+
+#[test]
 fn an_empty_environment_variable_counts_as_none() {
     let mut command = good();
     command.env("DOCKER_HOST", "").env("DOCKER_STAT_PROM_METRICS", "");
@@ -76,6 +177,21 @@ fn a_wrong_root_ends_with_1_and_a_hint() {
         "--cgroup_root",
     );
     fails(good().args(["--proc_root", "/nonexistent"]), 2, "cannot be used multiple times", "--help");
+}
+
+#[test]
+fn a_proc_root_that_is_no_procfs_is_named_as_such() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = fixture("debian13-docker26.1-linux6.12");
+    let mut command = exporter::command();
+    command.arg("--cgroup_root").arg(host.join("sys/fs/cgroup")).arg("--proc_root").arg(folder.path());
+    let exporter = Exporter::ready(&mut command);
+    let log = support::eventually("it is said", || {
+        exporter.metrics();
+        Some(exporter.log()).filter(|log| log.contains("network counters can't be read"))
+    });
+    let expected = format!("{} is not a procfs: expected a procfs, found ", folder.path().display());
+    assert!(log.contains(&expected) && !log.contains("hidepid") && !log.contains("--pid=host"), "{log}");
 }
 
 #[test]
@@ -166,7 +282,6 @@ fn an_address_that_can_not_be_had_ends_with_1_and_a_hint() {
         command
     };
     fails(&mut on(&address), 1, &address, "another exporter");
-    fails(&mut on("nowhere"), 1, "nowhere", "127.0.0.1:12096");
     fails(&mut on("192.0.2.1:1"), 1, "192.0.2.1:1", "-b");
 }
 

@@ -1,18 +1,23 @@
-complete -c docker-stat-prom -s H -l host -d 'Docker API: unix://PATH, tcp://HOST:PORT, http://HOST:PORT or https://HOST:PORT' -r
-complete -c docker-stat-prom -s b -l bind -d 'Address to serve on' -r
+complete -c docker-stat-prom -s H -l host -d 'Docker API: unix://PATH, tcp://HOST:PORT, http://HOST:PORT or https://HOST:PORT' -r -f
+complete -c docker-stat-prom -s b -l bind -d 'Address and port to serve on; without an address, all' -r -f
 complete -c docker-stat-prom -l tls_key -d 'Private key for HTTPS, PEM (PKCS#8, PKCS#1 or SEC1)' -r -F
 complete -c docker-stat-prom -l tls_cert -d 'Certificate chain for HTTPS, PEM' -r -F
-complete -c docker-stat-prom -s i -l polling_interval -d 'Time between two polls for the rate gauges, milliseconds' -r
+complete -c docker-stat-prom -s i -l polling_interval -d 'Time between two polls for the rate gauges: milliseconds, or with a unit, such as 5s' -r -f
 complete -c docker-stat-prom -l cgroup_root -d 'Where the host\'s cgroup v2 is mounted' -r -F
 complete -c docker-stat-prom -l proc_root -d 'Where the host\'s procfs is mounted' -r -F
 complete -c docker-stat-prom -l sys_root -d 'Where the host\'s sysfs is mounted (names of block devices)' -r -F
-complete -c docker-stat-prom -l metrics -d 'What to serve: sets (core, cadvisor, v2, lifecycle), and groups with + or -' -r
-complete -c docker-stat-prom -l container_labels -d 'Container labels to show, as container_label_…: globs, separated by commas' -r
-complete -c docker-stat-prom -l container_env -d 'Environment variables to show, as container_env_…: exact names, separated by commas' -r
-complete -c docker-stat-prom -l include -d 'Read only containers that match one of these: name=GLOB, image=GLOB, label=KEY[=GLOB]' -r
-complete -c docker-stat-prom -l exclude -d 'Do not read containers that match one of these; wins over --include' -r
-complete -c docker-stat-prom -l network_exclude -d 'Interfaces of containers that do not count: globs of their names, separated by commas' -r
-complete -c docker-stat-prom -l fd_budget -d 'Descriptors to keep open on files of containers' -r
+complete -c docker-stat-prom -l metrics -d 'What to serve: sets (core, cadvisor, v2, lifecycle), and groups with + or -' -r -f -a "(__fish_append , core cadvisor v2 lifecycle +memory_stat +pressure_averages +hugetlb -cpu -memory -network -io -pressure -pids -cgroup -state -machine)"
+complete -c docker-stat-prom -l container_labels -d 'Container labels to show, as container_label_…: globs, separated by commas' -r -f
+complete -c docker-stat-prom -l container_env -d 'Environment variables to show, as container_env_…: exact names, separated by commas' -r -f
+complete -c docker-stat-prom -l include -d 'Read only containers that match one of these: name=GLOB, image=GLOB, label=KEY[=GLOB]' -r -f
+complete -c docker-stat-prom -l exclude -d 'Do not read containers that match one of these; wins over --include' -r -f
+complete -c docker-stat-prom -l network_exclude -d 'Interfaces of containers that do not count: globs of their names, separated by commas' -r -f
+complete -c docker-stat-prom -l fd_budget -d 'Descriptors to keep open on files of containers' -r -f
+complete -c docker-stat-prom -l log_level -d 'The least important lines to write to the log [default: info; with --once warn]' -r -f -a "error\t'What ends or stops the exporter'
+warn\t'What is missing or odd'
+info\t'Start, end, and Docker coming back'
+debug\t'What the exporter does'
+trace\t'That, and what its libraries do'"
 complete -c docker-stat-prom -l log_format -d 'How to write the log, on standard error' -r -f -a "text\t'Lines for people'
 json\t'One JSON object per line'"
 complete -c docker-stat-prom -s s -l secure -d 'Serve HTTPS only'

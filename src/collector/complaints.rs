@@ -1,7 +1,7 @@
 //! What went wrong in a pass: counted, and each cause said once.
 
 use super::Collector;
-use crate::sample::{Errno, Reason};
+use crate::advice;
 
 impl Collector {
     /// Counts what the last pass met, and says each cause once.
@@ -11,10 +11,7 @@ impl Collector {
             let reason = failure.reason.label();
             metrics.read_failures.with_label_values(&[failure.file, &reason]).inc();
             if self.complaints.insert(format!("{} {reason}", failure.file)) {
-                let hint = match failure.reason {
-                    Reason::Errno(Errno::EMFILE | Errno::ENFILE) => ": raise it (ulimit -n, LimitNOFILE=)",
-                    _ => "",
-                };
+                let hint = advice::failed_file(&failure.reason);
                 tracing::warn!("{}{hint} (said once; counted in read_failures_total)", failure.message);
             }
         }
@@ -33,9 +30,9 @@ impl Collector {
             tracing::warn!("{unread}");
         }
         for complaint in self.containers.complaints(&self.config.roots) {
-            if !self.complaints.contains(complaint.cause) {
-                self.complaints.insert(complaint.cause.to_owned());
-                tracing::warn!("{}: {}", complaint.cause, complaint.hint);
+            if !self.complained_of.contains(&complaint) {
+                tracing::warn!("{complaint}");
+                self.complained_of.push(complaint);
             }
         }
     }

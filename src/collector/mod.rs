@@ -25,6 +25,7 @@ pub use ticks::{NotSubscribed, Tick, TickRow, Ticks};
 pub use view::{Feed, View, Visitor};
 
 use crate::{
+    advice::Complaint,
     discovery::ScopeEvent,
     encode::{Format, Renderer, Text},
     metadata::{Filter, MetadataEvent},
@@ -89,6 +90,7 @@ pub struct Collector {
     subscribers: Subscribers,
     bodies: Bodies,
     complaints: HashSet<String>,
+    complained_of: Vec<Complaint>,
     /// Every time in the program counts from here.
     start: Instant,
     next_slow: Instant,
@@ -120,6 +122,7 @@ impl Collector {
             subscribers: Subscribers::default(),
             bodies: Bodies::default(),
             complaints: HashSet::new(),
+            complained_of: Vec::new(),
             start: now,
             next_slow: now + SLOW,
             scanned: false,

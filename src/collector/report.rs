@@ -1,5 +1,7 @@
 //! What is known of each container, for the landing page and `/debug/containers`.
 
+use crate::advice::{Hidden, NetworkCounters};
+
 /// One container, for people.
 #[derive(Debug, Clone)]
 pub struct ContainerReport {
@@ -22,9 +24,9 @@ pub struct ContainerReport {
     /// The process that its network counters are read through.
     pub pid: Option<u32>,
     /// What became of its network counters, and why.
-    pub network: &'static str,
+    pub network: NetworkCounters,
     /// Files that its kernel does not offer.
     pub missing_files: Vec<&'static str>,
     /// Why its numbers are not shown, where that takes an explanation.
-    pub hidden: Option<&'static str>,
+    pub hidden: Option<Hidden>,
 }

@@ -210,8 +210,9 @@ impl<'a> Watcher<'a> {
         if !std::mem::replace(&mut self.said_exhausted, true) {
             tracing::warn!(
                 "inotify is not to be had ({error}): containers are looked for every {:?} instead; \
-                 raise fs.inotify.max_user_watches or max_user_instances",
-                self.polling_interval.max(RESCAN_AT_LEAST)
+                 {}",
+                self.polling_interval.max(RESCAN_AT_LEAST),
+                crate::advice::inotify()
             );
         }
     }

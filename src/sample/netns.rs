@@ -81,22 +81,6 @@ pub enum NetProblem {
     Hidden,
 }
 
-impl NetProblem {
-    /// What to do about it; `None` where nothing is wrong.
-    #[must_use]
-    pub fn hint(self) -> Option<&'static str> {
-        match self {
-            Self::NoProcess => None,
-            Self::ForeignPids => Some(
-                "run this container with --pid=host, or mount the host's /proc and name it with --proc_root",
-            ),
-            Self::Hidden => Some(
-                "processes of containers are hidden from /proc: drop ProtectProc= or hidepid=, or grant CAP_SYS_PTRACE",
-            ),
-        }
-    }
-}
-
 /// Reads the interface counters of one container through one of its processes.
 ///
 /// A descriptor on `/proc/<pid>` is kept, which pins nothing and answers ESRCH after the PID is given to

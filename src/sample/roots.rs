@@ -1,6 +1,10 @@
 //! Where the host's file systems are mounted.
 
-use nix::sys::statfs::{self, statfs};
+use super::errno_of;
+use nix::{
+    errno::Errno,
+    sys::statfs::{self, statfs},
+};
 use std::{
     fmt,
     path::{Path, PathBuf},
@@ -17,66 +21,90 @@ pub struct Roots {
     pub sys: PathBuf,
 }
 
-/// Why the trees can't be used, with what to do about it.
+/// One of those whose absence ends the start. Without sysfs only names of devices are missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tree {
+    /// cgroup v2
+    Cgroup,
+    /// procfs
+    Proc,
+}
+
+/// Why a tree can't be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RootError {
+    /// Which one.
+    pub tree: Tree,
+    /// Where it should be.
+    pub path: PathBuf,
     /// What is wrong.
-    pub problem: String,
-    /// What to do.
-    pub hint: String,
+    pub problem: RootProblem,
+}
+
+/// What is wrong with a tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RootProblem {
+    /// Its directory can't be listed.
+    Unreadable(Errno),
+    /// It is cgroup v1.
+    CgroupV1,
+    /// It is cgroup v1, and cgroup v2 without controllers is mounted below it.
+    Hybrid,
+    /// It is no cgroup v2; what file system it is.
+    NotCgroup2(String),
 }
 
 impl fmt::Display for RootError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.problem)
+        let path = self.path.display();
+        match &self.problem {
+            RootProblem::Unreadable(errno) => write!(f, "{path}: {}", errno.desc()),
+            RootProblem::CgroupV1 => write!(f, "{path} is cgroup v1"),
+            RootProblem::Hybrid => write!(f, "{path} is cgroup v1 with a bare cgroup v2 beside it (hybrid)"),
+            RootProblem::NotCgroup2(found) => write!(
+                f,
+                "{path} is not a cgroup v2 root: expected a cgroup2 file system with a file cgroup.controllers, found {found}"
+            ),
+        }
     }
 }
 
 impl std::error::Error for RootError {}
 
 impl Roots {
-    /// Checks that the cgroup root is cgroup v2 and that procfs and sysfs are directories.
+    /// Checks that the cgroup root is cgroup v2 and that procfs is a directory.
     ///
     /// # Errors
-    /// A root that is missing, or that is cgroup v1 or hybrid, with a hint.
+    /// A root that is missing, or that is cgroup v1 or hybrid.
     pub fn check(&self) -> Result<(), RootError> {
-        for (root, flag) in [(&self.cgroup, "--cgroup_root"), (&self.proc, "--proc_root")] {
-            if let Err(error) = std::fs::read_dir(root) {
-                return Err(RootError {
-                    problem: format!("{}: {error}", root.display()),
-                    hint: format!("mount the host's tree there, or say with {flag} where it is"),
-                });
+        for (tree, path) in [(Tree::Cgroup, &self.cgroup), (Tree::Proc, &self.proc)] {
+            if let Err(error) = std::fs::read_dir(path) {
+                let problem = RootProblem::Unreadable(errno_of(&error));
+                return Err(RootError { tree, path: path.clone(), problem });
             }
         }
         if self.cgroup.join("cgroup.controllers").exists() {
             return Ok(());
         }
-        let problem = |what: &str| format!("{} is {what}", self.cgroup.display());
-        let unified = self.cgroup.join("unified");
-        if unified.join("cgroup.controllers").exists() {
-            return Err(RootError {
-                problem: problem("cgroup v1 with a bare cgroup v2 beside it (hybrid)"),
-                hint: "boot the host with systemd.unified_cgroup_hierarchy=1: only cgroup v2 is read".into(),
-            });
-        }
-        if ["memory", "cpu", "cpuacct", "cpu,cpuacct", "blkio"]
+        let is_v1 = ["memory", "cpu", "cpuacct", "cpu,cpuacct", "blkio"]
             .iter()
-            .any(|controller| self.cgroup.join(controller).is_dir())
-        {
-            return Err(RootError {
-                problem: problem("cgroup v1"),
-                hint: "boot the host with systemd.unified_cgroup_hierarchy=1: only cgroup v2 is read".into(),
-            });
-        }
-        Err(RootError {
-            problem: format!(
-                "{} is not a cgroup v2 root: no cgroup.controllers in {}",
-                self.cgroup.display(),
-                file_system(&self.cgroup)
-            ),
-            hint: "mount the host's /sys/fs/cgroup there, or say with --cgroup_root where cgroup v2 is"
-                .into(),
-        })
+            .any(|controller| self.cgroup.join(controller).is_dir());
+        let problem = if self.cgroup.join("unified/cgroup.controllers").exists() {
+            RootProblem::Hybrid
+        } else if is_v1 {
+            RootProblem::CgroupV1
+        } else {
+            RootProblem::NotCgroup2(file_system(&self.cgroup))
+        };
+        Err(RootError { tree: Tree::Cgroup, path: self.cgroup.clone(), problem })
+    }
+
+    /// What the proc root is if it is no procfs: a recording, or another directory by mistake.
+    #[must_use]
+    pub fn instead_of_procfs(&self) -> Option<String> {
+        let is_procfs =
+            statfs(&self.proc).is_ok_and(|found| found.filesystem_type() == statfs::PROC_SUPER_MAGIC);
+        (!is_procfs).then(|| file_system(&self.proc))
     }
 
     /// Whether the cgroup root is the top of the hierarchy. Below it (a private cgroup namespace without the
@@ -102,7 +130,7 @@ fn file_system(path: &Path) -> String {
             || format!("a file system of type {:#x}", found.filesystem_type().0),
             |(_, name)| (*name).to_owned(),
         ),
-        Err(errno) => format!("what can't be examined ({})", errno.desc()),
+        Err(errno) => format!("a file system of unknown type ({})", errno.desc()),
     }
 }
 
@@ -124,16 +152,26 @@ mod tests {
     #[test]
     fn each_wrong_root_has_its_own_words() {
         let dir = tempfile::tempdir().unwrap();
-        let error = roots(dir.path()).check().unwrap_err();
-        assert!(error.problem.contains("not a cgroup v2 root"), "{error}");
+        let error = || roots(dir.path()).check().unwrap_err();
+        assert!(
+            error().to_string().contains("not a cgroup v2 root: expected a cgroup2 file system"),
+            "{}",
+            error()
+        );
         std::fs::create_dir(dir.path().join("memory")).unwrap();
-        let error = roots(dir.path()).check().unwrap_err();
-        assert!(error.problem.ends_with("is cgroup v1"), "{error}");
+        assert!(error().to_string().ends_with("is cgroup v1"), "{}", error());
         std::fs::create_dir(dir.path().join("unified")).unwrap();
         std::fs::write(dir.path().join("unified/cgroup.controllers"), "").unwrap();
-        let error = roots(dir.path()).check().unwrap_err();
-        assert!(error.problem.contains("hybrid"), "{error}");
+        assert_eq!(error().problem, RootProblem::Hybrid);
         let error = roots(&dir.path().join("none")).check().unwrap_err();
-        assert!(error.hint.contains("--cgroup_root"), "{error:?}");
+        assert_eq!((error.tree, error.problem), (Tree::Cgroup, RootProblem::Unreadable(Errno::ENOENT)));
+    }
+
+    #[test]
+    fn what_is_no_procfs_is_told_apart() {
+        let dir = tempfile::tempdir().unwrap();
+        let roots = |proc: &Path| Roots { cgroup: "/".into(), proc: proc.into(), sys: "/sys".into() };
+        assert!(roots(dir.path()).instead_of_procfs().is_some());
+        assert_eq!(roots(Path::new("/proc")).instead_of_procfs(), None);
     }
 }

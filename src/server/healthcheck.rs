@@ -1,9 +1,13 @@
 //! `--healthcheck`: asks a running exporter whether it is ready, for container runtimes that want a command.
 
 use super::tls::first_certificate;
-use crate::cli::Config;
+use crate::advice::Mismatch;
 use anyhow::{Context, Result, anyhow, bail};
-use std::{sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
@@ -24,23 +28,29 @@ const PATIENCE: Duration = Duration::from_secs(4);
 /// How the answer of a TLS server to plain HTTP begins: the content type, and the major version.
 const TLS_ALERT: &[u8] = &[0x15, 0x03];
 
-/// Asks `/readyz` at the address that `--bind` names, over HTTPS with `--secure`.
+/// Whom to ask, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probe {
+    /// Address or name of the server.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// The file with the certificate that it must show; `None` for plain HTTP.
+    pub certificate: Option<PathBuf>,
+}
+
+/// Asks `/readyz`.
 ///
 /// # Errors
 /// When nobody answers in time, or not with 200.
-pub async fn check(config: &Config) -> Result<()> {
-    let address = address(&config.bind);
+pub async fn check(probe: &Probe) -> Result<()> {
     let asked = async {
-        let socket = TcpStream::connect(&address).await?;
-        if config.secure {
-            let connector = TlsConnector::from(Arc::new(client(config)?));
+        let socket = TcpStream::connect((probe.host.as_str(), probe.port)).await?;
+        if let Some(certificate) = &probe.certificate {
+            let connector = TlsConnector::from(Arc::new(client(certificate)?));
             let name = ServerName::try_from("localhost")?;
             let stream = connector.connect(name, socket).await.map_err(|error| {
-                if is_no_tls(&error) {
-                    anyhow!("the server does not speak TLS: leave out -s (DOCKER_STAT_PROM_SECURE)")
-                } else {
-                    error.into()
-                }
+                if is_no_tls(&error) { anyhow!("{}", Mismatch::ServerSpeaksHttp) } else { error.into() }
             })?;
             ask(stream).await
         } else {
@@ -51,17 +61,10 @@ pub async fn check(config: &Config) -> Result<()> {
         .await
         .map_err(|_| anyhow!("no answer in {PATIENCE:?}"))
         .and_then(|answer| answer)
-        .with_context(|| address.clone())
-}
-
-/// An address to connect to: what listens on all addresses is reached on loopback.
-fn address(bind: &str) -> String {
-    let (host, port) = bind.rsplit_once(':').unwrap_or((bind, "12096"));
-    match host {
-        "" | "0.0.0.0" => format!("127.0.0.1:{port}"),
-        "[::]" => format!("[::1]:{port}"),
-        host => format!("{host}:{port}"),
-    }
+        .with_context(|| match probe.host.contains(':') {
+            true => format!("[{}]:{}", probe.host, probe.port),
+            false => format!("{}:{}", probe.host, probe.port),
+        })
 }
 
 async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> Result<()> {
@@ -71,7 +74,7 @@ async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> Result<()> {
     let end = stream.take(4096).read_to_end(&mut answer).await;
     // The connection may be reset after it.
     if answer.starts_with(TLS_ALERT) {
-        bail!("the server speaks TLS: add -s, or set DOCKER_STAT_PROM_SECURE=1");
+        bail!("{}", Mismatch::ServerSpeaksTls);
     }
     end?;
     let answer = String::from_utf8_lossy(&answer);
@@ -89,10 +92,10 @@ fn is_no_tls(error: &std::io::Error) -> bool {
     matches!(cause, Some(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType)))
 }
 
-fn client(config: &Config) -> Result<ClientConfig> {
+fn client(certificate: &Path) -> Result<ClientConfig> {
     let provider = Arc::new(ring::default_provider());
-    let expected = first_certificate(&config.tls_cert)
-        .map_err(|problem| anyhow!("{}: {problem}", config.tls_cert.display()))?;
+    let expected =
+        first_certificate(certificate).map_err(|problem| anyhow!("{}: {problem}", certificate.display()))?;
     let verifier = Arc::new(TheVeryCertificate { expected, provider: Arc::clone(&provider) });
     Ok(ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
@@ -144,22 +147,5 @@ impl ServerCertVerifier for TheVeryCertificate {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_listens_everywhere_is_asked_on_loopback() {
-        for (bind, expected) in [
-            ("0.0.0.0:12096", "127.0.0.1:12096"),
-            (":1", "127.0.0.1:1"),
-            ("[::]:2", "[::1]:2"),
-            ("192.0.2.1:3", "192.0.2.1:3"),
-        ] {
-            assert_eq!(address(bind), expected);
-        }
     }
 }

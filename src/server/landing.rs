@@ -49,7 +49,7 @@ pub(super) fn html(containers: &[ContainerReport], docker_answers: bool) -> Stri
     );
     for container in containers {
         let remark = match container.hidden {
-            Some(reason) => format!(" ({reason})"),
+            Some(reason) => format!(" ({})", reason.as_str()),
             None if container.named => String::new(),
             None => " (Docker has not told its name)".to_owned(),
         };
@@ -59,7 +59,7 @@ pub(super) fn html(containers: &[ContainerReport], docker_answers: bool) -> Stri
             container.image.as_deref().unwrap_or_default(),
             container.state.unwrap_or_default(),
             &container.cgroup,
-            container.network,
+            container.network.as_str(),
             &container.missing_files.join(", "),
         ] {
             page.push_str("<td>");
@@ -88,6 +88,7 @@ fn push_escaped(page: &mut String, text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::advice::NetworkCounters;
 
     fn container(name: &str) -> ContainerReport {
         ContainerReport {
@@ -100,7 +101,7 @@ mod tests {
             live: true,
             set_aside: false,
             pid: None,
-            network: "own",
+            network: NetworkCounters::Own,
             missing_files: vec!["memory.peak"],
             hidden: None,
         }
@@ -108,8 +109,10 @@ mod tests {
 
     #[test]
     fn what_is_hidden_is_not_counted_as_stopped() {
-        let stopped = ContainerReport { live: false, network: "not running", ..container("stopped") };
-        let hidden = ContainerReport { set_aside: true, network: "hidden", ..stopped.clone() };
+        let stopped =
+            ContainerReport { live: false, network: NetworkCounters::NotRunning, ..container("stopped") };
+        let hidden =
+            ContainerReport { set_aside: true, network: NetworkCounters::SetAside, ..stopped.clone() };
         let containers = [container("web"), hidden, stopped.clone(), stopped];
         let page = html(&containers, true);
         assert!(

@@ -6,6 +6,7 @@ mod connection;
 mod encoding;
 pub mod healthcheck;
 mod landing;
+mod listen;
 mod negotiate;
 mod pages;
 mod refusals;
@@ -15,6 +16,7 @@ mod target;
 pub mod tls;
 
 pub use connection::serve;
+pub use listen::listen;
 
 /// An entry for `fuzz/`: what is chosen for `Accept` and `Accept-Encoding`, in words.
 #[doc(hidden)]

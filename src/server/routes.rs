@@ -8,7 +8,10 @@ use super::{
     pages::{Pages, Permit},
     refusals::Refusals,
 };
-use crate::collector::{ContainerReport, Handle, Stopped};
+use crate::{
+    advice::Hidden,
+    collector::{ContainerReport, Handle, Stopped},
+};
 use bytes::Bytes;
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
@@ -186,9 +189,9 @@ fn json(containers: &[ContainerReport], permit: Permit) -> Answer {
                 "cgroup": container.cgroup,
                 "live": container.live,
                 "pid": container.pid,
-                "network": container.network,
+                "network": container.network.as_str(),
                 "missing_files": container.missing_files,
-                "hidden": container.hidden,
+                "hidden": container.hidden.map(Hidden::as_str),
             })
         })
         .collect();

@@ -1,5 +1,6 @@
 //! Certificates and keys, read once at start.
 
+use crate::advice::encrypted_key;
 use std::{
     fs::{self, File},
     io::Read,
@@ -140,9 +141,7 @@ fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
         line.starts_with("-----BEGIN ENCRYPTED PRIVATE KEY") || line.starts_with("Proc-Type: 4,ENCRYPTED")
     };
     if text.lines().any(is_encrypted) {
-        return Err("the key is encrypted, and nobody is there to type its passphrase: \
-                    write it without one (openssl pkey -in KEY -out NEW)"
-            .into());
+        return Err(format!("the key is encrypted, and {}", encrypted_key()));
     }
     PrivateKeyDer::from_pem_slice(pem).map_err(|error| match error {
         rustls::pki_types::pem::Error::NoItemsFound => {

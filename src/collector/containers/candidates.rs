@@ -9,6 +9,7 @@
 
 use super::{Reading, entry::Entry};
 use crate::{
+    advice::Hidden,
     discovery::Scope,
     metadata::{Metadata, State},
     sample::{
@@ -53,11 +54,11 @@ pub(super) enum Obstacle {
 }
 
 impl Obstacle {
-    pub(super) fn reason(self) -> &'static str {
+    pub(super) fn reason(self) -> Hidden {
         match self {
-            Self::Empty => "its cgroup has no process",
-            Self::Unopened(_) => "its cgroup can't be opened",
-            Self::Foreign => "Docker's container is not in this cgroup",
+            Self::Empty => Hidden::Empty,
+            Self::Unopened(_) => Hidden::Unopened,
+            Self::Foreign => Hidden::Foreign,
         }
     }
 }

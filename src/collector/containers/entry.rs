@@ -7,6 +7,7 @@ use super::{
     sources::Sources,
 };
 use crate::{
+    advice::{Hidden, NetworkCounters},
     collector::report::ContainerReport,
     encode::LabelBlock,
     metadata::{Metadata, Source, State},
@@ -284,17 +285,17 @@ impl Entry {
     }
 
     /// Why its numbers are not shown, if that takes an explanation.
-    fn hidden(&self, sources: &Sources) -> Option<&'static str> {
+    fn hidden(&self, sources: &Sources) -> Option<Hidden> {
         if self.is_refused {
-            return Some("not known to Docker");
+            return Some(Hidden::UnknownToDocker);
         }
         if !self.is_live() {
             let obstacles = || self.candidates.iter().filter_map(|candidate| candidate.obstacle);
             let obstacle = obstacles().next().map(|obstacle| obstacle.reason());
-            return obstacle.or_else(|| self.has_told_process().then_some("its cgroup was not found"));
+            return obstacle.or_else(|| self.has_told_process().then_some(Hidden::NoCgroup));
         }
         let unnamed = self.container.metadata.is_none();
-        (unnamed && self.awaits_name(sources)).then_some("Docker may still tell its name")
+        (unnamed && self.awaits_name(sources)).then_some(Hidden::AwaitsName)
     }
 
     /// Whether Docker says that it has a process.
@@ -314,7 +315,7 @@ impl Entry {
         let metadata = self.container.metadata.as_ref();
         let live = self.scope.as_ref();
         let set_aside = self.is_set_aside();
-        let unread = if set_aside { "hidden" } else { "not running" };
+        let unread = if set_aside { NetworkCounters::SetAside } else { NetworkCounters::NotRunning };
         ContainerReport {
             id: self.container.id.to_string(),
             name: self.container.name().to_owned(),

@@ -2,6 +2,7 @@
 
 use super::Reading;
 use crate::{
+    advice::NetworkCounters,
     metadata::Metadata,
     model::{Container, Window},
     sample::{FileSet, NetProblem, NetReader, Pass, ScopeReader},
@@ -69,15 +70,15 @@ impl LiveScope {
         }
     }
 
-    pub(super) fn verdict(&self, metadata: Option<&Metadata>) -> &'static str {
+    pub(super) fn verdict(&self, metadata: Option<&Metadata>) -> NetworkCounters {
         match self.problem {
-            _ if self.claims => "own",
-            Some(NetProblem::NoProcess) => "no process",
-            Some(NetProblem::ForeignPids) => "processes are outside our PID namespace: --pid=host is missing",
-            Some(NetProblem::Hidden) => "processes are hidden from /proc",
-            None if metadata.is_some_and(Metadata::borrows_network) => "shared: counted for its owner",
-            None if metadata.is_some_and(Metadata::is_host_network) => "the host's",
-            None => "the host's, or counted for another container",
+            _ if self.claims => NetworkCounters::Own,
+            Some(NetProblem::NoProcess) => NetworkCounters::NoProcess,
+            Some(NetProblem::ForeignPids) => NetworkCounters::ForeignPids,
+            Some(NetProblem::Hidden) => NetworkCounters::Hidden,
+            None if metadata.is_some_and(Metadata::borrows_network) => NetworkCounters::Borrowed,
+            None if metadata.is_some_and(Metadata::is_host_network) => NetworkCounters::Host,
+            None => NetworkCounters::HostOrBorrowed,
         }
     }
 }

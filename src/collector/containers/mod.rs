@@ -18,6 +18,7 @@ pub(super) use reading::Reading;
 
 use super::{TickRow, report::ContainerReport};
 use crate::{
+    advice,
     encode::LabelBlock,
     model::{Claimant, Container, RatePoint, Rates, claims},
     parse::ContainerId,
@@ -201,12 +202,7 @@ impl Containers {
             }
         }
         if !keep.directory && !std::mem::replace(&mut self.said_few_files, true) {
-            tracing::warn!(
-                "the limit of {} open files is too low to keep any open for {} containers: they are opened \
-                 anew at each reading, which takes three times as long; raise it (ulimit -n, LimitNOFILE=)",
-                self.reading.max_open_files,
-                live
-            );
+            tracing::warn!("{}", advice::few_open_files(self.reading.max_open_files, live));
         }
         keep
     }

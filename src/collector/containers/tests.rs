@@ -123,7 +123,7 @@ fn a_cgroup_that_outlives_its_container_is_not_known_to_docker() {
         containers.decide(true);
         containers.look_up_unnamed();
         assert_eq!((containers.count(), wanted.is_empty()), ((0, 0), true));
-        assert_eq!(containers.report()[0].hidden, Some("not known to Docker"));
+        assert_eq!(containers.report()[0].hidden, Some(crate::advice::Hidden::UnknownToDocker));
         tell(&mut containers, ONE, running(&id("1")));
         assert_eq!(containers.count(), (1, 1));
     }

@@ -1,7 +1,8 @@
 //! Containers that run, as Docker says, and whose cgroup is not found: it is deeper than the scan goes, below
 //! another root, or hidden by a cgroup namespace of our own.
 
-use super::{Containers, complaints::SEE_THE_HOST, entry::Entry};
+use super::{Containers, entry::Entry};
+use crate::advice;
 use std::time::{Duration, Instant};
 
 /// Docker and the cgroups tell of a start and of an end within seconds of each other.
@@ -50,16 +51,9 @@ impl Containers {
         }
         self.unread_said += 1;
         let obstacle = entry.candidates.iter().find_map(|candidate| candidate.obstacle);
-        let hint =
-            obstacle.map_or_else(|| format!("not found; {SEE_THE_HOST}"), |why| why.reason().to_owned());
-        let more = if others > 0 { format!(" (and {others} more)") } else { String::new() };
         let expected = self.reading.directory_of(&entry.container.cgroup);
-        Some(format!(
-            "Docker says that container {}{more} runs, but its cgroup is not read, expected at {}: {hint} (said \
-             once; counted in docker_stat_prom_containers)",
-            entry.container.name(),
-            expected.display()
-        ))
+        let why = obstacle.map_or(advice::Hidden::NoCgroup, |obstacle| obstacle.reason());
+        Some(advice::unread(entry.container.name(), others, &expected, why))
     }
 
     /// Containers that run, as Docker says, and whose cgroup was not found for a while.

@@ -154,11 +154,23 @@ pub(super) struct Client {
     version: RefCell<Option<ClientVersion>>,
     /// `Date` of the last answer, unix s: the daemon's clock, or its proxy's.
     date: Cell<Option<f64>>,
+    /// The daemon's own version, if it answered that question.
+    engine: RefCell<Option<String>>,
 }
 
 impl Client {
     pub(super) fn new(host: &DockerHost) -> io::Result<Self> {
-        Ok(Self { transport: Transport::new(host)?, version: RefCell::default(), date: Cell::default() })
+        Ok(Self {
+            transport: Transport::new(host)?,
+            version: RefCell::default(),
+            date: Cell::default(),
+            engine: RefCell::default(),
+        })
+    }
+
+    /// The daemon's own version, once it has been negotiated with.
+    pub(super) fn engine(&self) -> Option<String> {
+        self.engine.borrow().clone()
     }
 
     /// `Date` of the last answer.
@@ -173,6 +185,9 @@ impl Client {
             *self.version.borrow_mut() = attempt;
             let (head, answer) =
                 self.ask(&FIRST, read_version, |docker| async move { docker.version().await }).await;
+            if let Ok(version) = &answer {
+                self.engine.borrow_mut().clone_from(&version.version);
+            }
             let told = match answer {
                 Ok(version) => version.api_version.as_deref().and_then(parse_version).map(|daemons| {
                     let least = version.min_api_version.as_deref().and_then(parse_version);

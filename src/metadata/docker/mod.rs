@@ -18,7 +18,14 @@ use convert::understood;
 use outage::Outage;
 use rows::Splitter;
 use session::{Memory, at};
-use std::{cell::RefCell, fmt, os::unix::fs::MetadataExt, pin::pin, time::Duration};
+use std::{
+    cell::RefCell,
+    fmt,
+    os::unix::fs::MetadataExt,
+    pin::pin,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 use tokio::{
     sync::mpsc::UnboundedReceiver,
     time::{Instant, sleep},
@@ -36,12 +43,16 @@ const LASTING: Duration = Duration::from_secs(60);
 /// How often the socket of a daemon that is away is looked at: it makes it anew when it starts.
 const LOOK: Duration = Duration::from_millis(250);
 
+/// Characters of the daemon's version that are kept.
+const MAX_VERSION: usize = 40;
+
 /// The client, and what it is to look for.
 pub struct Docker {
     host: DockerHost,
     labels: Labels,
     filter: Filter,
     on_cut: Box<dyn Fn() + Send + Sync>,
+    engine: Arc<OnceLock<String>>,
 }
 
 impl fmt::Debug for Docker {
@@ -61,7 +72,26 @@ impl Docker {
         filter: Filter,
         on_cut: impl Fn() + Send + Sync + 'static,
     ) -> Self {
-        Self { host, labels, filter, on_cut: Box::new(on_cut) }
+        Self { host, labels, filter, on_cut: Box::new(on_cut), engine: Arc::default() }
+    }
+
+    /// Where the version of the daemon will stand once it has told it.
+    #[must_use]
+    pub fn engine(&self) -> Arc<OnceLock<String>> {
+        Arc::clone(&self.engine)
+    }
+
+    /// Where the API is.
+    #[must_use]
+    pub fn host(&self) -> &DockerHost {
+        &self.host
+    }
+
+    /// Notes the version of the first daemon that told one. A daemon can be made to say anything at any length.
+    fn note_engine(&self, version: Option<String>) {
+        if let Some(version) = version {
+            let _already_known = self.engine.set(version.chars().take(MAX_VERSION).collect());
+        }
     }
 
     /// Follows the daemon for ever: connects, lists, listens, and connects again when it goes away. `lookups` are

@@ -1,7 +1,7 @@
 //! What is known, and what was said, of the daemon being away.
 
 use super::{LASTING, client::Problem};
-use crate::metadata::DockerHost;
+use crate::{advice::docker_socket, metadata::DockerHost};
 use std::{os::unix::fs::MetadataExt, path::Path};
 use tokio::time::Instant;
 
@@ -61,13 +61,7 @@ pub(super) fn cause(host: &DockerHost, problem: &Problem) -> String {
 
 /// How to get the permission to use a socket.
 fn group(socket: &Path) -> String {
-    match std::fs::metadata(socket).map(|file| file.gid()) {
-        Ok(gid) if gid != 0 => format!(
-            "the socket belongs to group {gid}, by default docker: --group-add {gid}, or SupplementaryGroups={gid}"
-        ),
-        _ => "the socket belongs by default to group docker: --group-add, or SupplementaryGroups=docker"
-            .to_owned(),
-    }
+    docker_socket(std::fs::metadata(socket).map(|file| file.gid()).ok())
 }
 
 #[cfg(test)]

@@ -209,6 +209,7 @@ impl<'a> Session<'a> {
             self.say("its time and cgroup driver", &problem);
             <_>::default()
         });
+        self.docker.note_engine(info.server_version.clone().or_else(|| client.engine()));
         self.memory.driver = CgroupDriver::of(&info).or(self.memory.driver);
         let told = info.system_time.as_deref().and_then(unix_seconds);
         self.now = told.or(client.date()).unwrap_or_else(|| {

@@ -1,0 +1,115 @@
+//! What is said of the running exporter: to systemd, and in the log when it hangs.
+
+use super::LOOK_AGAIN;
+use crate::{
+    collector::Handle,
+    metadata::DockerHost,
+    sample::{Errno, errno_of},
+    systemd::{self, Manager},
+};
+use std::{
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+use tokio::time::{sleep, timeout};
+
+/// A collector that is in one pass for so long is said to hang.
+const HUNG: Duration = Duration::from_secs(60);
+/// One that has turned a round within this goes on again.
+const GOES_ON: Duration = Duration::from_secs(2);
+
+/// Says in the log, once each time, that the collector hangs, and that it does no longer.
+pub(super) async fn watch_for_hangs(handle: Handle) {
+    let mut hung = false;
+    loop {
+        sleep(Duration::from_secs(1)).await;
+        let silence = handle.silence();
+        if !hung && silence > HUNG {
+            hung = true;
+            tracing::error!(
+                "the collector has been in one pass for {} s: a file of a container or of /proc does not answer \
+                 (a FUSE file system, or lxcfs); nothing can be scraped until it does, and /healthz says so",
+                silence.as_secs()
+            );
+        } else if hung && silence < GOES_ON {
+            hung = false;
+            tracing::info!("the collector goes on");
+        }
+    }
+}
+
+/// How long the line about the start waits for the number of containers.
+const COUNTED: Duration = Duration::from_secs(5);
+
+/// What the line about the start says.
+#[derive(Debug)]
+pub(super) struct Start {
+    /// Where cgroup v2 is.
+    pub(super) cgroup_root: PathBuf,
+    /// Where the Docker API is.
+    pub(super) docker: DockerHost,
+    /// The daemon's version, once it has told it.
+    pub(super) engine: Arc<OnceLock<String>>,
+    /// Whether HTTPS is served.
+    pub(super) secure: bool,
+    /// What is served, in the user's words.
+    pub(super) metrics: String,
+}
+
+impl Start {
+    async fn say(&self, handle: &Handle) {
+        let containers = match timeout(COUNTED, handle.report()).await {
+            Ok(Ok(containers)) => {
+                let running = containers.iter().filter(|container| container.live).count();
+                format!("{running} running containers")
+            }
+            // Whoever watches for a collector that hangs says more.
+            _ => "containers not counted".to_owned(),
+        };
+        let docker = match self.engine.get() {
+            _ if handle.metrics().docker_up.get() < 1.0 => {
+                format!("no answer from Docker at {}", self.docker)
+            }
+            Some(version) => format!("Docker {version} at {}", self.docker),
+            None => format!("Docker (version not told) at {}", self.docker),
+        };
+        tracing::info!(
+            "ready: docker-stat-prom {} ({}), cgroup root {}, {containers}, {docker}, {}, metrics {}",
+            env!("CARGO_PKG_VERSION"),
+            env!("BUILD_REVISION"),
+            self.cgroup_root.display(),
+            if self.secure { "HTTPS" } else { "HTTP without TLS" },
+            self.metrics
+        );
+    }
+}
+
+/// Says in the log and to systemd when the exporter is ready, and to systemd, as long as the collector answers, that it
+/// lives.
+pub(super) async fn supervise(handle: Handle, start: Start) {
+    while !handle.is_ready() {
+        sleep(LOOK_AGAIN).await;
+    }
+    let manager = Manager::from_environment();
+    while let Err(error) = manager.tell("READY=1") {
+        if errno_of(&error) != Errno::EAGAIN {
+            tracing::warn!("the service manager can't be told: {error}");
+            break;
+        }
+        sleep(LOOK_AGAIN).await;
+    }
+    start.say(&handle).await;
+    let Some(beat) = systemd::watchdog() else { return };
+    loop {
+        match timeout(beat, handle.ping()).await {
+            Ok(Ok(_)) => {
+                let _told_the_next_time = manager.tell("WATCHDOG=1");
+            }
+            Ok(Err(_)) => return,
+            // It hangs: if that lasts, systemd does what the unit says.
+            Err(_) => {}
+        }
+        sleep(beat).await;
+    }
+}

@@ -1,0 +1,166 @@
+//! The threads that read and ask.
+
+use super::{Failure, no_thread};
+use crate::{
+    collector::{self, Collector, Handle, Message},
+    discovery::{self, ScopeEvent},
+    metadata::{Docker, MetadataEvent, News, State},
+    parse::ContainerId,
+    table::SelfMetrics,
+};
+use std::{sync::mpsc, thread, time::Duration};
+use tokio::{
+    sync::{
+        mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+        oneshot,
+    },
+    time::timeout,
+};
+
+/// How long the end waits for threads.
+const END: Duration = Duration::from_secs(2);
+/// Threads that look up the daemon's host name. One that hangs keeps its thread for a while.
+const RESOLVING_THREADS: usize = 4;
+
+/// The threads that read and ask.
+pub(super) struct Threads {
+    pub(super) handle: Handle,
+    /// Resolves when the collector has ended.
+    pub(super) collector: oneshot::Receiver<()>,
+    docker: DockerThread,
+}
+
+/// The thread that asks Docker.
+struct DockerThread {
+    /// Dropped to end it.
+    running: oneshot::Sender<()>,
+    /// Resolves when it has ended.
+    ended: oneshot::Receiver<()>,
+}
+
+impl Threads {
+    /// Ends those that would warn of what goes next, and waits until they have ended, though not for one that hangs.
+    pub(super) async fn end(self) {
+        drop(self.docker.running);
+        self.handle.send(Message::Shutdown);
+        let ended = async {
+            let _it_has = self.docker.ended.await;
+            if !self.collector.is_terminated() {
+                let _it_has = self.collector.await;
+            }
+        };
+        let _hangs = timeout(END, ended).await;
+    }
+}
+
+/// Starts the threads that read and ask.
+pub(super) fn start_threads(
+    config: collector::Config,
+    max_open_files: u64,
+    metrics: SelfMetrics,
+    docker: Docker,
+) -> Result<Threads, Failure> {
+    let (sender, receiver) = mpsc::channel();
+    let (lookups, wanted): (UnboundedSender<ContainerId>, UnboundedReceiver<ContainerId>) =
+        unbounded_channel();
+    let handle = Handle::new(sender, metrics);
+    let root = config.roots.cgroup.clone();
+    let interval = config.polling_interval;
+    let collectors = handle.clone();
+    let (alive, dead) = oneshot::channel::<()>();
+    let thread = |name: &str| thread::Builder::new().name(name.into());
+    let started = thread("collector").spawn(move || {
+        // Dropped when the thread ends, whatever ends it.
+        let _alive = alive;
+        // Made here, since it reads: /proc/meminfo of lxcfs may hang, and whoever asks is to hear of it.
+        Collector::new(config, collectors, max_open_files, lookups).run(&receiver);
+    });
+    started.map_err(no_thread)?;
+    let events = handle.clone();
+    match interval {
+        None => {
+            events.send(Message::Scope(discovery::resync(&root)));
+        }
+        Some(interval) => {
+            // Each is taken before the next is looked for: what a stuck collector makes wait is left to the kernel's queue,
+            // which is bounded.
+            let mut send = move |event: ScopeEvent| {
+                say_scope(&event);
+                events.send(Message::Scope(event)) && events.wait_until_taken()
+            };
+            let started = thread("discovery").spawn(move || {
+                if let Err(error) = discovery::watch(&root, interval, &mut send) {
+                    tracing::error!("containers can't be looked for: {error}");
+                }
+            });
+            started.map_err(no_thread)?;
+        }
+    }
+    let docker = follow_docker(docker, wanted, handle.clone()).map_err(no_thread)?;
+    Ok(Threads { handle, collector: dead, docker })
+}
+
+/// What was found of cgroups, for who wants to follow.
+fn say_scope(event: &ScopeEvent) {
+    match event {
+        ScopeEvent::Resync { scopes, unlisted } => tracing::debug!(
+            "cgroup tree scanned: {} cgroups of containers, {} directories could not be listed",
+            scopes.len(),
+            unlisted.len()
+        ),
+        ScopeEvent::Appeared(scope) => tracing::debug!("cgroup appeared: {}", scope.cgroup),
+        ScopeEvent::Vanished(scope) => tracing::debug!("cgroup vanished: {}", scope.cgroup),
+        // Some are written to all the time.
+        ScopeEvent::Written(scope) => tracing::trace!("cgroup written to: {}", scope.cgroup),
+    }
+}
+
+/// What Docker told, for who wants to follow.
+fn say_news(news: &News) {
+    match news {
+        News::Connected => tracing::debug!("connected to docker"),
+        News::Listed(containers) => tracing::debug!("docker has listed {} containers", containers.len()),
+        News::Changed(metadata) => tracing::debug!(
+            "docker tells of {} ({}): {}",
+            metadata.id.short(),
+            metadata.name,
+            metadata.state.map_or("state unknown", State::as_str)
+        ),
+        News::Removed(id) => tracing::debug!("docker has removed {}", id.short()),
+        News::Unknown(id) => tracing::debug!("docker does not know {}", id.short()),
+        News::Oom(id) => tracing::debug!("docker tells of an OOM kill in {}", id.short()),
+        News::Disconnected => tracing::debug!("disconnected from docker"),
+    }
+}
+
+/// Asks Docker on a thread of its own: decoding a long list delays no answer to a client.
+fn follow_docker(
+    docker: Docker,
+    wanted: UnboundedReceiver<ContainerId>,
+    events: Handle,
+) -> std::io::Result<DockerThread> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(RESOLVING_THREADS)
+        .build()?;
+    let (running, stopped) = oneshot::channel::<()>();
+    let (alive, ended) = oneshot::channel::<()>();
+    thread::Builder::new().name("docker".into()).spawn(move || {
+        let _alive = alive;
+        runtime.block_on(async {
+            let tell = |event: MetadataEvent| {
+                say_news(&event.news);
+                events.send(Message::Metadata(event));
+            };
+            tokio::select! {
+                // First: whoever ends this may end what is asked right after.
+                biased;
+                _ = stopped => {}
+                () = docker.follow(wanted, &tell) => {}
+            }
+        });
+        // A look-up that hangs is not waited for.
+        runtime.shutdown_background();
+    })?;
+    Ok(DockerThread { running, ended })
+}

@@ -1,0 +1,309 @@
+//! What one run is to do: flags and environment as typed values. Every usage error is found here, before anything is
+//! opened, bound or started.
+
+mod bind;
+
+pub use bind::{Bind, BindError};
+
+use crate::{
+    advice::{self, Doubt},
+    cli::{self, Config, LogFormat, LogLevel, NoConfig},
+    metadata::{DockerHost, Filter, Labels},
+    sample::{Interfaces, Roots},
+    table::Selection,
+};
+use std::{
+    ffi::OsString,
+    fmt::Display,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// What one run is to do.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Serve, print once, or ask a running exporter.
+    pub order: Order,
+    /// Whether a recorded host takes the place of this one and of its Docker.
+    pub demo: bool,
+    /// Where the server listens, and where a health check asks.
+    pub bind: Bind,
+    /// The files of HTTPS; `None` for plain HTTP.
+    pub tls: Option<TlsFiles>,
+    /// Where the Docker API is.
+    pub docker: DockerHost,
+    /// Where the host's file systems are mounted.
+    pub roots: Roots,
+    /// Time between two polls for the rate gauges, and between the two samples of [`Order::Once`].
+    pub polling_interval: Duration,
+    /// What is served.
+    pub selection: Selection,
+    /// The same in the user's words.
+    pub metrics: String,
+    /// Which container labels and environment variables become Prometheus labels.
+    pub labels: Labels,
+    /// Which containers are read at all.
+    pub filter: Filter,
+    /// Which interfaces of containers count.
+    pub interfaces: Interfaces,
+    /// Whether containers that Docker does not know are shown, under their short IDs.
+    pub show_unnamed: bool,
+    /// Descriptors to keep open on files of containers.
+    pub fd_budget: usize,
+    /// How the log is written.
+    pub log: LogSettings,
+    /// Settings that are understood and have no effect. They are said once, at the start.
+    pub doubts: Vec<Doubt>,
+}
+
+/// What a run is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Serve until told to stop.
+    Serve,
+    /// Print one page and end.
+    Once,
+    /// Ask the exporter at [`Settings::bind`] whether it is ready, and end.
+    HealthCheck,
+}
+
+/// The files of HTTPS, both PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate, and the chain behind it.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogSettings {
+    /// The least important level that is written.
+    pub level: tracing::Level,
+    /// What `RUST_LOG` says, where no flag says anything; it goes before `level`.
+    pub directives: Option<String>,
+    /// Whether each line is a JSON object.
+    pub json: bool,
+    /// Whether each line names the part of the program that speaks.
+    pub target: bool,
+}
+
+/// Unknown variables that are named one by one.
+const MAX_UNKNOWN: usize = 10;
+
+impl Settings {
+    /// Reads arguments (the first is the program's name) and the environment.
+    ///
+    /// # Errors
+    /// [`NoConfig`] when help or the version was asked for, or the usage is wrong.
+    pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, NoConfig> {
+        Self::new(Config::read(arguments)?)
+    }
+
+    fn new(config: Config) -> Result<Self, NoConfig> {
+        let wrong = Wrong { config: &config };
+        let bind =
+            config.bind.parse().map_err(|error: BindError| wrong.say("bind", &error, advice::bind()))?;
+        let docker = wrong.of("host", docker_host(&config.host))?;
+        let selection = wrong.of("metrics", Selection::parse(&config.metrics))?;
+        // Each list alone first, so that the right one is named.
+        wrong.of("container_env", Labels::new(&[], &config.container_env))?;
+        let labels = Labels::new(&config.container_labels, &config.container_env);
+        let labels = wrong.of("container_labels", labels)?;
+        wrong.of("exclude", Filter::new(&[], &config.exclude))?;
+        let filter = wrong.of("include", Filter::new(&config.include, &config.exclude))?;
+        let interfaces = Interfaces::excluding(config.network_exclude.iter().map(String::as_str));
+        let interfaces = wrong.of("network_exclude", interfaces)?;
+        let order = match config {
+            Config { healthcheck: true, .. } => Order::HealthCheck,
+            Config { once: true, .. } => Order::Once,
+            _ => Order::Serve,
+        };
+        let doubts = if order == Order::HealthCheck { Vec::new() } else { doubts(&config) };
+        let log = LogSettings::new(&config);
+        let tls = TlsFiles { certificate: config.tls_cert, key: config.tls_key };
+        Ok(Self {
+            order,
+            demo: config.demo,
+            bind,
+            tls: config.secure.then_some(tls),
+            docker,
+            roots: Roots { cgroup: config.cgroup_root, proc: config.proc_root, sys: config.sys_root },
+            polling_interval: config.polling_interval,
+            selection,
+            metrics: config.metrics,
+            labels,
+            filter,
+            interfaces,
+            show_unnamed: config.show_unnamed,
+            fd_budget: usize::try_from(config.fd_budget).unwrap_or(usize::MAX),
+            log,
+            doubts,
+        })
+    }
+}
+
+impl LogSettings {
+    fn new(config: &Config) -> Self {
+        let level = match (config.log_level, config.verbose) {
+            (Some(LogLevel::Error), _) => tracing::Level::ERROR,
+            (Some(LogLevel::Warn), _) => tracing::Level::WARN,
+            (Some(LogLevel::Info), _) => tracing::Level::INFO,
+            (Some(LogLevel::Debug), _) | (None, 1) => tracing::Level::DEBUG,
+            (Some(LogLevel::Trace), _) | (None, 2..) => tracing::Level::TRACE,
+            // Standard error goes to a terminal there, beside the page.
+            (None, 0) if config.once => tracing::Level::WARN,
+            (None, 0) => tracing::Level::INFO,
+        };
+        let is_said = config.log_level.is_some() || config.verbose > 0;
+        let directives = variable("RUST_LOG").filter(|_| !is_said);
+        Self {
+            level,
+            directives: directives.map(|text| text.to_string_lossy().into_owned()),
+            json: config.log_format == LogFormat::Json,
+            target: level >= tracing::Level::DEBUG,
+        }
+    }
+}
+
+/// Words an error with the flag or the variable that it comes from.
+struct Wrong<'a> {
+    config: &'a Config,
+}
+
+impl Wrong<'_> {
+    fn of<T>(&self, flag: &str, result: Result<T, impl Display>) -> Result<T, NoConfig> {
+        result.map_err(|error| self.say(flag, &error, advice::usage()))
+    }
+
+    fn say(&self, flag: &str, error: &dyn Display, hint: &str) -> NoConfig {
+        let problem = format!("{}: {error}", self.config.origin_of(flag));
+        NoConfig::Usage { problem, hint: hint.to_owned() }
+    }
+}
+
+/// An environment variable, unless it is set to nothing.
+fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+fn docker_host(host: &str) -> Result<DockerHost, crate::metadata::HostError> {
+    let certificates = variable("DOCKER_CERT_PATH").map_or_else(
+        || Path::new(&variable("HOME").unwrap_or_else(|| "/root".into())).join(".docker"),
+        PathBuf::from,
+    );
+    DockerHost::parse(host, variable("DOCKER_TLS_VERIFY").is_some(), &certificates)
+}
+
+/// What was set and has no effect.
+fn doubts(config: &Config) -> Vec<Doubt> {
+    let given = |flag| config.is_given(flag).then(|| config.origin_of(flag));
+    let tls: Vec<_> = ["tls_cert", "tls_key"].into_iter().filter_map(given).collect();
+    let tls = (!config.secure && !tls.is_empty()).then_some(Doubt::TlsWithoutSecure(tls));
+    let mut unknown = unknown_variables(std::env::vars_os().map(|(name, _)| name));
+    let more = unknown.len().saturating_sub(MAX_UNKNOWN);
+    unknown.truncate(MAX_UNKNOWN);
+    let unknown = unknown.into_iter().map(Doubt::UnknownVariable);
+    tls.into_iter().chain(unknown).chain((more > 0).then_some(Doubt::MoreUnknownVariables(more))).collect()
+}
+
+/// The names that look like ours and are not, sorted.
+fn unknown_variables(names: impl Iterator<Item = OsString>) -> Vec<String> {
+    const OURS: &str = "DOCKER_STAT_PROM_";
+    let known = cli::variables();
+    let mut unknown: Vec<_> = names
+        .map(|name| name.to_string_lossy().into_owned())
+        .filter(|name| name.strip_prefix(OURS).is_some_and(|rest| !is_of_kubernetes(rest)))
+        .filter(|name| !known.contains(name))
+        .collect();
+    unknown.sort_unstable();
+    unknown
+}
+
+/// Kubernetes sets variables for each service of a namespace: `<SERVICE>_SERVICE_HOST`, `<SERVICE>_PORT_80_TCP_ADDR`…
+fn is_of_kubernetes(rest: &str) -> bool {
+    rest == "PORT" || rest.starts_with("PORT_") || rest.starts_with("SERVICE_")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(arguments: &[&str]) -> Result<Settings, NoConfig> {
+        Settings::read(
+            std::iter::once("docker-stat-prom").chain(arguments.iter().copied()).map(OsString::from),
+        )
+    }
+
+    #[test]
+    fn each_usage_error_names_its_flag() {
+        for (arguments, problem) in [
+            (["-b", "nowhere"], "--bind: expected ADDRESS:PORT, found \"nowhere\""),
+            (["-H", "ssh://h"], "--host: expected unix://"),
+            (["--metrics", "all"], "--metrics: expected sets"),
+            (["--container_labels", "a.b,a-b"], "--container_labels: \"a.b\" and \"a-b\""),
+            (["--container_env", "A-B,A_B"], "--container_env: \"A-B\" and \"A_B\""),
+            (["--include", "owner=x"], "--include: expected name=GLOB"),
+            (["--exclude", "owner=x"], "--exclude: expected name=GLOB"),
+            (["--network_exclude", "eth["], "--network_exclude: \"eth[\" is not a glob"),
+        ] {
+            let Err(NoConfig::Usage { problem: found, .. }) = read(&arguments) else {
+                panic!("{arguments:?}")
+            };
+            assert!(found.starts_with(problem), "{found}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_without_https_is_doubted() {
+        let doubts = |arguments: &[&str]| read(arguments).unwrap().doubts;
+        let doubt = doubts(&["--tls_cert", "./server.crt"]);
+        assert_eq!(doubt, [Doubt::TlsWithoutSecure(vec!["--tls_cert".to_owned()])]);
+        assert_eq!(doubts(&[]), []);
+        assert_eq!(doubts(&["-s", "--tls_cert", "c", "--tls_key", "k"]), []);
+        assert_eq!(doubts(&["--healthcheck", "--tls_cert", "c"]), []);
+    }
+
+    #[test]
+    fn misspelt_variables_are_found_and_those_of_kubernetes_are_not() {
+        let names = [
+            "DOCKER_STAT_PROM_BIND",
+            "DOCKER_STAT_PROM_BINDS",
+            "DOCKER_STAT_PROM_SERVICE_HOST",
+            "DOCKER_STAT_PROM_SERVICE_PORT_HTTP",
+            "DOCKER_STAT_PROM_PORT",
+            "DOCKER_STAT_PROM_PORT_12096_TCP_ADDR",
+            "DOCKER_STAT_PROMOTION",
+            "DOCKER_HOST",
+            "DOCKER_STAT_PROM_ADDRESS",
+        ];
+        let unknown = unknown_variables(names.into_iter().map(OsString::from));
+        assert_eq!(unknown, ["DOCKER_STAT_PROM_ADDRESS", "DOCKER_STAT_PROM_BINDS"]);
+    }
+
+    #[test]
+    fn the_level_is_the_flags_before_the_variables() {
+        let level = |arguments: &[&str]| read(arguments).unwrap().log.level;
+        assert_eq!(level(&[]), tracing::Level::INFO);
+        assert_eq!(level(&["--once"]), tracing::Level::WARN);
+        assert_eq!(level(&["-v", "--once"]), tracing::Level::DEBUG);
+        assert_eq!(level(&["-vvv"]), tracing::Level::TRACE);
+        assert_eq!(level(&["-v", "--log_level", "error"]), tracing::Level::ERROR);
+    }
+
+    #[test]
+    fn what_completions_offer_for_metrics_is_what_can_be_served() {
+        for word in cli::METRICS {
+            assert!(Selection::parse(word).is_ok(), "{word}");
+        }
+        let error = Selection::parse("none").unwrap_err().to_string();
+        // Both lists stand in parentheses.
+        let lists = error.split(['(', ')']).skip(1).step_by(2);
+        let named: Vec<_> = lists.flat_map(|list| list.split(", ")).collect();
+        assert!(named.len() >= cli::METRICS.len(), "{named:?}");
+        for name in named {
+            assert!(cli::METRICS.iter().any(|word| word.trim_start_matches(['+', '-']) == name), "{name}");
+        }
+    }
+}
