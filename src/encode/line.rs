@@ -57,27 +57,34 @@ impl Text {
         }
     }
 
-    /// Appends the line that `write` writes, if it says so, it is short, and there is room for it; else `false`, and nothing is appended.
-    #[expect(clippy::inline_always, reason = "a call with a closure costs as much as a third of the line")]
-    #[inline(always)]
-    pub(super) fn push_short(&mut self, write: impl FnOnce(&mut ShortLine<'_>) -> bool) -> bool {
+    /// Where a short line can be written in place, if there is room behind the text. It is not of the text before
+    /// [`Self::keep_line`].
+    #[inline]
+    pub(super) fn short_line(&mut self) -> Option<ShortLine<'_>> {
         let room = self.memory.get_mut(self.len..self.len + ShortLine::ROOM);
-        let Some(room) = room.and_then(<[u8]>::first_chunk_mut) else { return false };
-        let mut line = ShortLine { room, len: 0 };
-        let written = write(&mut line) && line.len < ShortLine::MOST;
-        if written {
-            self.len += line.len;
+        let room = room.and_then(<[u8]>::first_chunk_mut)?;
+        Some(ShortLine { room, len: 0 })
+    }
+
+    /// Appends the line that was just written to [`Self::short_line`], of which only the length is left; `false`, and nothing is
+    /// appended, if it became too long.
+    #[inline]
+    pub(super) fn keep_line(&mut self, len: usize) -> bool {
+        let is_whole = len < ShortLine::MOST;
+        if is_whole {
+            self.len += len;
         }
-        written
+        is_whole
     }
 
     /// Appends the end of a line: the brace that closes the labels, if there are any, the value and the newline.
     pub(super) fn push_end(&mut self, labels: bool, value: Number) {
         self.reserve(ShortLine::ROOM);
-        self.push_short(|line| {
+        if let Some(mut line) = self.short_line() {
             line.push_end(labels, value);
-            true
-        });
+            let len = line.len();
+            self.keep_line(len);
+        }
     }
 
     #[inline]
@@ -105,6 +112,12 @@ impl ShortLine<'_> {
     /// A line as long as this is thrown away.
     pub(super) const MOST: usize = 1024;
     const ROOM: usize = 2 * Self::MOST;
+
+    /// How many bytes were written.
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
 
     /// Appends.
     #[inline]

@@ -3,7 +3,7 @@
 use super::{
     LabelBlock,
     label_block::{LabelStart, escaped, labelled},
-    line::{ShortLine, Text},
+    line::Text,
     openmetrics,
 };
 use crate::table::{
@@ -180,44 +180,44 @@ impl<'p> TextSink<'p, '_> {
         self.out.push_end(separator == b",", value);
     }
 
-    /// A line written in place if it is short and plain, as nearly all are.
-    #[expect(clippy::inline_always, reason = "without labels most of it is not there")]
+    /// A line written in place if it is short and plain, as nearly all are; `false` if it is not, and nothing is written.
+    #[expect(clippy::inline_always, reason = "once for lines without labels, of which less is left")]
     #[inline(always)]
-    fn push_sample(&mut self, labels: &[(Label, LabelValue<'_>)], value: Number) {
-        let (name, base) = (&self.name, self.base);
-        let written = self.out.push_short(|line: &mut ShortLine<'_>| {
-            if base.is_empty() {
+    fn push_short(&mut self, labels: &[(Label, LabelValue<'_>)], value: Number) -> bool {
+        let Some(mut line) = self.out.short_line() else { return false };
+        if self.base.is_empty() {
+            return false;
+        }
+        line.push_padded(&self.name.text, self.name.len);
+        line.push(self.base);
+        for (label, value) in labels {
+            let LabelValue::Name(value) = value else { return false };
+            if !value.is_plain() {
                 return false;
             }
-            line.push_padded(&name.text, name.len);
-            line.push(base);
-            for (label, value) in labels {
-                let LabelValue::Name(value) = value else { return false };
-                if !value.is_plain() {
-                    return false;
-                }
-                let (start, len) = LabelStart::of(*label).padded();
-                line.push_padded(start, len);
-                let (value, len) = value.padded();
-                line.push_padded(value, len);
-                line.push_padded(b"\"", 1);
-            }
-            line.push_end(true, value);
-            true
-        });
-        if !written {
-            self.push_long("", labels, None, value);
+            let (start, len) = LabelStart::of(*label).padded();
+            line.push_padded(start, len);
+            let (value, len) = value.padded();
+            line.push_padded(value, len);
+            line.push_padded(b"\"", 1);
         }
+        line.push_end(true, value);
+        let len = line.len();
+        self.out.keep_line(len)
     }
 }
 
 impl Sink for TextSink<'_, '_> {
     fn sample(&mut self, labels: &[(Label, LabelValue<'_>)], value: Number) {
-        self.push_sample(labels, value);
+        if !self.push_short(labels, value) {
+            self.push_long("", labels, None, value);
+        }
     }
 
     fn integer(&mut self, value: u64) {
-        self.push_sample(&[], Number::Int(value));
+        if !self.push_short(&[], Number::Int(value)) {
+            self.push_long("", &[], None, Number::Int(value));
+        }
     }
 }
 

@@ -219,13 +219,11 @@ impl Topic {
     }
 
     /// A family that goes up and down.
-    #[must_use]
     pub const fn gauge(self, name: &'static str, help: &'static str) -> Draft {
         self.draft(name, MetricType::Gauge, help)
     }
 
     /// A family that only goes up.
-    #[must_use]
     pub const fn counter(self, name: &'static str, help: &'static str) -> Draft {
         self.draft(name, MetricType::Counter, help)
     }
