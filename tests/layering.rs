@@ -55,7 +55,7 @@ const CRATES: [(&str, &[&str]); 16] = [
     ("mimalloc", &["main.rs"]),
     ("glob", &["metadata/choice.rs", "sample/interfaces.rs"]),
     ("chrono", &["metadata/docker/convert.rs"]),
-    ("flate2", &["server/encoding.rs"]),
+    ("flate2", &["server/encoding.rs", "demo/recording.rs"]),
     ("anyhow", &["app.rs", "cli.rs", "main.rs", "demo/", "server/healthcheck.rs"]),
 ];
 

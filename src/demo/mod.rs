@@ -4,22 +4,15 @@
 
 mod dockerd;
 mod motion;
+mod recording;
 
 use crate::{metadata::DockerHost, sample::Roots};
 use anyhow::{Context, Result};
 use motion::Motion;
-use std::{fs, os::unix::fs::symlink, path::Path, thread, time::Duration};
+use recording::Recording;
+use std::{thread, time::Duration};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
-
-/// One file of the recording; a link to a namespace dangles, as it must outside its host.
-enum Entry {
-    File(&'static [u8]),
-    Link(&'static str),
-}
-
-// A real Debian host, recorded twice some seconds apart (see its PROVENANCE): `static HOST: &[(&str, Entry)]`.
-include!(concat!(env!("OUT_DIR"), "/demo_host.rs"));
 
 /// How often the counters move.
 const STEP: Duration = Duration::from_millis(500);
@@ -39,7 +32,7 @@ impl Demo {
     /// When the temporary folder can't be written.
     pub fn start() -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("docker-stat-prom-demo-").tempdir()?;
-        unpack(folder.path()).context("the recorded host can't be unpacked")?;
+        Recording::read()?.unpack(folder.path()).context("the recorded host can't be written")?;
         dockerd::serve(&folder.path().join("docker.sock"), folder.path().join("docker"))
             .context("the recorded Docker API can't be served")?;
         let mut motion = Motion::new(folder.path())?;
@@ -70,18 +63,4 @@ impl Demo {
     pub fn docker_host(&self) -> DockerHost {
         DockerHost::Unix(self.folder.path().join("docker.sock"))
     }
-}
-
-fn unpack(to: &Path) -> Result<()> {
-    for (path, entry) in HOST {
-        let path = to.join(path);
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent)?;
-        }
-        match entry {
-            Entry::File(content) => fs::write(&path, content)?,
-            Entry::Link(target) => symlink(target, &path)?,
-        }
-    }
-    Ok(())
 }
