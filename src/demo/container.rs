@@ -9,7 +9,6 @@ use super::{
 use anyhow::{Context, Result};
 use std::{
     fs::{self, File, OpenOptions},
-    io::ErrorKind,
     os::unix::fs::{FileExt, symlink},
     path::{Path, PathBuf},
 };
@@ -235,8 +234,8 @@ pub(super) fn make_parent(path: &Path) -> Result<()> {
 }
 
 fn remove(folder: &Path) -> Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error.into()),
-        _ => Ok(()),
+    if folder.exists() {
+        fs::remove_dir_all(folder)?;
     }
+    Ok(())
 }

@@ -70,13 +70,12 @@ impl Daemon {
     }
 
     /// The list as it is now, and the daemon's clock.
-    pub(super) fn tick(&self, rows: Vec<Value>, now: f64, system_time: String) {
+    pub(super) fn tick(&self, rows: Vec<Value>, system_time: String) {
         let mut answers = self.answers();
         answers.list = Value::Array(rows);
         if let Some(info) = answers.info.as_object_mut() {
             info.insert("SystemTime".into(), json!(system_time));
         }
-        tracing::trace!("the demo is at {now}");
     }
 
     /// Tells all who listen of an event.

@@ -16,6 +16,7 @@ use std::{
     sync::Arc,
 };
 
+/// The host at one second of the demo.
 #[derive(Debug)]
 pub(super) struct Host {
     root: PathBuf,
@@ -49,7 +50,6 @@ impl Host {
         for ((role, state), number) in ROLES.iter().zip(states).zip(1_u32..) {
             let template = recorded.iter().find(|(name, ..)| *name == role.files_of);
             let (_, id, pid) = template.with_context(|| format!("{} is not recorded", role.files_of))?;
-            // One that never ran has files of nobody.
             containers.push(Container::new(role, state, (id.clone(), *pid), number, &recording, root)?);
         }
         let mut host =
@@ -102,7 +102,7 @@ impl Host {
         self.second = second;
         let now = self.began + second;
         let rows = self.containers.iter().map(|container| container.state.row(now)).collect();
-        self.daemon.tick(rows, now, rfc3339(now));
+        self.daemon.tick(rows, rfc3339(now));
         Ok(())
     }
 
