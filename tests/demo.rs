@@ -194,6 +194,10 @@ impl FastDemo {
         }
         let usage = value(page, "container_cpu_usage_seconds_total", &[&own]);
         expected.push(("container_cpu_usage_seconds_total", self.cpu_seconds(told).filter(|_| runs)));
+        let has_network = runs && told["HostConfig"]["NetworkMode"] == "bridge";
+        if has_network && value(page, "container_network_receive_bytes_total", &[&own]).is_none() {
+            return Some(format!("{name} has no network"));
+        }
         for (family, expected) in expected {
             let state = format!("state=\"{state}\"");
             let parts =

@@ -180,9 +180,12 @@ impl Container {
                     // A network namespace of its own.
                     Entry::Link(_) => symlink(format!("net:[{}]", 4_026_600_000 + u64::from(pid)), &path)?,
                     Entry::File(first, second) => {
-                        let processes = format!("{pid}\n");
-                        let is_list = is_other && name == "cgroup.procs";
-                        fs::write(&path, if is_list { processes.as_str() } else { first })?;
+                        // Its own process in its own cgroup.
+                        let own = match name {
+                            "cgroup.procs" if is_other => format!("{pid}\n"),
+                            _ => first.replace(template, &self.state.id),
+                        };
+                        fs::write(&path, own)?;
                         let moving = Moving::open(&path, name, first, second)?;
                         if moving.motion.is_some() || changing.contains(&name) {
                             files.push(moving);
