@@ -28,7 +28,7 @@ RUN case "$TARGETARCH-$(uname -m)" in \
 COPY Cargo.toml Cargo.lock ./
 COPY src src
 COPY benches benches
-COPY fixtures/debian13-docker26.1-linux6.12 fixtures/debian13-docker26.1-linux6.12
+COPY fixtures/demo-host.json.gz fixtures/demo-host.json.gz
 COPY README.md LICENSE ./
 # Static against glibc: no loader and no library in the image. Packed relocations make it smaller; they take glibc 2.36 (Debian 12)
 # where this is built. The licences of all that is linked in go with it.

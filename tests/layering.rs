@@ -61,8 +61,8 @@ const CRATES: [(&str, &[&str]); 18] = [
     ("clap", &["cli.rs", "cli/"]),
     ("mimalloc", &["main.rs"]),
     ("glob", &["metadata/choice.rs", "sample/interfaces.rs"]),
-    ("chrono", &["metadata/docker/convert.rs"]),
-    ("flate2", &["server/encoding.rs"]),
+    ("chrono", &["metadata/docker/convert.rs", "demo/state.rs"]),
+    ("flate2", &["server/encoding.rs", "demo/recording.rs"]),
     ("anyhow", &["app.rs", "app/", "main.rs", "demo/", "server/healthcheck.rs"]),
 ];
 
