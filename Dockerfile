@@ -29,7 +29,7 @@ COPY Cargo.toml Cargo.lock ./
 COPY src src
 COPY benches benches
 COPY fixtures/debian13-docker26.1-linux6.12 fixtures/debian13-docker26.1-linux6.12
-COPY README.md LICENSE ./
+COPY README.md LICENSE-MIT LICENSE-APACHE ./
 # Static against glibc: no loader and no library in the image. Packed relocations make it smaller; they take glibc 2.36 (Debian 12)
 # where this is built. The licences of all that is linked in go with it.
 RUN --mount=type=cache,target=/root/.cargo/registry --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/build/target \
@@ -42,7 +42,7 @@ RUN --mount=type=cache,target=/root/.cargo/registry --mount=type=cache,target=/u
  && case "$target" in "$(uname -m)"-*) ;; *) RUSTFLAGS="$RUSTFLAGS -C linker=$gcc" ;; esac \
  && cargo build --release --locked --target "$target" \
  && cp "target/$target/release/docker-stat-prom" /docker-stat-prom \
- && mkdir /licences && cp LICENSE /licences/ \
+ && mkdir /licences && cp LICENSE-MIT LICENSE-APACHE /licences/ \
  && cargo tree --locked --edges normal --target "$target" --prefix none --format '{p} {l}' | sed 's/ ([/*][^)]*)//; s/ (proc-macro)//' | sort -u > /licences/packages.txt \
  && cargo tree --locked --edges normal --target "$target" --prefix none --format '{p}' | sort -u | while read -r name version _; do \
       for text in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/"$name-${version#v}"/[LlCN][IiOo][CcPtT]*; do \
