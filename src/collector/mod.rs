@@ -6,12 +6,14 @@
 mod body;
 mod containers;
 mod handle;
+mod missing;
 mod pulse;
 mod report;
 
 pub use body::Body;
 pub use handle::{Handle, Message, Stopped};
-pub use report::ContainerReport;
+pub use missing::Missing;
+pub use report::{ContainerReport, Report};
 
 use crate::{
     discovery::ScopeEvent,
@@ -76,6 +78,7 @@ pub struct Collector {
     recheck: bool,
     bodies: Bodies,
     complaints: HashSet<String>,
+    missing: Option<Missing>,
     /// Every time in the program counts from here.
     start: Instant,
     next_slow: Instant,
@@ -103,6 +106,7 @@ impl Collector {
             pass: Pass { devices, interfaces: config.interfaces.clone(), ..Pass::default() },
             bodies: Bodies::default(),
             complaints: HashSet::new(),
+            missing: None,
             start: now,
             next_slow: now + SLOW,
             scanned: false,
@@ -161,7 +165,7 @@ impl Collector {
             }
             reports.retain(|reply: &oneshot::Sender<_>| !reply.is_closed());
             if !reports.is_empty() {
-                let report = Arc::new(self.containers.report());
+                let report = Arc::new(Report { containers: self.containers.report(), missing: self.missing });
                 for reply in reports.drain(..) {
                     let _nobody_waits = reply.send(Arc::clone(&report));
                 }
@@ -312,10 +316,28 @@ impl Collector {
             }
         }
         self.pass.report.clear();
-        for complaint in self.containers.complaints(&self.config.roots) {
+        for complaint in self.containers.complaints() {
             if self.complaints.insert(complaint.cause.to_owned()) {
                 tracing::warn!("{}: {}", complaint.cause, complaint.hint);
             }
+        }
+        self.tell_missing();
+    }
+
+    /// Says once what is out of sight, and shows it as long as it is.
+    fn tell_missing(&mut self) {
+        let missing = self.containers.missing(&self.config.roots);
+        if missing == self.missing {
+            return;
+        }
+        self.missing = missing;
+        let metric = &self.handle.metrics.missing_flags;
+        metric.reset();
+        let Some(missing) = missing else { return };
+        metric.with_label_values(&[missing.flags()]).set(1.0);
+        // Of processes a complaint tells, which knows another cure too.
+        if missing != Missing::Processes && self.complaints.insert(missing.to_string()) {
+            tracing::warn!("{missing}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What keeps numbers from being shown and can be mended.
 
 use super::Containers;
-use crate::sample::{KernelFile, Roots};
+use crate::sample::KernelFile;
 
 /// Something that is missing for a reason that can be mended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub(in crate::collector) struct Complaint {
 
 impl Containers {
     /// What keeps numbers from being shown and can be mended: of any container, or of all of them.
-    pub(in crate::collector) fn complaints(&self, roots: &Roots) -> Vec<Complaint> {
+    pub(in crate::collector) fn complaints(&self) -> Vec<Complaint> {
         let mut complaints = Vec::new();
         let live = || self.entries.iter().filter_map(|entry| entry.scope.as_ref());
         for problem in live().filter_map(|live| live.problem) {
@@ -37,12 +37,6 @@ impl Containers {
             complaints.push(Complaint {
                 cause: "no container has cpu.pressure",
                 hint: "pressure stall information is off: boot with psi=1",
-            });
-        }
-        if live().next().is_none() && !roots.is_top() {
-            complaints.push(Complaint {
-                cause: "no container can be seen, and the cgroup root is not the top of the hierarchy",
-                hint: "run with -v /sys/fs/cgroup:/sys/fs/cgroup:ro or --cgroupns=host",
             });
         }
         complaints

@@ -267,7 +267,7 @@ impl Entry {
     }
 
     /// Whether Docker says that it has a process.
-    fn has_told_process(&self) -> bool {
+    pub(super) fn has_told_process(&self) -> bool {
         let state = self.container.metadata.as_ref().and_then(|metadata| metadata.state);
         matches!(state, Some(State::Running | State::Paused))
     }

@@ -7,6 +7,7 @@ mod entry;
 mod events;
 mod live_scope;
 mod reading;
+mod sight;
 mod sources;
 mod unreached;
 

@@ -63,9 +63,11 @@ pub(super) fn cause(host: &DockerHost, problem: &Problem) -> String {
 fn group(socket: &Path) -> String {
     match std::fs::metadata(socket).map(|file| file.gid()) {
         Ok(gid) if gid != 0 => format!(
-            "the socket belongs to group {gid}, by default docker: --group-add {gid}, or SupplementaryGroups={gid}"
+            "the socket belongs to group {gid}, by default docker: start the exporter's container with --group-add {gid} or \
+             --user 0, its unit with SupplementaryGroups={gid}"
         ),
-        _ => "the socket belongs by default to group docker: --group-add, or SupplementaryGroups=docker"
+        _ => "the socket belongs by default to group docker: start the exporter's container with --group-add or --user 0, its \
+              unit with SupplementaryGroups=docker"
             .to_owned(),
     }
 }
