@@ -85,7 +85,13 @@ fn without_docker_they_are_named_too() {
     let exporter = Exporter::ready(support::host::no_docker(&mut command));
     says(&exporter, BOTH);
     // As on a host that is itself a container, with the first of its own.
-    add_container(host.path(), &support::host::scope("a"));
+    let container = add_container(host.path(), &support::host::scope("a"));
+    says_nothing(&exporter);
+    // Once there was one, an empty host is an empty host.
+    fs::remove_dir_all(container).unwrap();
+    eventually("it has gone", || {
+        (value(&exporter.metrics(), "docker_stat_prom_containers", &["discovered"])? == 0.0).then_some(())
+    });
     says_nothing(&exporter);
 }
 

@@ -54,6 +54,8 @@ pub(super) struct Containers {
     /// How much stays open of each container.
     kept: Keep,
     said_few_files: bool,
+    /// Whether there ever was a container: then the cgroup root is the right one.
+    has_seen: bool,
 }
 
 impl Containers {
@@ -71,6 +73,7 @@ impl Containers {
             unreached: Unreached::default(),
             kept: Keep { directory: true, files: KernelFile::COUNT },
             said_few_files: false,
+            has_seen: false,
         }
     }
 

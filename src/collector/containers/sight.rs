@@ -8,11 +8,15 @@ use crate::{
 
 impl Containers {
     /// What of the host is out of sight, if that keeps numbers of containers from being shown.
-    pub(in crate::collector) fn missing(&self, roots: &Roots) -> Option<Missing> {
+    pub(in crate::collector) fn missing(&mut self, roots: &Roots) -> Option<Missing> {
         let mut live = self.entries.iter().filter_map(|entry| entry.scope.as_ref()).peekable();
         if live.peek().is_some() {
+            self.has_seen = true;
             let is_foreign = live.any(|live| live.problem == Some(NetProblem::ForeignPids));
             return is_foreign.then_some(Missing::Processes);
+        }
+        if self.has_seen {
+            return None;
         }
         // Where Docker says that nothing runs, there is nothing to be seen.
         let may_run = match self.docker_is_up()? {
