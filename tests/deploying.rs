@@ -109,6 +109,31 @@ fn every_file_that_starts_the_image_names_the_one_that_the_readme_builds() {
     }
 }
 
+#[test]
+fn docker_compose_understands_the_compose_files() {
+    let compose = |arguments: &[&str]| {
+        Command::new("docker")
+            .arg("compose")
+            .args(arguments)
+            .envs([("DOCKER_GID", "999"), ("GRAFANA_PASSWORD", "x")])
+            .output()
+    };
+    if !compose(&["version"]).is_ok_and(|output| output.status.success()) {
+        return skip("docker_compose_understands_the_compose_files", "there is no docker compose");
+    }
+    for (file, services) in [
+        ("compose.yaml", ["docker-stat-prom", "grafana", "prometheus"].as_slice()),
+        ("compose.proxy.yaml", &["docker-stat-prom", "socket-proxy"]),
+    ] {
+        let path = project("deploy").join(file);
+        let output = compose(&["-f", path.to_str().unwrap(), "config", "--services"]).unwrap();
+        assert!(output.status.success(), "{file}: {}", String::from_utf8_lossy(&output.stderr));
+        let found = String::from_utf8(output.stdout).unwrap();
+        let found: BTreeSet<_> = found.split_whitespace().collect();
+        assert_eq!(found, services.iter().copied().collect(), "{file}");
+    }
+}
+
 /// The parts of a document that begin with `open` and end with `close`.
 fn between<'a>(text: &'a str, open: &'a str, close: char) -> impl Iterator<Item = &'a str> {
     text.split(open).skip(1).filter_map(move |rest| rest.split(close).next())
