@@ -1,6 +1,6 @@
 //! Started in a container with the Docker socket and nothing else, as older commands did: the log, `/` and a metric name the
 //! flags that are missing, in one line each.
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs, reason = "tests")]
 
 mod support;
 
