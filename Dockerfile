@@ -7,9 +7,18 @@
 #
 #   docker build -t cts/rust-aarch64-linux-gnu:1.87 -f Dockerfile.toolchain .
 #   docker build -t cts/docker-stat-prom:latest --platform linux/arm64 --build-arg TOOLCHAIN=cts/rust-aarch64-linux-gnu:1.87 .
+# The image holds /licences, the texts for all that is linked in, and /sbom.cdx.json, a list of it (CycloneDX):
+#
+#   docker cp "$(docker create docker-stat-prom)":/sbom.cdx.json .
 #
 # To a host without a registry: docker save docker-stat-prom | xz > image.tar.xz, and there xz -d < image.tar.xz | docker load
 ARG TOOLCHAIN=rust:1-bookworm
+
+# What lists the parts of the program. It is made at the same time as the program, without optimisation, and made anew only when this
+# line or the toolchain changes.
+FROM --platform=${BUILDPLATFORM} ${TOOLCHAIN} AS sbom
+RUN CARGO_PROFILE_DEV_DEBUG=0 cargo install --locked --debug --root /sbom --target-dir /tmp/sbom cargo-cyclonedx@0.5.9 && rm -rf /tmp/sbom
+
 FROM --platform=${BUILDPLATFORM} ${TOOLCHAIN} AS build
 # BuildKit says for what; a default here would win over what it says.
 ARG TARGETARCH
@@ -29,9 +38,10 @@ COPY Cargo.toml Cargo.lock ./
 COPY src src
 COPY benches benches
 COPY fixtures/demo-host.json.gz fixtures/demo-host.json.gz
-COPY README.md LICENSE ./
+COPY README.md LICENSE-MIT LICENSE-APACHE ./
+COPY deploy/licences deploy/licences
 # Static against glibc: no loader and no library in the image. Packed relocations make it smaller; they take glibc 2.36 (Debian 12)
-# where this is built. The licences of all that is linked in go with it.
+# where this is built.
 RUN --mount=type=cache,target=/root/.cargo/registry --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/build/target \
     case "$TARGETARCH" in \
       amd64) target=x86_64-unknown-linux-gnu gcc=x86_64-linux-gnu-gcc ;; \
@@ -42,13 +52,14 @@ RUN --mount=type=cache,target=/root/.cargo/registry --mount=type=cache,target=/u
  && case "$target" in "$(uname -m)"-*) ;; *) RUSTFLAGS="$RUSTFLAGS -C linker=$gcc" ;; esac \
  && cargo build --release --locked --target "$target" \
  && cp "target/$target/release/docker-stat-prom" /docker-stat-prom \
- && mkdir /licences && cp LICENSE /licences/ \
- && cargo tree --locked --edges normal --target "$target" --prefix none --format '{p} {l}' | sed 's/ ([/*][^)]*)//; s/ (proc-macro)//' | sort -u > /licences/packages.txt \
- && cargo tree --locked --edges normal --target "$target" --prefix none --format '{p}' | sort -u | while read -r name version _; do \
-      for text in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/"$name-${version#v}"/[LlCN][IiOo][CcPtT]*; do \
-        if [ -f "$text" ]; then mkdir -p "/licences/$name" && cp "$text" "/licences/$name/"; fi; \
-      done; \
-    done
+ && deploy/licences "$target" /licences
+COPY --from=sbom /sbom/bin/cargo-cyclonedx /usr/local/bin/
+# The same for the same sources where BuildKit is given SOURCE_DATE_EPOCH.
+ARG SOURCE_DATE_EPOCH
+RUN --mount=type=cache,target=/root/.cargo/registry --mount=type=cache,target=/usr/local/cargo/registry \
+    case "$TARGETARCH" in amd64) target=x86_64-unknown-linux-gnu ;; *) target=aarch64-unknown-linux-gnu ;; esac \
+ && cargo cyclonedx --format json --spec-version 1.5 --target "$target" --no-build-deps --describe binaries -q \
+ && mv docker-stat-prom_bin.cdx.json /sbom.cdx.json
 
 FROM scratch
 LABEL org.opencontainers.image.title="docker-stat-prom" \
@@ -56,6 +67,7 @@ LABEL org.opencontainers.image.title="docker-stat-prom" \
       org.opencontainers.image.licenses="MIT OR Apache-2.0"
 COPY --from=build /docker-stat-prom /docker-stat-prom
 COPY --from=build /licences /licences
+COPY --from=build /sbom.cdx.json /sbom.cdx.json
 # nobody: add the group of the Docker socket with --group-add, or run as root and drop all capabilities.
 USER 65534:65534
 EXPOSE 12096

@@ -158,8 +158,6 @@ pub enum Complaint {
     NoMemoryController,
     /// No container has `cpu.pressure`.
     NoPressure,
-    /// There is no container, and the cgroup root is not the top of the hierarchy.
-    NotTheTop,
 }
 
 impl Complaint {
@@ -199,13 +197,46 @@ impl fmt::Display for Complaint {
             Self::NoPressure => {
                 "no container has cpu.pressure: pressure stall information is off: boot with psi=1"
             }
-            Self::NotTheTop => {
-                return write!(
-                    f,
-                    "no container can be seen, and the cgroup root is not the top of the hierarchy: {SEE_THE_HOST}"
-                );
-            }
         })
+    }
+}
+
+/// What of its host the exporter does not see, for want of flags that its container should have been started with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// All cgroups but its own, and so all containers.
+    Cgroups,
+    /// All cgroups and processes but its own.
+    CgroupsAndProcesses,
+    /// The processes of containers, and so their network counters.
+    Processes,
+}
+
+impl Missing {
+    /// The flags of `docker run` that would show it.
+    #[must_use]
+    pub fn flags(self) -> &'static str {
+        match self {
+            Self::Cgroups => "-v /sys/fs/cgroup:/sys/fs/cgroup:ro",
+            Self::CgroupsAndProcesses => "--pid host -v /sys/fs/cgroup:/sys/fs/cgroup:ro",
+            Self::Processes => "--pid host",
+        }
+    }
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let flags = self.flags();
+        match self {
+            Self::Processes => {
+                write!(f, "network counters can't be read: start the exporter's container with {flags}")
+            }
+            Self::Cgroups | Self::CgroupsAndProcesses => write!(
+                f,
+                "no container can be seen, since the cgroup root is not the host's: start the exporter's container with {flags} \
+                 (--cgroupns=host does instead of -v)"
+            ),
+        }
     }
 }
 
@@ -251,9 +282,11 @@ pub fn inotify() -> &'static str {
 pub fn docker_socket(group: Option<u32>) -> String {
     match group {
         Some(gid) if gid != 0 => format!(
-            "the socket belongs to group {gid}, by default docker: --group-add {gid}, or SupplementaryGroups={gid}"
+            "the socket belongs to group {gid}, by default docker: start the exporter's container with --group-add {gid} or \
+             --user 0, its unit with SupplementaryGroups={gid}"
         ),
-        _ => "the socket belongs by default to group docker: --group-add, or SupplementaryGroups=docker"
+        _ => "the socket belongs by default to group docker: start the exporter's container with --group-add or --user 0, its \
+              unit with SupplementaryGroups=docker"
             .to_owned(),
     }
 }

@@ -138,19 +138,3 @@ fn a_thousand_short_lives_leave_nothing_behind() {
     let failures = exporter.metrics().matches("docker_stat_prom_read_failures_total{").count();
     assert_eq!(failures, 0, "{}", exporter.log());
 }
-
-#[test]
-fn a_root_below_the_top_is_said_with_its_cure() {
-    let folder = tempfile::tempdir().unwrap();
-    support::copy(&fixture("quirks"), folder.path());
-    let cgroup = folder.path().join("sys/fs/cgroup");
-    fs::remove_dir_all(&cgroup).unwrap();
-    fs::create_dir(&cgroup).unwrap();
-    fs::write(cgroup.join("cgroup.controllers"), "cpu\n").unwrap();
-    // The real root has no such file.
-    fs::write(cgroup.join("cgroup.events"), "populated 1\n").unwrap();
-    let dockerd = support::dockerd::FakeDockerd::start(&folder.path().join("docker.sock"), folder.path());
-    let mut command = exporter::on_host(folder.path());
-    let exporter = Exporter::ready(command.arg("-H").arg(dockerd.url()).args(["-i", "100"]));
-    eventually("it is said", || exporter.log().contains("--cgroupns=host").then_some(()));
-}

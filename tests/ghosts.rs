@@ -314,8 +314,11 @@ fn another_runtimes_containers_are_asked_about_once_and_left_out() {
     eventually("Docker is asked", || (host.asked_about(&other) > 0).then_some(()));
     let reason = Some("not known to Docker");
     eventually("it is left out", || (hidden(&exporter, &other).as_deref() == reason).then_some(()));
+    // Twice where the end of Docker's list came between question and answer.
+    let asked = host.asked_about(&other);
+    assert!(asked <= 2, "{:?}", host.dockerd.requests());
     for_a_while(&exporter, UNNAMED, |page| assert!(!page.contains(&other[..12])));
-    assert_eq!(host.asked_about(&other), 1, "{:?} {}", host.dockerd.requests(), exporter.log());
+    assert_eq!(host.asked_about(&other), asked, "{:?} {}", host.dockerd.requests(), exporter.log());
     let page = exporter.get("/").text();
     let row = page.lines().find(|line| line.contains("not known to Docker")).unwrap();
     assert!(row.contains("<td>hidden</td>") && !row.contains("not running"), "{row}");

@@ -71,7 +71,7 @@ fn a_scrape_gets_its_turn_while_messages_never_end() {
     });
     for _ in 0..5 {
         assert!(!wait(handle.scrape(Format::Text)).unwrap().text().is_empty());
-        assert!(!wait(handle.report()).unwrap().is_empty());
+        assert!(!wait(handle.report()).unwrap().containers.is_empty());
     }
     stop.store(true, Ordering::SeqCst);
     telling.join().unwrap();

@@ -60,8 +60,8 @@ pub(super) struct Start {
 impl Start {
     async fn say(&self, handle: &Handle) {
         let containers = match timeout(COUNTED, handle.report()).await {
-            Ok(Ok(containers)) => {
-                let running = containers.iter().filter(|container| container.live).count();
+            Ok(Ok(report)) => {
+                let running = report.containers.iter().filter(|container| container.live).count();
                 format!("{running} running containers")
             }
             // Whoever watches for a collector that hangs says more.

@@ -1,7 +1,7 @@
 //! What went wrong in a pass: counted, and each cause said once.
 
 use super::Collector;
-use crate::advice;
+use crate::advice::{self, Missing};
 
 impl Collector {
     /// Counts what the last pass met, and says each cause once.
@@ -26,7 +26,10 @@ impl Collector {
             }
         }
         self.pass.report.clear();
-        if let Some(unread) = self.containers.look_for_unread() {
+        self.tell_missing();
+        let unread = self.containers.look_for_unread();
+        // One line says it for all of them when none can be seen.
+        if let Some(unread) = unread.filter(|_| self.missing.is_none()) {
             tracing::warn!("{unread}");
         }
         for complaint in self.containers.complaints(&self.config.roots) {
@@ -34,6 +37,23 @@ impl Collector {
                 tracing::warn!("{complaint}");
                 self.complained_of.push(complaint);
             }
+        }
+    }
+
+    /// Says once what is out of sight, and shows it as long as it is.
+    fn tell_missing(&mut self) {
+        let missing = self.containers.missing(&self.config.roots);
+        if missing == self.missing {
+            return;
+        }
+        self.missing = missing;
+        let metric = &self.handle.metrics.missing_flags;
+        metric.reset();
+        let Some(missing) = missing else { return };
+        metric.with_label_values(&[missing.flags()]).set(1.0);
+        // Of processes a complaint tells, which knows another cure too.
+        if missing != Missing::Processes && self.complaints.insert(missing.to_string()) {
+            tracing::warn!("{missing}");
         }
     }
 }

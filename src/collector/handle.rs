@@ -1,6 +1,6 @@
 //! What the collector is told and asked, and how.
 
-use super::{Body, ContainerReport, Feed, NotSubscribed, Ticks, Visitor, pulse::Pulse};
+use super::{Body, Feed, NotSubscribed, Report, Ticks, Visitor, pulse::Pulse};
 use crate::{discovery::ScopeEvent, encode::Format, metadata::MetadataEvent, table::SelfMetrics};
 use std::{
     sync::{
@@ -26,7 +26,7 @@ pub enum Message {
     /// Tell, between two passes, whether the containers are known, and named if Docker answers.
     Ping(oneshot::Sender<bool>),
     /// Tell what is known of each container.
-    Report(oneshot::Sender<Arc<Vec<ContainerReport>>>),
+    Report(oneshot::Sender<Arc<Report>>),
     /// A container came or went.
     Scope(ScopeEvent),
     /// Docker said something.
@@ -97,7 +97,7 @@ impl Handle {
     ///
     /// # Errors
     /// If the collector has stopped.
-    pub async fn report(&self) -> Result<Arc<Vec<ContainerReport>>, Stopped> {
+    pub async fn report(&self) -> Result<Arc<Report>, Stopped> {
         self.ask(Message::Report).await
     }
 

@@ -20,12 +20,12 @@ mod view;
 
 pub use body::Body;
 pub use handle::{Handle, Message, Stopped};
-pub use report::ContainerReport;
+pub use report::{ContainerReport, Report};
 pub use ticks::{NotSubscribed, Tick, TickRow, Ticks};
 pub use view::{Feed, View, Visitor};
 
 use crate::{
-    advice::Complaint,
+    advice::{Complaint, Missing},
     discovery::ScopeEvent,
     encode::{Format, Renderer, Text},
     metadata::{Filter, MetadataEvent},
@@ -91,6 +91,7 @@ pub struct Collector {
     bodies: Bodies,
     complaints: HashSet<String>,
     complained_of: Vec<Complaint>,
+    missing: Option<Missing>,
     /// Every time in the program counts from here.
     start: Instant,
     next_slow: Instant,
@@ -123,6 +124,7 @@ impl Collector {
             bodies: Bodies::default(),
             complaints: HashSet::new(),
             complained_of: Vec::new(),
+            missing: None,
             start: now,
             next_slow: now + SLOW,
             scanned: false,

@@ -1,6 +1,15 @@
 //! What is known of each container, for the landing page and `/debug/containers`.
 
-use crate::advice::{Hidden, NetworkCounters};
+use crate::advice::{Hidden, Missing, NetworkCounters};
+
+/// What is told to people.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// All containers but those that were excluded.
+    pub containers: Vec<ContainerReport>,
+    /// What of the host is out of sight.
+    pub missing: Option<Missing>,
+}
 
 /// One container, for people.
 #[derive(Debug, Clone)]

@@ -1,6 +1,6 @@
 //! The collector's turns: messages in, passes when they are due or wanted, answers out.
 
-use super::{Body, Collector, ContainerReport, Feed, Message, View};
+use super::{Body, Collector, Feed, Message, Report, View};
 use crate::{
     encode::{Format, render_own},
     table::OwnSeries,
@@ -25,7 +25,7 @@ const TURN: Duration = Duration::from_millis(50);
 pub(super) struct Waiting {
     pages: Vec<(Format, oneshot::Sender<Arc<Body>>)>,
     feeds: Vec<Feed>,
-    reports: Vec<oneshot::Sender<Arc<Vec<ContainerReport>>>>,
+    reports: Vec<oneshot::Sender<Arc<Report>>>,
 }
 
 impl Waiting {
@@ -108,7 +108,8 @@ impl Collector {
             self.pass();
         }
         if !self.waiting.reports.is_empty() {
-            let report = Arc::new(self.containers.report());
+            let report = Report { containers: self.containers.report(), missing: self.missing };
+            let report = Arc::new(report);
             for reply in self.waiting.reports.drain(..) {
                 let _nobody_waits = reply.send(Arc::clone(&report));
             }

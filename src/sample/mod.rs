@@ -23,7 +23,7 @@ pub use interfaces::{BadGlob, Interfaces};
 pub use machine::{Machine, MachineReader};
 pub use netns::{NetProblem, NetReader, Netns};
 pub use nix::errno::Errno;
-pub use roots::{RootError, RootProblem, Roots, Tree};
+pub use roots::{RootError, RootProblem, Roots, Seclusion, Tree};
 pub use samples::{NetTable, ScopeSample};
 pub use scope_reader::{Keep, OpenError, ScopeReader};
 pub use stat_file::{FileSet, KernelFile, errno_of};

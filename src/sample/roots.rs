@@ -1,6 +1,7 @@
 //! Where the host's file systems are mounted.
 
 use super::errno_of;
+use crate::parse::proc_cgroup::unified_path;
 use nix::{
     errno::Errno,
     sys::statfs::{self, statfs},
@@ -19,6 +20,15 @@ pub struct Roots {
     pub proc: PathBuf,
     /// sysfs, `/sys`
     pub sys: PathBuf,
+}
+
+/// What a process in a container does not see of its host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seclusion {
+    /// The cgroup root is not the top of the hierarchy: no other container can be seen.
+    Cgroups,
+    /// Besides, procfs has only the container's own processes.
+    CgroupsAndProcesses,
 }
 
 /// One of those whose absence ends the start. Without sysfs only names of devices are missing.
@@ -113,6 +123,22 @@ impl Roots {
     pub fn is_top(&self) -> bool {
         !self.cgroup.join("cgroup.events").exists()
     }
+
+    /// What of the host is out of sight if not even the top of its cgroups is there. PID 1 of a container is in the same
+    /// cgroup as this process, that of the host is not.
+    #[must_use]
+    pub fn seclusion(&self) -> Option<Seclusion> {
+        if self.is_top() {
+            return None;
+        }
+        let cgroup_of = |process: &str| {
+            let file = std::fs::read(self.proc.join(process).join("cgroup")).ok()?;
+            unified_path(&file).map(<[u8]>::to_vec)
+        };
+        let own = cgroup_of("self");
+        let is_alone = own.is_some() && own == cgroup_of("1");
+        Some(if is_alone { Seclusion::CgroupsAndProcesses } else { Seclusion::Cgroups })
+    }
 }
 
 fn file_system(path: &Path) -> String {
@@ -147,6 +173,26 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("cgroup.controllers"), "cpu memory\n").unwrap();
         assert_eq!(roots(dir.path()).check(), Ok(()));
+    }
+
+    #[test]
+    fn what_a_container_does_not_see_is_told_by_its_first_process() {
+        let dir = tempfile::tempdir().unwrap();
+        let roots = Roots { proc: dir.path().join("proc"), ..roots(dir.path()) };
+        assert_eq!(roots.seclusion(), None);
+        std::fs::write(dir.path().join("cgroup.events"), "populated 1\n").unwrap();
+        assert_eq!(roots.seclusion(), Some(Seclusion::Cgroups), "nothing is known of processes");
+        for (own, first, expected) in [
+            ("0::/\n", "0::/\n", Seclusion::CgroupsAndProcesses),
+            ("0::/\n", "0::/../../init.scope\n", Seclusion::Cgroups),
+            ("0::/system.slice/docker-1.scope\n", "0::/init.scope\n", Seclusion::Cgroups),
+        ] {
+            for (process, cgroup) in [("self", own), ("1", first)] {
+                std::fs::create_dir_all(roots.proc.join(process)).unwrap();
+                std::fs::write(roots.proc.join(process).join("cgroup"), cgroup).unwrap();
+            }
+            assert_eq!(roots.seclusion(), Some(expected), "{own} {first}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The page at `/`, for people.
 
-use crate::collector::ContainerReport;
+use crate::collector::Report;
 use std::fmt::Write;
 
 const HEAD: &str = r#"<!doctype html>
@@ -23,7 +23,8 @@ td { overflow-wrap: anywhere }
 
 /// The landing page: what this is, where the metrics are, which containers were found, and what is missing of them.
 /// `docker_answers` is whether the names come from a Docker that answers now.
-pub(super) fn html(containers: &[ContainerReport], docker_answers: bool) -> String {
+pub(super) fn html(report: &Report, docker_answers: bool) -> String {
+    let Report { containers, missing } = report;
     let live = containers.iter().filter(|container| container.live).count();
     let named = containers.iter().filter(|container| container.live && container.named).count();
     let hidden = containers.iter().filter(|container| container.set_aside).count();
@@ -32,6 +33,7 @@ pub(super) fn html(containers: &[ContainerReport], docker_answers: bool) -> Stri
     } else {
         "<p>Docker does not answer at present: names and states are missing, or as they were.</p>\n"
     };
+    let missing = missing.map(|missing| format!("<p><strong>{missing}</strong></p>\n")).unwrap_or_default();
     let mut page = String::from(HEAD);
     let _infallible = write!(
         page,
@@ -40,7 +42,7 @@ pub(super) fn html(containers: &[ContainerReport], docker_answers: bool) -> Stri
          <p><a href=\"metrics\">Metrics</a> · <a href=\"healthz\">Health</a> · <a href=\"readyz\">Readiness</a> · \
          <a href=\"debug/containers\">Containers as JSON</a></p>\n\
          <p>{live} containers found, {named} named by Docker, {} without a name, {hidden} hidden, {} not running.</p>\n\
-         {outage}\
+         {missing}{outage}\
          <table>\n<tr><th>name</th><th>image</th><th>state</th><th>cgroup</th><th>network counters</th><th>not offered by the kernel</th></tr>\n",
         env!("CARGO_PKG_VERSION"),
         env!("BUILD_REVISION"),
@@ -88,7 +90,7 @@ fn push_escaped(page: &mut String, text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::advice::NetworkCounters;
+    use crate::{advice::NetworkCounters, collector::ContainerReport};
 
     fn container(name: &str) -> ContainerReport {
         ContainerReport {
@@ -107,26 +109,30 @@ mod tests {
         }
     }
 
+    fn report<const COUNT: usize>(containers: [ContainerReport; COUNT]) -> Report {
+        Report { containers: containers.into(), missing: None }
+    }
+
     #[test]
     fn what_is_hidden_is_not_counted_as_stopped() {
         let stopped =
             ContainerReport { live: false, network: NetworkCounters::NotRunning, ..container("stopped") };
         let hidden =
             ContainerReport { set_aside: true, network: NetworkCounters::SetAside, ..stopped.clone() };
-        let containers = [container("web"), hidden, stopped.clone(), stopped];
-        let page = html(&containers, true);
+        let report = report([container("web"), hidden, stopped.clone(), stopped]);
+        let page = html(&report, true);
         assert!(
             page.contains(
                 "1 containers found, 1 named by Docker, 0 without a name, 1 hidden, 2 not running."
             )
         );
         assert!(!page.contains("Docker does not answer"));
-        assert!(html(&containers, false).contains("Docker does not answer"));
+        assert!(html(&report, false).contains("Docker does not answer"));
     }
 
     #[test]
     fn a_name_is_text_and_nothing_else() {
-        let page = html(&[container("<script>alert('x')</script>")], true);
+        let page = html(&report([container("<script>alert('x')</script>")]), true);
         assert!(!page.contains("<script"));
         assert!(page.contains("&lt;script&gt;alert(&#39;x&#39;)") && page.contains("a&amp;b"));
         assert!(page.contains("1 containers found, 1 named"));

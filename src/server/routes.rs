@@ -9,8 +9,8 @@ use super::{
     refusals::Refusals,
 };
 use crate::{
-    advice::Hidden,
-    collector::{ContainerReport, Handle, Stopped},
+    advice::{Hidden, Missing},
+    collector::{Handle, Report, Stopped},
 };
 use bytes::Bytes;
 use std::{sync::Arc, time::Duration};
@@ -114,11 +114,11 @@ impl Site {
     async fn report(&self, path: &str, client: &Arc<Client>) -> Answer {
         let Some(permit) = self.pages.acquire(client).await else { return busy() };
         match self.within(PATIENCE, self.handle.report()).await {
-            Ok(containers) if path == "/" => {
+            Ok(report) if path == "/" => {
                 let docker_answers = self.handle.metrics().docker_up.get() > 0.0;
-                page(&containers, docker_answers, permit)
+                page(&report, docker_answers, permit)
             }
-            Ok(containers) => json(&containers, permit),
+            Ok(report) => json(&report, permit),
             Err(no_answer) => no_answer,
         }
     }
@@ -167,8 +167,8 @@ fn busy() -> Answer {
     answer
 }
 
-fn page(containers: &[ContainerReport], docker_answers: bool, permit: Permit) -> Answer {
-    let body = keep(landing::html(containers, docker_answers), permit);
+fn page(report: &Report, docker_answers: bool, permit: Permit) -> Answer {
+    let body = keep(landing::html(report, docker_answers), permit);
     let mut answer = respond(StatusCode::OK, "text/html; charset=utf-8", body);
     // Names and images are whatever somebody called them: nothing of theirs may run or load.
     let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
@@ -176,8 +176,9 @@ fn page(containers: &[ContainerReport], docker_answers: bool, permit: Permit) ->
     answer
 }
 
-fn json(containers: &[ContainerReport], permit: Permit) -> Answer {
-    let containers: Vec<_> = containers
+fn json(report: &Report, permit: Permit) -> Answer {
+    let containers: Vec<_> = report
+        .containers
         .iter()
         .map(|container| {
             serde_json::json!({
@@ -195,7 +196,8 @@ fn json(containers: &[ContainerReport], permit: Permit) -> Answer {
             })
         })
         .collect();
-    let body = serde_json::json!({ "containers": containers }).to_string();
+    let missing_flags = report.missing.map(Missing::flags);
+    let body = serde_json::json!({ "containers": containers, "missing_flags": missing_flags }).to_string();
     respond(StatusCode::OK, "application/json", keep(body, permit))
 }
 

@@ -32,6 +32,7 @@ labels! {
     Event = "event",
     FailureType = "failure_type",
     File = "file",
+    Flags = "flags",
     ImageId = "image_id",
     Interface = "interface",
     Key = "key",

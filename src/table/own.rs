@@ -81,6 +81,7 @@ own_families! {
     docker_reconnects: counter "docker_stat_prom_docker_reconnects_total" [] "Connections to Docker after the first";
     label_values_cut: counter "docker_stat_prom_label_values_cut_total" [] "Label values from Docker cut to 1 KiB, and labels left out, since their name is longer or a container has more than 16 KiB of labels";
     containers: gauges "docker_stat_prom_containers" [State] "Containers with a cgroup: discovered; of those: named by Docker, and without a name (unnamed). Without one: those that run, as Docker says, and whose cgroup is not found (unread)";
+    missing_flags: gauges "docker_stat_prom_missing_flags" [Flags] "1, with the flags of docker run without which no container, or no network counter, can be seen";
     scrape_duration: histogram "docker_stat_prom_scrape_duration_seconds" [] "Time to read and render all containers";
     read_failures: counters "docker_stat_prom_read_failures_total" [File, Reason] "Files of containers that were there and could not be used";
     skipped_rows: counters "docker_stat_prom_skipped_rows_total" [File] "Rows of io.stat and net/dev that could not be used";

@@ -22,7 +22,6 @@ impl Containers {
         });
         let memory = is_nowhere(KernelFile::MemoryCurrent).then_some(Complaint::NoMemoryController);
         let pressure = is_nowhere(KernelFile::CpuPressure).then_some(Complaint::NoPressure);
-        let nothing = (is_empty && !roots.is_top()).then_some(Complaint::NotTheTop);
-        [network, memory, pressure, nothing].into_iter().flatten()
+        [network, memory, pressure].into_iter().flatten()
     }
 }

@@ -10,6 +10,7 @@ mod live_scope;
 mod lookups;
 mod news;
 mod reading;
+mod sight;
 mod sources;
 mod unreached;
 mod unread;
@@ -62,6 +63,8 @@ pub(super) struct Containers {
     /// How much stays open of each container.
     kept: Keep,
     said_few_files: bool,
+    /// Whether there ever was a container: then the cgroup root is the right one.
+    has_seen: bool,
 }
 
 impl Containers {
@@ -81,6 +84,7 @@ impl Containers {
             unreached: Unreached::default(),
             kept: Keep { directory: true, files: KernelFile::COUNT },
             said_few_files: false,
+            has_seen: false,
         }
     }
 
