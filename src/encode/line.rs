@@ -37,8 +37,8 @@ impl Text {
         self.len = self.len.min(len);
     }
 
-    /// An empty text in the same memory, unless that is more than four times what the last one needed: after most containers have gone,
-    /// their memory goes too.
+    /// An empty text in the same memory, unless that is more than four times what the last one needed: after most
+    /// containers have gone, their memory goes too.
     #[must_use]
     pub fn cleared(self) -> Self {
         let Self { mut memory, len } = self;

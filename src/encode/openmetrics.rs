@@ -38,7 +38,7 @@ fn name_and_type(heading: &Heading) -> (&'static str, &'static str) {
 
 /// The unit, which must be the end of the family's name.
 fn unit(name: &str, unit: Unit) -> Option<&'static str> {
-    // A ratio has none that a reader would gain from.
+    // Only these two: a UNIT line for `_ratio` would change what is served.
     let word = matches!(unit, Unit::Seconds | Unit::Bytes).then(|| unit.name())?;
     name.strip_suffix(word).is_some_and(|rest| rest.ends_with('_')).then_some(word)
 }
