@@ -133,7 +133,9 @@ pub fn run(config: &Config) -> Result<(), Failure> {
         // Bound last: a port that answers belongs to an exporter that works.
         let listener = if config.once { None } else { Some(bind(&config.bind)?) };
         if config.demo {
-            tracing::warn!("this is a demo: the numbers are of a recorded host, and made to move");
+            tracing::warn!(
+                "this is a demo: a recorded host whose numbers are made to move, with made-up trouble"
+            );
         }
         let mut threads = start_threads(collector, max_open_files, metrics, docker)?;
         let handle = threads.handle.clone();

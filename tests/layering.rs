@@ -54,7 +54,7 @@ const CRATES: [(&str, &[&str]); 16] = [
     ("clap", &["cli.rs"]),
     ("mimalloc", &["main.rs"]),
     ("glob", &["metadata/choice.rs", "sample/interfaces.rs"]),
-    ("chrono", &["metadata/docker/convert.rs"]),
+    ("chrono", &["metadata/docker/convert.rs", "demo/state.rs"]),
     ("flate2", &["server/encoding.rs", "demo/recording.rs"]),
     ("anyhow", &["app.rs", "cli.rs", "main.rs", "demo/", "server/healthcheck.rs"]),
 ];

@@ -1,34 +1,146 @@
-//! The recorded answers of a Docker API, on a unix socket.
+//! A Docker API with the demo's answers and events, on a unix socket.
 
 use bytes::Bytes;
-use futures_util::stream::pending;
+use futures_util::stream::unfold;
 use hyper::{Request, body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto::Builder,
 };
+use serde_json::{Value, json};
 use std::{
+    collections::{HashMap, VecDeque},
     convert::Infallible,
-    fs,
-    path::{Path, PathBuf},
-    sync::Arc,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
-use tokio::net::UnixListener;
+use tokio::{
+    net::UnixListener,
+    sync::mpsc::{Sender, channel},
+};
 use warp::{
     Reply,
     http::{Response, StatusCode},
 };
 
-/// Answers on `socket` with the files in `answers`, until the runtime ends. Needs a runtime around it.
-pub(super) fn serve(socket: &Path, answers: PathBuf) -> std::io::Result<()> {
+/// Events that are remembered, as many as by a real daemon.
+const REMEMBERED: usize = 256;
+/// Events that may wait for one who listens, who is left out after that.
+const WAITING: usize = 2 * REMEMBERED;
+
+/// What a daemon answers.
+#[derive(Debug)]
+pub(super) struct Daemon(Mutex<Answers>);
+
+#[derive(Debug)]
+struct Answers {
+    version: String,
+    info: Value,
+    list: Value,
+    inspections: HashMap<String, String>,
+    /// With their times, unix s.
+    events: VecDeque<(f64, Bytes)>,
+    listeners: Vec<Sender<Bytes>>,
+}
+
+impl Daemon {
+    pub(super) fn new(version: String, info: Value) -> Self {
+        Self(Mutex::new(Answers {
+            version,
+            info,
+            list: json!([]),
+            inspections: HashMap::new(),
+            events: VecDeque::new(),
+            listeners: Vec::new(),
+        }))
+    }
+
+    fn answers(&self) -> MutexGuard<'_, Answers> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What an inspection of a container answers from now on.
+    pub(super) fn set(&self, id: &str, inspection: String) {
+        self.answers().inspections.insert(id.to_owned(), inspection);
+    }
+
+    /// There is no such container any more.
+    pub(super) fn remove(&self, id: &str) {
+        self.answers().inspections.remove(id);
+    }
+
+    /// The list as it is now, and the daemon's clock.
+    pub(super) fn tick(&self, rows: Vec<Value>, system_time: String) {
+        let mut answers = self.answers();
+        answers.list = Value::Array(rows);
+        if let Some(info) = answers.info.as_object_mut() {
+            info.insert("SystemTime".into(), json!(system_time));
+        }
+    }
+
+    /// Tells all who listen of an event.
+    pub(super) fn tell(&self, now: f64, line: String) {
+        let mut answers = self.answers();
+        let line = Bytes::from(line);
+        if answers.events.len() >= REMEMBERED {
+            answers.events.pop_front();
+        }
+        answers.events.push_back((now, line.clone()));
+        answers.listeners.retain(|listener| listener.try_send(line.clone()).is_ok());
+    }
+
+    /// Events since a time, and those to come.
+    fn listen(&self, since: f64) -> warp::reply::Response {
+        let (sender, receiver) = channel(WAITING);
+        let mut answers = self.answers();
+        for (_, line) in answers.events.iter().filter(|(time, _)| *time >= since) {
+            let _has_room = sender.try_send(line.clone());
+        }
+        answers.listeners.push(sender);
+        let lines = unfold(receiver, |mut receiver| async {
+            let line = receiver.recv().await?;
+            Some((Ok::<_, Infallible>(line), receiver))
+        });
+        warp::reply::stream(lines).into_response()
+    }
+
+    fn answer(&self, path: &str, query: &str) -> warp::reply::Response {
+        let mut parts: Vec<&str> = path.trim_matches('/').split('/').collect();
+        if parts.first().is_some_and(|first| first.starts_with("v1.")) {
+            parts.remove(0);
+        }
+        let found = match parts.as_slice() {
+            ["_ping"] => return "OK".into_response(),
+            ["events"] => {
+                let since = query.split('&').find_map(|part| part.strip_prefix("since="));
+                return self.listen(since.and_then(|since| since.parse().ok()).unwrap_or(f64::INFINITY));
+            }
+            ["version"] => Some(self.answers().version.clone()),
+            ["info"] => Some(self.answers().info.to_string()),
+            ["containers", "json"] => Some(self.answers().list.to_string()),
+            ["containers", id, "json"] => self.answers().inspections.get(*id).cloned(),
+            _ => None,
+        };
+        let (status, body) = match found {
+            Some(body) => (StatusCode::OK, body),
+            None => (StatusCode::NOT_FOUND, r#"{"message":"no such container or page in the demo"}"#.into()),
+        };
+        let mut response = Response::new(body);
+        *response.status_mut() = status;
+        response.into_response()
+    }
+}
+
+/// Answers on `socket` until the runtime ends. Needs a runtime around it.
+pub(super) fn serve(socket: &Path, daemon: Arc<Daemon>) -> std::io::Result<()> {
     let listener = UnixListener::bind(socket)?;
-    let answers = Arc::new(answers);
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let answers = Arc::clone(&answers);
+            let daemon = Arc::clone(&daemon);
             // Not warp's own path, which panics where a request has none.
             let service = service_fn(move |request: Request<Incoming>| {
-                let answer = answer(&answers, request.uri().path());
+                let uri = request.uri();
+                let answer = daemon.answer(uri.path(), uri.query().unwrap_or_default());
                 async { Ok::<_, Infallible>(answer) }
             });
             tokio::spawn(async move {
@@ -38,30 +150,4 @@ pub(super) fn serve(socket: &Path, answers: PathBuf) -> std::io::Result<()> {
         }
     });
     Ok(())
-}
-
-fn answer(answers: &Path, path: &str) -> warp::reply::Response {
-    let mut parts: Vec<&str> = path.trim_matches('/').split('/').collect();
-    if parts.first().is_some_and(|first| first.starts_with("v1.")) {
-        parts.remove(0);
-    }
-    let file = match parts.as_slice() {
-        ["version"] => answers.join("version.json"),
-        ["info"] => answers.join("info.json"),
-        ["_ping"] => return "OK".into_response(),
-        // A host on which nothing happens: the head of the answer comes at once, an event never.
-        ["events"] => return warp::reply::stream(pending::<Result<Bytes, Infallible>>()).into_response(),
-        ["containers", "json"] => answers.join("containers.json"),
-        ["containers", id, "json"] if id.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
-            answers.join(format!("inspect/{id}.json"))
-        }
-        _ => PathBuf::new(),
-    };
-    let (status, body) = match fs::read(file) {
-        Ok(body) => (StatusCode::OK, body),
-        Err(_) => (StatusCode::NOT_FOUND, br#"{"message":"not recorded"}"#.to_vec()),
-    };
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    response.into_response()
 }

@@ -1,45 +1,55 @@
 //! `--demo`: the program's own pipeline over an embedded recorded host, so that a person without Docker sees the real
-//! thing. The recording is unpacked into a temporary folder, its counters are moved on, and its Docker API answers on a
+//! thing. The recording is unpacked into a temporary folder, its numbers are moved on, and its Docker API answers on a
 //! unix socket there; all of it goes when the demo ends.
+//!
+//! Most containers do what they did when they were recorded. Some have trouble, so that each alert has somebody to fire for:
+//! `roles.rs` says which. Everything is a function of the time since the demo began.
 
+mod container;
 mod dockerd;
+mod host;
 mod motion;
 mod recording;
+mod roles;
+mod state;
 
 use crate::{metadata::DockerHost, sample::Roots};
 use anyhow::{Context, Result};
-use motion::Motion;
+use dockerd::Daemon;
+use host::Host;
 use recording::Recording;
-use std::{thread, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
-/// How often the counters move.
+/// How often the numbers move.
 const STEP: Duration = Duration::from_millis(500);
 
-/// A running demo.
+/// A demo's host.
 #[derive(Debug)]
 pub struct Demo {
     folder: TempDir,
+    host: Arc<Mutex<Host>>,
     /// Dropped with the demo: then the motion stops.
-    _running: oneshot::Sender<()>,
+    running: Option<oneshot::Sender<()>>,
 }
 
 impl Demo {
-    /// Unpacks the recorded host, starts its Docker API and sets it in motion.
+    /// Unpacks the recorded host, starts its Docker API and sets it in motion. Needs a tokio runtime around it.
     ///
     /// # Errors
-    /// When the temporary folder can't be written.
+    /// When the temporary folder can't be written, or no thread can be made.
     pub fn start() -> Result<Self> {
-        let folder = tempfile::Builder::new().prefix("docker-stat-prom-demo-").tempdir()?;
-        Recording::read()?.unpack(folder.path()).context("the recorded host can't be written")?;
-        dockerd::serve(&folder.path().join("docker.sock"), folder.path().join("docker"))
-            .context("the recorded Docker API can't be served")?;
-        let mut motion = Motion::new(folder.path())?;
+        let mut demo = Self::standing_still(SystemTime::now())?;
         let (running, mut stopped) = oneshot::channel::<()>();
+        let (host, start) = (Arc::clone(&demo.host), Instant::now());
         let moving = thread::Builder::new().name("demo".into()).spawn(move || {
             while matches!(stopped.try_recv(), Err(oneshot::error::TryRecvError::Empty)) {
-                if let Err(error) = motion.step() {
+                if let Err(error) = go_to(&host, start.elapsed()) {
                     // The folder goes when the demo ends.
                     tracing::debug!("the demo stands still: {error:#}");
                     return;
@@ -48,7 +58,37 @@ impl Demo {
             }
         });
         moving.context("no thread can be made")?;
-        Ok(Self { folder, _running: running })
+        demo.running = Some(running);
+        Ok(demo)
+    }
+
+    /// A host that is as it was recorded until [`Self::go_to`] says what time it is. Its Docker tells times as if it had been
+    /// recorded at `began`. Needs a tokio runtime around it.
+    ///
+    /// # Errors
+    /// When the temporary folder can't be written.
+    pub fn standing_still(began: SystemTime) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("docker-stat-prom-demo-").tempdir()?;
+        let recording = Recording::read()?;
+        let daemon = Daemon::new(
+            recording.text("docker/version.json")?.to_owned(),
+            recording.json("docker/info.json")?,
+        );
+        let daemon = Arc::new(daemon);
+        let began = began.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        let host = Host::new(folder.path(), began, recording, Arc::clone(&daemon))
+            .context("the recorded host can't be written")?;
+        dockerd::serve(&folder.path().join("docker.sock"), daemon)
+            .context("the recorded Docker API can't be served")?;
+        Ok(Self { folder, host: Arc::new(Mutex::new(host)), running: None })
+    }
+
+    /// Lets everything happen until so long after the beginning. Time does not go back.
+    ///
+    /// # Errors
+    /// When the temporary folder can't be written.
+    pub fn go_to(&self, since_began: Duration) -> Result<()> {
+        go_to(&self.host, since_began)
     }
 
     /// The recorded host's trees.
@@ -63,4 +103,8 @@ impl Demo {
     pub fn docker_host(&self) -> DockerHost {
         DockerHost::Unix(self.folder.path().join("docker.sock"))
     }
+}
+
+fn go_to(host: &Mutex<Host>, since_began: Duration) -> Result<()> {
+    host.lock().unwrap_or_else(PoisonError::into_inner).go_to(since_began.as_secs_f64())
 }

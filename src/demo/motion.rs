@@ -1,33 +1,18 @@
-//! Makes the numbers of a recorded host go on as they went between its two recordings.
+//! Makes the numbers of recorded files go on as they went between the two recordings.
 
-use anyhow::{Context, Result};
-use std::{
-    fs::{self, File, OpenOptions},
-    os::unix::fs::FileExt,
-    path::{Path, PathBuf},
-    time::Instant,
-};
+use super::roles::{Change, whole};
 
 /// Files whose numbers only rise, and those that go up and down. In `memory.stat` and `*.pressure` it is by key.
 const RISING: [&str; 4] = ["cpu.stat", "cpu.stat.local", "io.stat", "dev"];
 const SWINGING: [&str; 2] = ["memory.current", "pids.current"];
 
-/// All files that move.
+/// A text of which some numbers move.
 #[derive(Debug)]
 pub(super) struct Motion {
-    files: Vec<Moving>,
-    seconds_apart: f64,
-    start: Instant,
-}
-
-#[derive(Debug)]
-struct Moving {
-    file: File,
     /// The text at the first recording, cut into numbers and what stands between.
     first: Vec<Piece>,
     /// The numbers at the second.
     second: Vec<u64>,
-    length: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,45 +30,7 @@ enum Piece {
     Number(u64, bool),
 }
 
-impl Motion {
-    /// Finds the files that differ between the recording at `root` and the one in its folder `later`.
-    pub(super) fn new(root: &Path) -> Result<Self> {
-        let read_at = |folder: &str| -> Result<f64> {
-            let text = fs::read_to_string(root.join(folder).join("capture.json"))?;
-            let capture: serde_json::Value = serde_json::from_str(&text)?;
-            let time = capture.get("cgroup_read_start_unix").and_then(serde_json::Value::as_f64);
-            time.context("capture.json has no time")
-        };
-        let seconds_apart = (read_at("later")? - read_at(".")?).max(1.0);
-        let later = root.join("later");
-        let mut files = Vec::new();
-        let mut queue: Vec<PathBuf> = vec![later.clone()];
-        while let Some(directory) = queue.pop() {
-            for entry in fs::read_dir(&directory)? {
-                let path = entry?.path();
-                if path.is_dir() {
-                    queue.push(path);
-                } else if let Some(kind) = kind_of(&path) {
-                    let before = root.join(path.strip_prefix(&later)?);
-                    files.extend(Moving::new(&before, &path, kind)?);
-                }
-            }
-        }
-        Ok(Self { files, seconds_apart, start: Instant::now() })
-    }
-
-    /// Writes the numbers as they are by now.
-    pub(super) fn step(&mut self) -> Result<()> {
-        let progress = self.start.elapsed().as_secs_f64() / self.seconds_apart;
-        for moving in &mut self.files {
-            moving.write(progress)?;
-        }
-        Ok(())
-    }
-}
-
-fn kind_of(path: &Path) -> Option<Kind> {
-    let name = path.file_name()?.to_str()?;
+fn kind_of(name: &str) -> Option<Kind> {
     if RISING.contains(&name) {
         Some(Kind::Rising)
     } else if SWINGING.contains(&name) {
@@ -97,13 +44,15 @@ fn kind_of(path: &Path) -> Option<Kind> {
     }
 }
 
-impl Moving {
-    /// `None` if the two recordings differ in more than numbers.
-    fn new(before: &Path, after: &Path, kind: Kind) -> Result<Option<Self>> {
-        let (Ok(first), Ok(second)) = (fs::read_to_string(before), fs::read_to_string(after)) else {
-            return Ok(None);
+impl Motion {
+    /// The texts of a file at both recordings. `None` if it is not known how its numbers move. They stand still if the
+    /// second differs in more than numbers.
+    pub(super) fn new(file: &str, first: &str, second: Option<&str>) -> Option<Self> {
+        let kind = kind_of(file)?;
+        let number = |piece: &Piece| match piece {
+            Piece::Number(number, _) => Some(*number),
+            Piece::Text(_) => None,
         };
-        let (first_pieces, second_pieces) = (pieces(&first, kind), pieces(&second, kind));
         let texts = |pieces: &[Piece]| {
             let text = |piece: &Piece| match piece {
                 Piece::Text(text) => Some(text.clone()),
@@ -111,55 +60,74 @@ impl Moving {
             };
             pieces.iter().filter_map(text).collect::<Vec<_>>()
         };
-        if texts(&first_pieces) != texts(&second_pieces) {
-            return Ok(None);
-        }
-        let number = |piece: Piece| match piece {
-            Piece::Number(number, _) => Some(number),
-            Piece::Text(_) => None,
-        };
-        let second = second_pieces.into_iter().filter_map(number).collect();
-        let file = OpenOptions::new().write(true).open(before)?;
-        Ok(Some(Self { file, first: first_pieces, second, length: first.len() }))
+        let first = pieces(first, kind);
+        let second = second.map(|text| pieces(text, kind)).filter(|second| texts(second) == texts(&first));
+        let second = second.as_ref().unwrap_or(&first).iter().filter_map(number).collect();
+        Some(Self { first, second })
     }
 
-    fn write(&mut self, progress: f64) -> Result<()> {
-        let mut text = String::with_capacity(self.length + 32);
+    /// The text after so many times the time between the recordings. In a `new_run` what rises has begun at 0.
+    pub(super) fn text(&self, progress: f64, new_run: bool) -> String {
+        let mut text = String::new();
         let mut second = self.second.iter();
         for piece in &self.first {
             match piece {
                 Piece::Text(piece) => text.push_str(piece),
                 Piece::Number(first, rises) => {
                     let second = second.next().unwrap_or(first);
-                    text.push_str(&moved(*first, *second, progress, *rises).to_string());
+                    let (low, high) = if new_run && *rises {
+                        (0, second.saturating_sub(*first))
+                    } else {
+                        (*first, *second)
+                    };
+                    text.push_str(&moved(low, high, progress, *rises).to_string());
                 }
             }
         }
-        // In one write and in place, as the exporter keeps the file open; cut only when it got shorter.
-        self.file.write_all_at(text.as_bytes(), 0)?;
-        if text.len() < self.length {
-            self.file.set_len(text.len() as u64)?;
-        }
-        self.length = text.len();
-        Ok(())
+        text
     }
 }
 
 /// A rising number goes on at its recorded pace; another swings between its two values.
-#[expect(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a demo's numbers need no more than 53 bits, and are positive"
-)]
+#[expect(clippy::cast_precision_loss, reason = "a demo's numbers need no more than 53 bits")]
 fn moved(first: u64, second: u64, progress: f64, rises: bool) -> u64 {
     let (low, high) = (first as f64, second as f64);
     if rises {
-        return (low + (high - low).max(0.0) * progress) as u64;
+        return whole(low + (high - low).max(0.0) * progress);
     }
     let phase = progress.rem_euclid(2.0);
     let swing = if phase < 1.0 { phase } else { 2.0 - phase };
-    (low + (high - low) * swing) as u64
+    whole(low + (high - low) * swing)
+}
+
+/// A text with a change in it.
+pub(super) fn changed(text: &str, change: Change) -> String {
+    let after_key = |wanted: &str, change: &dyn Fn(u64) -> u64| {
+        let line = |line: &str| match line.trim_end().split_once(' ') {
+            Some((key, number)) if key == wanted => {
+                format!("{key} {}\n", change(number.parse().unwrap_or(0)))
+            }
+            _ => line.to_owned(),
+        };
+        text.split_inclusive('\n').map(line).collect()
+    };
+    match change {
+        Change::Number(number) => format!("{number}\n"),
+        Change::Value(key, number) => after_key(key, &|_| number),
+        Change::More(key, more) => after_key(key, &|number| number.saturating_add(more)),
+        Change::Waits { seconds, some, full } => {
+            let line = |line: &str| {
+                let (kind, total) = (line.split(' ').next()?, line.trim_end().split_once("total=")?.1);
+                let part = if kind == "some" { some } else { full };
+                let total = total.parse::<u64>().ok()?.saturating_add(whole(part * seconds * 1e6));
+                let percent = part * 100.0;
+                Some(format!(
+                    "{kind} avg10={percent:.2} avg60={percent:.2} avg300={percent:.2} total={total}\n"
+                ))
+            };
+            text.split_inclusive('\n').map(|text| line(text).unwrap_or_else(|| text.to_owned())).collect()
+        }
+    }
 }
 
 /// Cuts a text into the numbers that may move and what stands between them.
@@ -228,5 +196,34 @@ mod tests {
             let value = moved(100, 200, f64::from(tenth) / 10.0, false);
             assert!((100..=200).contains(&value));
         }
+    }
+
+    #[test]
+    fn a_new_run_counts_from_zero() {
+        let motion = |file, first, second| Motion::new(file, first, Some(second)).unwrap();
+        let cpu = motion("cpu.stat", "usage_usec 100\n", "usage_usec 150\n");
+        assert_eq!(
+            (cpu.text(2.0, false), cpu.text(2.0, true)),
+            ("usage_usec 200\n".into(), "usage_usec 100\n".into())
+        );
+        let memory = motion("memory.stat", "anon 7\npgfault 5\n", "anon 7\npgfault 6\n");
+        assert_eq!(memory.text(0.0, true), "anon 7\npgfault 0\n");
+        assert!(Motion::new("cpu.max", "max 100000\n", None).is_none());
+    }
+
+    #[test]
+    fn a_change_leaves_the_rest_as_it_is() {
+        let text = "low 0\nhigh 5\nmax 7\n";
+        assert_eq!(changed(text, Change::More("max", 3)), "low 0\nhigh 5\nmax 10\n");
+        assert_eq!(changed(text, Change::Value("low", 3)), "low 3\nhigh 5\nmax 7\n");
+        assert_eq!(changed("max\n", Change::Number(3)), "3\n");
+        let waits = Change::Waits { seconds: 10.0, some: 0.5, full: 0.25 };
+        assert_eq!(
+            changed(
+                "some avg10=0.00 avg60=0.00 avg300=0.00 total=7\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0\n",
+                waits
+            ),
+            "some avg10=50.00 avg60=50.00 avg300=50.00 total=5000007\nfull avg10=25.00 avg60=25.00 avg300=25.00 total=2500000\n"
+        );
     }
 }

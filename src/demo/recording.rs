@@ -3,37 +3,75 @@
 use anyhow::{Context, Result};
 use flate2::read::GzDecoder;
 use serde_json::Value;
-use std::{collections::BTreeMap, fs, io::Read, os::unix::fs::symlink, path::Path};
+use std::{collections::BTreeMap, io::Read};
 
 /// JSON: each path of the recorded host with the file's text, or with `{"link": target}`. `tests/demo.rs` makes it.
 static PACKED: &[u8] = include_bytes!("../../fixtures/demo-host.json.gz");
 
-/// A real Debian host, recorded twice some seconds apart: what moved in between is there again below `later/`.
+/// A file of the recorded host, or a link.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Entry<'a> {
+    /// Its text, and the text some seconds later if it had changed.
+    File(&'a str, Option<&'a str>),
+    Link(&'a str),
+}
+
+/// A real Debian host, recorded twice some seconds apart: what had changed in between is there again below `later/`.
 #[derive(Debug)]
 pub(super) struct Recording {
     entries: BTreeMap<String, Value>,
+    /// When it was recorded, unix s.
+    pub(super) at: f64,
+    /// Seconds between the two recordings.
+    pub(super) seconds_apart: f64,
 }
 
 impl Recording {
     pub(super) fn read() -> Result<Self> {
         let mut text = String::new();
         GzDecoder::new(PACKED).read_to_string(&mut text).context("the recorded host can't be unpacked")?;
-        Ok(Self { entries: serde_json::from_str(&text)? })
+        let mut recording = Self { entries: serde_json::from_str(&text)?, at: 0.0, seconds_apart: 1.0 };
+        let time = |path: &str| {
+            let capture = recording.json(path)?;
+            capture.get("cgroup_read_start_unix").and_then(Value::as_f64).context("capture.json has no time")
+        };
+        let (first, second) = (time("capture.json")?, time("later/capture.json")?);
+        recording.at = first;
+        recording.seconds_apart = (second - first).max(1.0);
+        Ok(recording)
     }
 
-    /// Writes all of it below `to`.
-    pub(super) fn unpack(&self, to: &Path) -> Result<()> {
-        for (path, entry) in &self.entries {
-            let path = to.join(path);
-            if let Some(parent) = path.parent() {
-                fs::create_dir_all(parent)?;
-            }
-            // A link to a namespace dangles, as it must outside its host.
-            match entry.get("link").and_then(Value::as_str) {
-                Some(target) => symlink(target, &path)?,
-                None => fs::write(&path, entry.as_str().unwrap_or_default())?,
-            }
-        }
-        Ok(())
+    /// A file's text.
+    ///
+    /// # Errors
+    /// There is no such file.
+    pub(super) fn text(&self, path: &str) -> Result<&str> {
+        self.entries.get(path).and_then(Value::as_str).with_context(|| format!("{path} is not recorded"))
+    }
+
+    /// A file's JSON.
+    pub(super) fn json(&self, path: &str) -> Result<Value> {
+        serde_json::from_str(self.text(path)?).with_context(|| format!("{path} is not JSON"))
+    }
+
+    /// What is in a folder and below it, by the path from there.
+    pub(super) fn below<'a>(&'a self, folder: &'a str) -> impl Iterator<Item = (&'a str, Entry<'a>)> {
+        self.entries.iter().filter_map(move |(path, entry)| {
+            let name = path.strip_prefix(folder)?;
+            let entry = match entry.get("link") {
+                Some(target) => Entry::Link(target.as_str()?),
+                None => Entry::File(entry.as_str()?, self.text(&format!("later/{path}")).ok()),
+            };
+            Some((name, entry))
+        })
+    }
+
+    /// The cgroup directory of a container that ran, with a slash at its end.
+    pub(super) fn scope(&self, id: &str) -> Option<&str> {
+        let directory = format!("docker-{id}.scope/");
+        self.entries.keys().find_map(|path| {
+            let at = path.strip_prefix("sys/")?.find(&directory)?;
+            path.get(.."sys/".len() + at + directory.len())
+        })
     }
 }

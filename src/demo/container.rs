@@ -1,0 +1,244 @@
+//! A container's files: its cgroup, and the network counters of its process.
+
+use super::{
+    motion::{Motion, changed},
+    recording::{Entry, Recording},
+    roles::{Change, Happening, Role},
+    state::State,
+};
+use anyhow::{Context, Result};
+use std::{
+    fs::{self, File, OpenOptions},
+    os::unix::fs::{FileExt, symlink},
+    path::{Path, PathBuf},
+};
+
+/// A file that is written again and again.
+#[derive(Debug)]
+pub(super) struct Moving {
+    file: File,
+    name: String,
+    recorded: String,
+    motion: Option<Motion>,
+    written: String,
+}
+
+impl Moving {
+    /// A file that was recorded twice, and is there as it was at first.
+    pub(super) fn open(path: &Path, name: &str, first: &str, second: Option<&str>) -> Result<Self> {
+        let file = OpenOptions::new().write(true).open(path)?;
+        let motion = Motion::new(name.rsplit('/').next().unwrap_or(name), first, second);
+        let (name, recorded) = (name.to_owned(), first.to_owned());
+        Ok(Self { file, name, written: recorded.clone(), recorded, motion })
+    }
+
+    pub(super) fn write(
+        &mut self,
+        progress: f64,
+        new_run: bool,
+        changes: &[(&'static str, Change)],
+    ) -> Result<()> {
+        let motion = self.motion.as_ref();
+        let mut text = motion.map_or_else(|| self.recorded.clone(), |motion| motion.text(progress, new_run));
+        for (_, change) in changes.iter().filter(|(file, _)| *file == self.name) {
+            text = changed(&text, *change);
+        }
+        if text == self.written {
+            return Ok(());
+        }
+        // In one write and in place, as the exporter keeps the file open; cut only when it got shorter.
+        self.file.write_all_at(text.as_bytes(), 0)?;
+        if text.len() < self.written.len() {
+            self.file.set_len(text.len() as u64)?;
+        }
+        self.written = text;
+        Ok(())
+    }
+}
+
+/// A container of the demo.
+#[derive(Debug)]
+pub(super) struct Container {
+    pub(super) role: &'static Role,
+    pub(super) state: State,
+    /// The recorded container that its files are of, and that one's process.
+    template: (String, u32),
+    /// Its cgroup, below the root. One that never runs has none.
+    scope: Option<String>,
+    run: Option<Run>,
+    runs: u32,
+    /// The process of its first new run.
+    first_pid: u32,
+}
+
+/// From a start to the end of the process.
+#[derive(Debug)]
+struct Run {
+    pid: u32,
+    /// The second of the demo.
+    began: f64,
+    /// It began in the demo, and its counters at 0.
+    is_new: bool,
+    files: Vec<Moving>,
+}
+
+impl Container {
+    /// A container as it is when the demo begins, with its files below `root`. `template` is the recorded container that it
+    /// has its files of.
+    pub(super) fn new(
+        role: &'static Role,
+        state: State,
+        template: (String, u32),
+        number: u32,
+        recording: &Recording,
+        root: &Path,
+    ) -> Result<Self> {
+        let scope = recording.scope(&template.0).map(|scope| scope.replace(&template.0, &state.id));
+        let first_pid = 20_000 + 1000 * number;
+        let mut container = Self { role, state, template, scope, run: None, runs: 0, first_pid };
+        if container.state.pid() != 0 {
+            let pid = if role.is_added() { first_pid } else { container.state.pid() };
+            container.state.has_process(pid);
+            container.begin(0.0, pid, false, recording, root)?;
+        }
+        Ok(container)
+    }
+
+    /// Takes in what happens to it at this second of the demo; `now` is that in unix s. Returns the events that Docker tells.
+    pub(super) fn take(
+        &mut self,
+        happening: Happening,
+        second: f64,
+        now: f64,
+        recording: &Recording,
+        root: &Path,
+    ) -> Result<Vec<String>> {
+        let mut events = Vec::new();
+        let is_restarted = self.role.shows.is_restarted();
+        match happening {
+            Happening::Start => {
+                let pid = self.next_pid();
+                self.begin(second, pid, true, recording, root)?;
+                self.state.start(now, pid);
+                events.push(self.state.event("start", now));
+            }
+            Happening::End { exit_code, oom } => {
+                self.end(root)?;
+                self.state.end(now, exit_code, oom, is_restarted);
+                if oom {
+                    events.push(self.state.event("oom", now));
+                }
+                events.push(self.state.event("die", now));
+            }
+            Happening::FailedStart => {
+                // Its cgroup is gone before anybody can look at it.
+                let pid = self.next_pid();
+                self.state.start(now, pid);
+                events.push(self.state.event("start", now));
+                self.state.end(now, 1, false, is_restarted);
+                events.push(self.state.event("die", now));
+            }
+            Happening::Health(health) => {
+                self.state.become_health(health);
+                events.push(self.state.event(&format!("health_status: {health}"), now));
+            }
+            Happening::Removal => events.push(self.state.event("destroy", now)),
+        }
+        Ok(events)
+    }
+
+    fn next_pid(&mut self) -> u32 {
+        self.runs += 1;
+        self.first_pid + self.runs % 1000
+    }
+
+    /// Makes the files of a run. The cgroup is a new directory, and while the one before is still there somewhere, it has
+    /// another inode than that.
+    fn begin(
+        &mut self,
+        second: f64,
+        pid: u32,
+        is_new: bool,
+        recording: &Recording,
+        root: &Path,
+    ) -> Result<()> {
+        let (template, template_pid) = &self.template;
+        let is_other = is_new || self.role.is_added();
+        let scope =
+            recording.scope(template).with_context(|| format!("{} had no cgroup", self.role.files_of))?;
+        let process = format!("proc/{template_pid}/");
+        let staging = root.join("coming").join(&self.state.id);
+        let own_process = root.join(format!("proc/{pid}"));
+        let changing: Vec<_> = self.role.shows.changes(0.0).into_iter().map(|(file, _)| file).collect();
+        let mut files = Vec::new();
+        for (from, to) in [(scope, &staging), (process.as_str(), &own_process)] {
+            for (name, entry) in recording.below(from) {
+                let path = to.join(name);
+                make_parent(&path)?;
+                match entry {
+                    Entry::Link(target) if !is_other => symlink(target, &path)?,
+                    // A network namespace of its own.
+                    Entry::Link(_) => symlink(format!("net:[{}]", 4_026_600_000 + u64::from(pid)), &path)?,
+                    Entry::File(first, second) => {
+                        // Its own process in its own cgroup.
+                        let own = match name {
+                            "cgroup.procs" if is_other => format!("{pid}\n"),
+                            _ => first.replace(template, &self.state.id),
+                        };
+                        fs::write(&path, own)?;
+                        let moving = Moving::open(&path, name, first, second)?;
+                        if moving.motion.is_some() || changing.contains(&name) {
+                            files.push(moving);
+                        }
+                    }
+                }
+            }
+        }
+        self.run = Some(Run { pid, began: second, is_new, files });
+        self.write(second, recording.seconds_apart)?;
+        let path = self.directory(root)?;
+        make_parent(&path)?;
+        fs::rename(staging, path)?;
+        remove(&self.former(root))
+    }
+
+    fn directory(&self, root: &Path) -> Result<PathBuf> {
+        let scope = self.scope.as_ref().with_context(|| format!("{} never runs", self.role.name))?;
+        Ok(root.join(scope))
+    }
+
+    /// Where a cgroup goes whose container has ended, until the next one is there.
+    fn former(&self, root: &Path) -> PathBuf {
+        root.join("gone").join(&self.state.id)
+    }
+
+    fn end(&mut self, root: &Path) -> Result<()> {
+        let Some(run) = self.run.take() else { return Ok(()) };
+        let (scope, former) = (self.directory(root)?, self.former(root));
+        // As the kernel does: whoever has it open sees that nobody is in it.
+        fs::write(scope.join("cgroup.events"), "populated 0\nfrozen 0\n")?;
+        make_parent(&former)?;
+        fs::rename(scope, former)?;
+        remove(&root.join(format!("proc/{}", run.pid)))
+    }
+
+    /// Writes the numbers of this second of the demo.
+    pub(super) fn write(&mut self, second: f64, seconds_apart: f64) -> Result<()> {
+        let Some(run) = &mut self.run else { return Ok(()) };
+        let shows = self.role.shows;
+        let progress = (shows.pace(second) - shows.pace(run.began)) / seconds_apart;
+        let changes = shows.changes(second - run.began);
+        run.files.iter_mut().try_for_each(|file| file.write(progress, run.is_new, &changes))
+    }
+}
+
+pub(super) fn make_parent(path: &Path) -> Result<()> {
+    Ok(path.parent().map_or(Ok(()), fs::create_dir_all)?)
+}
+
+fn remove(folder: &Path) -> Result<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder)?;
+    }
+    Ok(())
+}
