@@ -44,9 +44,11 @@ const view = (chosen = {}, to = Date.now(), minutes = 10, step = 5) => ({
   step,
 });
 const instant = async (expression) => (await ask(prometheus, "query", { query: expression })).result;
-const pairs = async (expression) =>
+const pairs = async (expression, at) =>
   [
-    ...new Set((await instant(expression)).map(({ metric: { instance, name } }) => `${instance} ${name}`)),
+    ...new Set(
+      (await ask(prometheus, "query", { query: expression, time: String(at / 1000) })).result.map(({ metric: { instance, name } }) => `${instance} ${name}`),
+    ),
   ].sort();
 const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 const column = (frame, title) =>
@@ -144,21 +146,25 @@ await check("tables ask for the present as tables, graphs for a range", (must) =
   }
 });
 
-const expected = {
+// Containers of the demo end and are started again, so that a table and what is expected of it are of the same moment.
+const expectedAt = async (at) => ({
   Containers: await pairs(
     `{__name__=~"container_last_seen|container_state",name!="",instance!="${history.instance}"}`,
+    at,
   ),
-  Limits: await pairs('container_last_seen{name!=""}'),
-  "Stopped containers and their exit codes": await pairs("container_exit_code"),
+  Limits: await pairs('container_last_seen{name!=""}', at),
+  "Stopped containers and their exit codes": await pairs("container_exit_code", at),
   Exporters: [first, second, quiet].sort().map((instance) => `${instance} undefined`),
-};
+});
 // What no host of this test has.
 const neverHere = ["Certificate ends in"];
 await check("tables have one row per container and named columns with values", async (must) => {
-  must(expected.Containers.length >= 20, `the demo has ${expected.Containers.length} containers`);
+  const now = view();
+  const expected = await expectedAt(now.to);
+  must(expected.Containers.length >= 40, `the demo has ${expected.Containers.length} containers`);
   must(ofType("table").length >= 1, "there is no table");
   for (const panel of ofType("table")) {
-    const frames = await show(prometheus, panel, view());
+    const frames = await show(prometheus, panel, now);
     must(frames.length === 1, `${panel.title}: ${frames.length} frames`);
     const [frame] = frames;
     const cell = (title, row) => column(frame, title)?.values[row];
@@ -330,7 +336,7 @@ await check("variables offer the hosts, the projects and every container, stoppe
     return ask(prometheus, `label/${label}/values`, { "match[]": match });
   };
   must(same(await offered("instance"), [first, second, quiet].sort()), `${await offered("instance")}`);
-  must(same(await offered("project"), ["shop"]), `${await offered("project")}`);
+  must(same(await offered("project"), ["photos", "shop"]), `${await offered("project")}`);
   const containers = await offered("name");
   must(
     ["dead", "oomer", "web"].every((name) => containers.includes(name)),
@@ -344,6 +350,7 @@ await check("variables offer the hosts, the projects and every container, stoppe
 
 await check("an hour with four OOM kills and three restarts is shown as that", async (must) => {
   const past = view({ instance: [history.instance, history.away] }, Number(historyEnd) * 1000, 60, 60);
+  const restless = { "OOM kills": ["oomer"], Restarts: ["backup", "importer", "oomer"] };
   const kills = { born: 1, leaky: 2, unseen: 1 };
   const restarts = { loop: 3 };
   for (const [title, expected] of [
@@ -358,9 +365,12 @@ await check("an hour with four OOM kills and three restarts is shown as that", a
       number === Object.values(expected).reduce((total, one) => total + one),
       `the stat ${title}: ${number}`,
     );
-    // Nothing happens in the demo; its counters are above 0.
-    const calm = sums(await show(prometheus, titled("timeseries", title), view()));
-    must(same(calm, {}), `the graph ${title} of the demo: ${JSON.stringify(calm)}`);
+    // Nothing happens to most of the demo's containers; their counters are above 0.
+    const busy = sums(await show(prometheus, titled("timeseries", title), view()));
+    must(
+      Object.keys(busy).every((name) => restless[title].includes(name)),
+      `the graph ${title} of the demo: ${JSON.stringify(busy)}`,
+    );
   }
   const events = async (name) =>
     annotate(
@@ -383,9 +393,11 @@ await check("an hour with four OOM kills and three restarts is shown as that", a
     `annotations: ${restarted}`,
   );
   for (const annotation of dashboard.annotations.list.filter(({ builtIn }) => !builtIn)) {
+    const told = (await annotate(prometheus, annotation, view())).map(({ text }) => text);
+    const names = restless[{ "OOM kill": "OOM kills", Restart: "Restarts" }[annotation.name]];
     must(
-      annotation.enable && (await annotate(prometheus, annotation, view())).length === 0,
-      `${annotation.name} in the demo`,
+      annotation.enable && told.every((text) => names.some((name) => text.startsWith(`${name} on `))),
+      `${annotation.name} in the demo: ${told}`,
     );
   }
 });
