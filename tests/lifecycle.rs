@@ -18,12 +18,6 @@ use support::{
     fixture, value,
 };
 
-fn host() -> Command {
-    let mut command = exporter::on_host(&fixture("debian13-docker26.1-linux6.12"));
-    command.args(["-H", "unix:///nonexistent/docker.sock"]);
-    command
-}
-
 /// A program whose log the test reads, or does not.
 struct Running(Child);
 
@@ -67,7 +61,7 @@ fn get(address: &str, path: &str) -> String {
 #[test]
 fn a_reader_of_the_log_that_is_stuck_stops_neither_scrapes_nor_the_end() {
     for format in ["text", "json"] {
-        let mut command = host();
+        let mut command = exporter::without_docker();
         command.args(["-b", "127.0.0.1:0", "-vv", "--log_format", format]);
         let mut child = Running::start(command.stderr(Stdio::piped()));
         let mut log = BufReader::with_capacity(1, child.0.stderr.take().unwrap());
@@ -95,7 +89,7 @@ fn a_reader_of_the_log_that_is_stuck_stops_neither_scrapes_nor_the_end() {
 
 #[test]
 fn the_last_lines_are_written() {
-    let mut command = host();
+    let mut command = exporter::without_docker();
     let mut child = Running::start(command.args(["-b", "127.0.0.1:0"]).stderr(Stdio::piped()));
     let mut lines = BufReader::new(child.0.stderr.take().unwrap()).lines().map_while(Result::ok);
     assert!(lines.any(|line| line.contains("serving http://")));
@@ -178,7 +172,7 @@ fn an_odd_watchdog_or_manager_ends_nothing() {
         ("-1", long.as_str()),
         ("", ""),
     ] {
-        let mut command = host();
+        let mut command = exporter::without_docker();
         command.env("WATCHDOG_USEC", usec).env("NOTIFY_SOCKET", socket);
         let exporter = Exporter::ready(&mut command);
         // The supervision begins once it is ready, on the thread that serves.
@@ -195,7 +189,7 @@ fn the_service_manager_is_told_and_may_stop_reading() {
     let path = folder.path().join("notify");
     let manager = UnixDatagram::bind(&path).unwrap();
     manager.set_read_timeout(Some(support::PATIENCE)).unwrap();
-    let mut command = host();
+    let mut command = exporter::without_docker();
     command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "1000");
     let exporter = Exporter::ready(&mut command);
     let told = || {
@@ -228,7 +222,7 @@ fn one_line_says_what_was_started() {
     ] {
         assert!(line.contains(part), "{part}: {line}");
     }
-    let without = Exporter::ready(&mut host());
+    let without = Exporter::ready(&mut exporter::without_docker());
     support::eventually("it is said", || {
         without.log().contains("no answer from Docker at unix:///nonexistent/docker.sock").then_some(())
     });

@@ -5,6 +5,7 @@ use crate::{
     support::{
         eventually,
         exporter::{self, Exporter},
+        host::no_docker,
         value,
     },
 };
@@ -54,7 +55,7 @@ fn without_docker_all_are_shown_under_short_ids() {
     let other = "cd".repeat(32);
     host.twin(&format!("kubepods/{other}"), &[("cgroup.procs", "999\n")]);
     let mut command = exporter::on_host(host.folder.path());
-    let exporter = Exporter::ready(command.args(["-H", "unix:///nonexistent/docker.sock", "-i", "100"]));
+    let exporter = Exporter::ready(no_docker(&mut command));
     eventually("both are shown", || (live(&exporter.metrics()).len() == 2).then_some(()));
 }
 

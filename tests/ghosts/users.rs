@@ -7,10 +7,11 @@ use crate::{
         dockerd::FakeDockerd,
         eventually,
         exporter::{self, Exporter},
+        host::no_docker,
         skip, value,
     },
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use std::{
     fs,
     os::unix::fs::{MetadataExt, chown},
@@ -46,6 +47,14 @@ fn fake_of_web(host: &Host) -> PathBuf {
     scope
 }
 
+/// `web` was started, says the daemon; its inspection is answered with `status`.
+fn set_running(dockerd: &FakeDockerd, status: u16, mut inspect: Value) {
+    inspect["State"]["Status"] = json!("running");
+    inspect["State"]["Pid"] = json!(101);
+    dockerd.set(&format!("/containers/{WEB}/json"), status, inspect.to_string());
+    dockerd.event(WEB, "start", &json!({}));
+}
+
 #[test]
 fn a_user_can_not_take_over_a_containers_series() {
     if !is_root("a_user_can_not_take_over_a_containers_series") {
@@ -75,7 +84,7 @@ fn a_user_can_not_take_over_a_containers_series() {
                 host.exporter(&[])
             } else {
                 let mut command = exporter::on_host(host.folder.path());
-                Exporter::ready(command.args(["-H", "unix:///nonexistent/docker.sock", "-i", "100"]))
+                Exporter::ready(no_docker(&mut command))
             };
             let name =
                 if with_docker { "name=\"web\"".to_owned() } else { format!("name=\"{}\"", &WEB[..12]) };
@@ -161,10 +170,7 @@ fn a_user_can_not_take_over_a_container_without_a_process() {
         fs::remove_dir_all(&fake).unwrap();
         fs::write(aside.join("memory.events"), "low 0\noom_kill 1\n").unwrap();
         fs::rename(&aside, &real).unwrap();
-        inspect["State"]["Status"] = json!("running");
-        inspect["State"]["Pid"] = json!(101);
-        host.dockerd.set(&format!("/containers/{WEB}/json"), status, inspect.to_string());
-        host.dockerd.event(WEB, "start", &json!({}));
+        set_running(&host.dockerd, status, inspect);
         settled(&exporter);
         assert_eq!(value(&exporter.metrics(), "container_oom_events_total", &["name=\"web\""]), Some(1.0));
     }
@@ -211,10 +217,7 @@ fn what_was_read_before_docker_told_is_disowned_with_its_path_and_kills() {
         });
         fs::write(aside.join("memory.events"), "low 0\noom_kill 1\n").unwrap();
         fs::rename(&aside, &real).unwrap();
-        inspect["State"]["Status"] = json!("running");
-        inspect["State"]["Pid"] = json!(101);
-        dockerd.set(&format!("/containers/{WEB}/json"), 200, inspect.to_string());
-        dockerd.event(WEB, "start", &json!({}));
+        set_running(&dockerd, 200, inspect);
         settled(&exporter);
         assert_eq!(value(&exporter.metrics(), "container_oom_events_total", &["name=\"web\""]), Some(1.0));
     }

@@ -1,6 +1,6 @@
 //! Small hosts made by a test, and the collector on one without a server.
 
-use super::{fixture, value};
+use super::{exporter::NO_DOCKER, fixture, value};
 use docker_stat_prom::{
     collector::{Body, Collector, Config, Handle, Message},
     discovery::{ScopeEvent, resync},
@@ -24,7 +24,7 @@ pub fn scope(digit: &str) -> String {
 }
 
 pub fn no_docker(command: &mut Command) -> &mut Command {
-    command.args(["-H", "unix:///nonexistent/docker.sock", "-i", "100"])
+    command.args(NO_DOCKER).args(["-i", "100"])
 }
 
 pub fn copy_of(name: &str) -> tempfile::TempDir {
