@@ -3,6 +3,7 @@
 //! Nothing here stands between the kernel and a scrape. With the daemon absent, slow or restarted the
 //! numbers keep coming; only labels and lifecycle series wait for it.
 
+mod action;
 mod choice;
 mod docker;
 mod host;

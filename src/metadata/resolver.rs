@@ -1,7 +1,8 @@
 //! Docker's answers and events, joined into one [`Metadata`] per container. Pure: no socket, no clock.
 
 use super::{
-    Filter, Health, Metadata, News, State,
+    Filter, Metadata, News, State,
+    action::Action,
     told::{Newer, Told},
 };
 use crate::parse::ContainerId;
@@ -9,19 +10,6 @@ use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
 };
-
-/// What happened to a container, in Docker's words.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Action {
-    /// `create`, `start`, `die`, `update`: inspect tells the rest.
-    Inspect,
-    Pause,
-    Unpause,
-    Rename(String),
-    Health(Health),
-    Oom,
-    Destroy,
-}
 
 /// What a list told of a container.
 #[derive(Debug, Clone)]
@@ -265,7 +253,7 @@ fn starts_between(before: &Metadata, fresh: &Metadata) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metadata::told::Tells;
+    use crate::metadata::{Health, told::Tells};
 
     fn metadata(started: Option<f64>, restart_count: u64) -> Metadata {
         Metadata {

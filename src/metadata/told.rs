@@ -1,6 +1,6 @@
 //! What an answer told of a container, and what it left out or was too old to know.
 
-use super::{Metadata, State, resolver::Action};
+use super::{Metadata, State, action::Action};
 
 /// What Docker told of a container.
 #[derive(Debug, Clone)]

@@ -1,9 +1,11 @@
 //! Docker's models, turned into [`Metadata`].
 
-use super::{Docker, Health, Metadata, State, client::Problem, tolerant::Inspection};
+use super::{problem::Problem, tolerant::Inspection};
 use crate::{
     metadata::{
-        resolver::{Action, Row, Words},
+        Filter, Health, Labels, Metadata, State,
+        action::Action,
+        resolver::{Row, Words},
         told::{Tells, Told},
     },
     parse::ContainerId,
@@ -31,7 +33,15 @@ impl CgroupDriver {
     }
 }
 
-impl Docker {
+/// Turns answers into [`Metadata`]: which labels are taken over, and which containers are wanted.
+pub(super) struct Converter {
+    pub(super) labels: Labels,
+    pub(super) filter: Filter,
+    /// Called for every label that is too long to be shown whole.
+    pub(super) on_cut: Box<dyn Fn() + Send + Sync>,
+}
+
+impl Converter {
     /// What an inspection tells. An answer about another container than the one asked for is not understood.
     pub(super) fn metadata(
         &self,

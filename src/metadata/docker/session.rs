@@ -1,20 +1,17 @@
 //! One connection to the daemon, from the first answer to the last.
 
 use super::{
-    Docker, Tell,
-    client::{Client, Problem},
+    client::Client,
     convert::{CgroupDriver, understood, unix_seconds},
+    daemon::Daemon,
     events::{Line, Replay},
     inspections::{Answer, Asked, Inspections},
+    problem::Problem,
     stream::{Stream, StreamState},
     tolerant::List,
 };
 use crate::{
-    metadata::{
-        Filter, News, Resolver,
-        resolver::{Action, Row},
-        told::Newer,
-    },
+    metadata::{Filter, News, Resolver, action::Action, resolver::Row, told::Newer},
     parse::ContainerId,
 };
 use bollard::models::EventMessage;
@@ -49,6 +46,9 @@ const LONG_STREAM: Duration = Duration::from_secs(60);
 /// The head of the stream is waited for this long before the list is asked for. Some proxies keep it until the first
 /// event.
 const STREAM_HEAD: Duration = Duration::from_secs(1);
+
+/// Where news go.
+pub(super) type Tell<'a> = &'a dyn Fn(News);
 
 /// What outlasts a session.
 #[derive(Default)]
@@ -89,7 +89,7 @@ enum Chore {
 }
 
 pub(super) struct Session<'a> {
-    docker: &'a Docker,
+    daemon: &'a Daemon,
     memory: &'a mut Memory,
     tell: Tell<'a>,
     /// When it had told its first list.
@@ -111,19 +111,19 @@ pub(super) struct Session<'a> {
 
 /// Follows the daemon until it goes away, and says how.
 pub(super) async fn follow(
-    docker: &Docker,
+    daemon: &Daemon,
     memory: &mut Memory,
     tell: Tell<'_>,
     lookups: &mut UnboundedReceiver<ContainerId>,
     up: &mut Option<Instant>,
 ) -> Problem {
-    let client = match Client::new(&docker.host) {
+    let client = match Client::new(&daemon.host) {
         Ok(client) => client,
         Err(error) => return error.into(),
     };
     let began = Instant::now();
     let mut session = Session {
-        docker,
+        daemon,
         memory,
         tell,
         up,
@@ -209,7 +209,7 @@ impl<'a> Session<'a> {
             self.say("its time and cgroup driver", &problem);
             <_>::default()
         });
-        self.docker.note_engine(info.server_version.clone().or_else(|| client.engine()));
+        self.daemon.note_engine(info.server_version.clone().or_else(|| client.engine()));
         self.memory.driver = CgroupDriver::of(&info).or(self.memory.driver);
         let told = info.system_time.as_deref().and_then(unix_seconds);
         self.now = told.or(client.date()).unwrap_or_else(|| {
@@ -260,7 +260,7 @@ impl<'a> Session<'a> {
     /// Warns once of something that the daemon, or a proxy before it, keeps to itself.
     fn say(&mut self, what: &'static str, problem: &Problem) {
         if self.memory.said.insert(what) {
-            tracing::warn!("docker at {} does not tell {what} ({problem})", self.docker.host);
+            tracing::warn!("docker at {} does not tell {what} ({problem})", self.daemon.host);
         }
     }
 
@@ -272,7 +272,7 @@ impl<'a> Session<'a> {
         if self.memory.said.insert(what) {
             tracing::warn!(
                 "docker at {} {what} ({problem}): restarts, health and exit codes of some containers are missing",
-                self.docker.host
+                self.daemon.host
             );
         }
     }
@@ -295,8 +295,8 @@ impl<'a> Session<'a> {
     /// Asks for the list. Times in it are told as ages, so the daemon's time now is noted.
     fn list(&self, client: &'a Client) -> impl Future<Output = Result<List, Problem>> + use<'a> {
         let passed = self.up.map_or(0.0, |up| up.elapsed().as_secs_f64());
-        let (docker, driver, now) = (self.docker, self.memory.driver, self.now + passed);
-        client.list(move |summary| docker.row(summary, driver, now))
+        let (converter, driver, now) = (&self.daemon.converter, self.memory.driver, self.now + passed);
+        client.list(move |summary| converter.row(summary, driver, now))
     }
 
     fn take_list(&mut self, list: List) {
@@ -396,7 +396,7 @@ impl<'a> Session<'a> {
     fn inspected(&mut self, id: ContainerId, asked: Asked, answer: Answer) {
         let row = self.take_waiting(&id);
         let driver = self.memory.driver;
-        let problem = match answer.and_then(|inspect| self.docker.metadata(&id, *inspect, driver)) {
+        let problem = match answer.and_then(|inspect| self.daemon.converter.metadata(&id, *inspect, driver)) {
             Ok(told) => {
                 self.only_listed.remove(&id);
                 // What is destroyed stays gone, unless the question that follows tells otherwise.
@@ -441,7 +441,7 @@ impl<'a> Session<'a> {
                 // Whoever tells of so many at once could tell of any number.
                 return self.want_list(LIST_SOON);
             }
-            if let Some(told) = self.docker.metadata_of_event(event, self.memory.driver) {
+            if let Some(told) = self.daemon.converter.metadata_of_event(event, self.memory.driver) {
                 if let Some(news) = self.memory.resolver.learn_if_new(told) {
                     self.tell(news);
                 }
@@ -451,7 +451,7 @@ impl<'a> Session<'a> {
         let newer = Newer::of(&action);
         let is_destroyed = action == Action::Destroy;
         let action = match action {
-            Action::Rename(name) => Action::Rename(self.docker.cut(name)),
+            Action::Rename(name) => Action::Rename(self.daemon.converter.cut(name)),
             action => action,
         };
         let applied = self.memory.resolver.apply(&id, action);

@@ -1,8 +1,9 @@
 //! The event stream of a session: asked for, open, or refused and asked for again.
 
 use super::{
-    client::{Client, Problem},
+    client::Client,
     events::{Events, Line},
+    problem::Problem,
 };
 use futures_util::future::LocalBoxFuture;
 use std::time::Duration;

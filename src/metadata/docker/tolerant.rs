@@ -1,6 +1,6 @@
 //! Answers read as far as they can be understood: what bollard does not know costs its field and nothing else.
 
-use super::{client::Problem, rows::RowText};
+use super::{problem::Problem, rows::RowText};
 use crate::metadata::resolver::Row;
 use bollard::{
     errors::Error,
