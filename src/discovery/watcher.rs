@@ -9,9 +9,9 @@
 //! so often that it does little else.
 
 use super::{
-    ScopeEvent,
     errno::{EMFILE, ENFILE, ENOMEM, ENOSPC},
-    scan::{Found, Scope, can_hold_containers, is_worth_a_watch, look_at_root, walk},
+    scan::{Found, can_hold_containers, is_worth_a_watch, look_at_root, walk},
+    scope::{Scope, ScopeEvent},
 };
 use futures_util::StreamExt;
 use inotify::{EventMask, EventStream, Inotify, WatchDescriptor, WatchMask};
