@@ -1,7 +1,7 @@
 //! What one connection is doing, since when, and when it must end. Deadlines act on the connection: hyper does not ask
 //! a body for more while an HTTP/2 client's window is shut, so a body can't watch its own.
 
-use super::admission::Peer;
+use super::peer::Peer;
 use crate::table::SelfMetrics;
 use std::{
     collections::HashMap,

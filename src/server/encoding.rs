@@ -129,7 +129,7 @@ fn zstd(text: &[u8]) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::{
-        server::{admission::Peer, client::Client, pages::Pages, refusals::Refusals},
+        server::{client::Client, pages::Pages, peer::Peer, refusals::Refusals},
         table::SelfMetrics,
     };
 

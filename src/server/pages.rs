@@ -175,7 +175,7 @@ impl Pages {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{server::admission::Peer, table::SelfMetrics};
+    use crate::{server::peer::Peer, table::SelfMetrics};
 
     fn client(last: u8) -> Arc<Client> {
         Client::new(Peer::of([127, 0, 0, last].into()), SelfMetrics::new().unwrap())

@@ -202,7 +202,7 @@ fn json(containers: &[ContainerReport], permit: Permit) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{collector::Message, server::admission::Peer, table::SelfMetrics};
+    use crate::{collector::Message, server::peer::Peer, table::SelfMetrics};
     use std::sync::mpsc::{Receiver, channel};
 
     /// A site whose collector takes no message, and has not for a while.
