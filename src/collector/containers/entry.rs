@@ -2,7 +2,7 @@
 
 use super::{
     Reading,
-    candidates::{Candidate, Obstacle},
+    candidate::{Candidate, Obstacle},
     live_scope::LiveScope,
     sources::Sources,
 };

@@ -1,6 +1,6 @@
 //! What is read of each container, and how many of its files stay open.
 
-use super::super::Config;
+use crate::collector::config::Config;
 use crate::{
     metadata::Filter,
     sample::{FileSet, Keep, KernelFile, ScopeReader},
