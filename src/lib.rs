@@ -31,7 +31,7 @@
 //! - [`metadata`]: what Docker knows, on a thread of its own; `metadata/docker/` is the only place that knows bollard, and owns
 //!   the connections under it, since bollard bounds neither time nor size of a whole answer.
 //! - [`model`]: samples and metadata joined; rates, OOM kills, who may claim a network namespace.
-//! - [`table`]: what is served, in no format. [`table::family::FAMILIES`] is the one table behind every output, `--metrics` and
+//! - [`table`]: what is served, in no format. [`table::families::FAMILIES`] is the one table behind every output, `--metrics` and
 //!   the README: a file per set, each row with its getter. [`table::feed()`] gives a pass over it to a sink.
 //! - [`encode`]: how it is written, a sink per output. The table never imports it.
 //! - [`collector`]: one OS thread owns all mutable state and takes messages. No mutex. Its handle offers pages, a pass shown
@@ -62,7 +62,8 @@
 //! - Reading known containers, rendering them, and the polling tick allocate nothing (`tests/allocations.rs`). What does:
 //!   gathering the exporter's own series, once per scrape, and the answer; looking for processes and the machine's size
 //!   again now and then; containers with cgroups of their own; what is new, has failed or is told by Docker.
-//! - Rooms import only what is below them, and each external crate has its place (`tests/layering.rs`).
+//! - Rooms import only what is below them, the files of a room form no circle, and each external crate has its place
+//!   (`tests/layering.rs`).
 //!
 //! # Where this departs from the first design
 //!

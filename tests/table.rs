@@ -12,7 +12,8 @@ use docker_stat_prom::{
     table::{
         BaseLabels, ContainerSink, FamilySink, HistogramReading, Label, LabelValue, Number, OwnSeries, Page,
         Row, Selection, SelfMetrics, Shown, Sink,
-        family::{FAMILIES, Family, Getter, Heading, Needs},
+        families::FAMILIES,
+        family::{Family, Getter, Heading, Needs},
         feed,
         own::OWN_FAMILIES,
     },

@@ -1,6 +1,5 @@
 //! What is said of the running exporter: to systemd, and in the log when it hangs.
 
-use super::LOOK_AGAIN;
 use crate::{
     collector::Handle,
     metadata::DockerHost,
@@ -14,6 +13,8 @@ use std::{
 };
 use tokio::time::{sleep, timeout};
 
+/// How often readiness is looked at until it is there.
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// A collector that is in one pass for so long is said to hang.
 const HUNG: Duration = Duration::from_secs(60);
 /// One that has turned a round within this goes on again.

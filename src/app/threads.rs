@@ -1,6 +1,6 @@
 //! The threads that read and ask.
 
-use super::{Failure, no_thread};
+use super::failure::{Failure, no_thread};
 use crate::{
     collector::{self, Collector, Handle, Message},
     discovery::{self, ScopeEvent},

@@ -15,6 +15,7 @@ mod containers;
 mod handle;
 mod pulse;
 mod report;
+mod stopped;
 mod thread;
 mod ticks;
 mod view;
@@ -22,8 +23,9 @@ mod waiting;
 
 pub use body::Body;
 pub use config::Config;
-pub use handle::{Handle, Message, Stopped};
+pub use handle::{Handle, Message};
 pub use report::ContainerReport;
+pub use stopped::Stopped;
 pub use ticks::{NotSubscribed, Tick, TickRow, Ticks};
 pub use view::{Feed, View, Visitor};
 

@@ -1,7 +1,10 @@
 //! What OpenMetrics 1.0 has of its own: names and types of families, the unit, and the end of the page.
 
 use super::{label_block::escaped, line::Text};
-use crate::table::family::{FAMILIES, Heading, MetricType, Unit};
+use crate::table::{
+    families::FAMILIES,
+    family::{Heading, MetricType, Unit},
+};
 
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 pub(super) const END: &[u8] = b"# EOF\n";

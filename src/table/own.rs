@@ -3,12 +3,13 @@
 use super::{
     FamilySink, Label, LabelValue, Number,
     family::{Heading, MetricType, Unit},
+    histogram::HistogramReading,
 };
 use crate::sample::own_process::OwnProcess;
 use prometheus::{
     Counter, CounterVec, Gauge, GaugeVec, Histogram, HistogramOpts, Opts, Registry,
     core::Collector,
-    proto::{self, Metric, MetricFamily},
+    proto::{Metric, MetricFamily},
 };
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -186,30 +187,6 @@ impl OwnSeries {
     #[cfg(test)]
     pub(crate) fn as_gathered(&self) -> &[MetricFamily] {
         &self.0
-    }
-}
-
-/// One reading of a histogram: its buckets, and the sum of all that was observed.
-#[derive(Debug, Clone, Copy)]
-pub struct HistogramReading<'a>(&'a proto::Histogram);
-
-impl HistogramReading<'_> {
-    /// Upper bound of each bucket, and how many observations are not above it. The last bound is finite; [`Self::count`] is
-    /// what an infinite one would have.
-    pub fn buckets(&self) -> impl Iterator<Item = (f64, u64)> {
-        self.0.get_bucket().iter().map(|bucket| (bucket.upper_bound(), bucket.cumulative_count()))
-    }
-
-    /// All observations added up.
-    #[must_use]
-    pub fn sum(&self) -> f64 {
-        self.0.get_sample_sum()
-    }
-
-    /// How many observations there were.
-    #[must_use]
-    pub fn count(&self) -> u64 {
-        self.0.get_sample_count()
     }
 }
 

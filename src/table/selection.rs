@@ -1,7 +1,8 @@
 //! `--metrics`: which families are served, and so which files are read.
 
 use super::{
-    family::{FAMILIES, Family, Needs},
+    families::FAMILIES,
+    family::{Family, Needs},
     group::{Group, Set},
 };
 use crate::sample::FileSet;
