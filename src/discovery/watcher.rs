@@ -266,6 +266,7 @@ fn is_exhaustion(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::parse::ContainerId;
     use std::sync::mpsc;
 
     /// Long enough that only an event can be the reason for an answer.
@@ -282,7 +283,7 @@ mod tests {
     }
 
     fn name(digit: &str) -> String {
-        format!("docker-{}.scope", digit.repeat(64))
+        ContainerId::new(&digit.repeat(64)).unwrap().scope_name()
     }
 
     fn cgroup(event: ScopeEvent) -> String {

@@ -6,6 +6,7 @@ use docker_stat_prom::{
     discovery::{ScopeEvent, resync},
     encode::Format,
     metadata::{Filter, MetadataEvent, News, Source},
+    parse::ContainerId,
     sample::{Interfaces, Keep, KernelFile, Roots},
     table::{Selection, SelfMetrics},
 };
@@ -20,7 +21,7 @@ use std::{
 pub const ALL: Keep = Keep { directory: true, files: KernelFile::COUNT };
 
 pub fn scope(digit: &str) -> String {
-    format!("docker-{}.scope", digit.repeat(64))
+    ContainerId::new(&digit.repeat(64)).unwrap().scope_name()
 }
 
 pub fn no_docker(command: &mut Command) -> &mut Command {

@@ -372,7 +372,7 @@ pub(super) fn expected_cgroup(
             if name != "-" {
                 path.extend(["/", slice]);
             }
-            format!("{path}/docker-{id}.scope")
+            format!("{path}/{}", id.scope_name())
         }
     };
     // No container can run there.
