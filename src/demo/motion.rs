@@ -1,10 +1,12 @@
 //! Makes the numbers of recorded files go on as they went between the two recordings.
 
 use super::roles::{Change, whole};
+use crate::sample::KernelFile;
 
 /// Files whose numbers only rise, and those that go up and down. In `memory.stat` and `*.pressure` it is by key.
-const RISING: [&str; 4] = ["cpu.stat", "cpu.stat.local", "io.stat", "dev"];
-const SWINGING: [&str; 2] = ["memory.current", "pids.current"];
+const RISING: [&str; 4] =
+    [KernelFile::CpuStat.name(), KernelFile::CpuStatLocal.name(), KernelFile::IoStat.name(), "dev"];
+const SWINGING: [&str; 2] = [KernelFile::MemoryCurrent.name(), KernelFile::PidsCurrent.name()];
 
 /// A text of which some numbers move.
 #[derive(Debug)]
@@ -35,7 +37,7 @@ fn kind_of(name: &str) -> Option<Kind> {
         Some(Kind::Rising)
     } else if SWINGING.contains(&name) {
         Some(Kind::Swinging)
-    } else if name == "memory.stat" {
+    } else if name == KernelFile::MemoryStat.name() {
         Some(Kind::MemoryStat)
     } else if name.ends_with(".pressure") {
         Some(Kind::Pressure)

@@ -4,6 +4,7 @@ use super::{
     errno::ENOENT,
     scope::{Scope, ScopeEvent, Unlisted},
 };
+use crate::parse::CGROUP_CONTROLLERS;
 use std::{
     io,
     path::{Path, PathBuf},
@@ -101,7 +102,7 @@ fn is_absent(error: &io::Error) -> bool {
 
 /// Fails unless the root is that of cgroup v2.
 pub(super) fn look_at_root(root: &Path) -> io::Result<()> {
-    std::fs::metadata(root.join("cgroup.controllers")).map(|_| ())
+    std::fs::metadata(root.join(CGROUP_CONTROLLERS)).map(|_| ())
 }
 
 /// Slices, the cgroupfs driver's `docker` and whatever `--cgroup-parent` named, and services with groups of their own

@@ -57,6 +57,9 @@ impl ParseError {
     }
 }
 
+/// The file by which the root of cgroup v2 is known.
+pub const CGROUP_CONTROLLERS: &str = "cgroup.controllers";
+
 /// Room for the longest interface name (`IFNAMSIZ` is 16), device name, and every event key a kernel prints today.
 const NAME_CAPACITY: usize = 31;
 

@@ -9,6 +9,8 @@ use std::{
     time::Duration,
 };
 
+const MEMINFO: &str = "meminfo";
+
 /// A reading takes far less than a millisecond; one that takes longer hangs, as a stand-in for procfs (lxcfs) may whose
 /// server is stuck. So long everything else waits for it, once.
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -39,14 +41,14 @@ impl Machine {
                 report.failed(proc_root, file, reason);
             }
         };
-        match scratch.read_path(&proc_root.join("meminfo")) {
+        match scratch.read_path(&proc_root.join(MEMINFO)) {
             Ok(file) => {
                 let (meminfo, problem) = parse_meminfo(file);
                 machine.memory_bytes = meminfo.mem_total;
                 machine.swap_bytes = meminfo.swap_total;
-                problem.into_iter().for_each(|error| failed("meminfo", Reason::Parse(error)));
+                problem.into_iter().for_each(|error| failed(MEMINFO, Reason::Parse(error)));
             }
-            Err(reason) => failed("meminfo", reason),
+            Err(reason) => failed(MEMINFO, reason),
         }
         match scratch.read_path(&proc_root.join("stat")) {
             Ok(file) => match count_cpus(file) {
@@ -85,7 +87,7 @@ impl MachineReader {
                 machine
             }
             Err(RecvTimeoutError::Timeout) => {
-                report.failed(&self.proc_root, "meminfo", Reason::Hangs);
+                report.failed(&self.proc_root, MEMINFO, Reason::Hangs);
                 self.under_way = Some(answer);
                 Machine::default()
             }
@@ -104,7 +106,7 @@ impl MachineReader {
         match thread {
             Ok(_) => Some(receiver),
             Err(error) => {
-                report.failed(&self.proc_root, "meminfo", Reason::Errno(super::errno_of(&error)));
+                report.failed(&self.proc_root, MEMINFO, Reason::Errno(super::errno_of(&error)));
                 None
             }
         }

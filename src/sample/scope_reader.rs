@@ -231,7 +231,7 @@ impl ScopeReader {
             self.count_below(&mut pass.scratch)
         };
         if let Err((directory, reason)) = &below {
-            pass.report.failed(directory, "cgroup.procs", *reason);
+            pass.report.failed(directory, KernelFile::CgroupProcs.name(), *reason);
         }
         sample.processes = sample.processes.zip(below.ok()).map(|(own, below)| own + below);
     }
@@ -253,7 +253,7 @@ impl ScopeReader {
 
     /// Whether the cgroup or one below it has a process, as `cgroup.events` says; `None` if that can't be told.
     pub fn is_populated(&self, scratch: &mut Scratch) -> Option<bool> {
-        let populated = self.read_own(c"cgroup.events", scratch, |file| {
+        let populated = self.read_own(KernelFile::CgroupEvents.c_name(), scratch, |file| {
             flat_keyed_value(file, const { FlatKey::new("populated ") })
         });
         populated.ok()?.ok().flatten().map(|populated| populated != 0)
@@ -277,24 +277,26 @@ impl ScopeReader {
     /// The container's PIDs: of the scope, or of its children when the scope has none of its own.
     pub fn pids(&mut self, scratch: &mut Scratch, report: &mut Report) -> Vec<u32> {
         let mut pids = Vec::new();
-        let own = self.read_own(c"cgroup.procs", scratch, |file| {
+        let own = self.read_own(KernelFile::CgroupProcs.c_name(), scratch, |file| {
             pids.extend(parse::cgroup_procs::pids(file));
         });
         if let Some(reason) = own.err().filter(is_worth_telling) {
-            report.failed(&self.path, "cgroup.procs", reason);
+            report.failed(&self.path, KernelFile::CgroupProcs.name(), reason);
         }
         if pids.is_empty() {
             // Any process will do, so that one that can't be read is no reason to end.
             let below = walk_below(&self.path, MAX_CHILDREN, &mut |child| {
-                match scratch.read_path(&child.join("cgroup.procs")) {
+                match scratch.read_path(&child.join(KernelFile::CgroupProcs.name())) {
                     Ok(file) => pids.extend(parse::cgroup_procs::pids(file)),
-                    Err(reason) if is_worth_telling(&reason) => report.failed(child, "cgroup.procs", reason),
+                    Err(reason) if is_worth_telling(&reason) => {
+                        report.failed(child, KernelFile::CgroupProcs.name(), reason)
+                    }
                     Err(_) => {}
                 }
                 Ok(())
             });
             if let Err((directory, reason)) = below {
-                report.failed(&directory, "cgroup.procs", reason);
+                report.failed(&directory, KernelFile::CgroupProcs.name(), reason);
             }
         }
         pids
@@ -305,7 +307,7 @@ impl ScopeReader {
         let mut count = 0;
         // Some more than there were just now.
         walk_below(&self.path, 2 * MAX_CHILDREN, &mut |child| {
-            match scratch.read_path(&child.join("cgroup.procs")) {
+            match scratch.read_path(&child.join(KernelFile::CgroupProcs.name())) {
                 Ok(file) => count += parse::cgroup_procs::count_pids(file).map_err(Reason::Parse)?,
                 // Removed meanwhile, or threaded: then its processes are listed by the domain above it.
                 Err(reason) if is_worth_telling(&reason) => return Err(reason),
