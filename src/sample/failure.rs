@@ -58,14 +58,14 @@ pub struct Failure {
 
 /// What a pass met besides numbers. Empty, and so without an allocation, when all went well.
 #[derive(Debug, Default)]
-pub struct Report {
+pub struct PassReport {
     /// Files that could not be used.
     pub failures: Vec<Failure>,
     /// Rows left out, by file.
     pub skipped_rows: Vec<(&'static str, u64)>,
 }
 
-impl Report {
+impl PassReport {
     /// A file in a directory could not be used.
     pub fn failed(&mut self, directory: &Path, file: &'static str, reason: Reason) {
         let message = format!("{}/{file}:{reason}", directory.display());

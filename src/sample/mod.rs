@@ -21,7 +21,7 @@ pub mod stat_file;
 mod tally;
 
 pub use devices::DeviceNames;
-pub use failure::{Failure, Reason, Report};
+pub use failure::{Failure, PassReport, Reason};
 pub use interfaces::{BadGlob, Interfaces};
 pub use machine::{Machine, MachineReader};
 pub use netns::{NetProblem, NetReader, Netns};

@@ -1,6 +1,6 @@
 //! What one pass over all containers shares.
 
-use super::{devices::DeviceNames, failure::Report, interfaces::Interfaces, stat_file::Scratch};
+use super::{devices::DeviceNames, failure::PassReport, interfaces::Interfaces, stat_file::Scratch};
 
 /// A buffer to read into, the report, and what is known from earlier passes.
 #[derive(Debug, Default)]
@@ -8,7 +8,7 @@ pub struct Pass {
     /// Where files are read into.
     pub scratch: Scratch,
     /// What went wrong.
-    pub report: Report,
+    pub report: PassReport,
     /// Device names met so far.
     pub devices: DeviceNames,
     /// Which interfaces count.

@@ -1,7 +1,7 @@
 //! One container's cgroup directory and the descriptors kept on it.
 
 use super::{
-    FileSet, KernelFile, Pass, Reason, Report, ScopeSample,
+    FileSet, KernelFile, Pass, PassReport, Reason, ScopeSample,
     samples::Hugetlb,
     slot::{Outcome, Slot},
     stat_file::{READ, Scratch, errno_of, open_regular},
@@ -275,7 +275,7 @@ impl ScopeReader {
     }
 
     /// The container's PIDs: of the scope, or of its children when the scope has none of its own.
-    pub fn pids(&mut self, scratch: &mut Scratch, report: &mut Report) -> Vec<u32> {
+    pub fn pids(&mut self, scratch: &mut Scratch, report: &mut PassReport) -> Vec<u32> {
         let mut pids = Vec::new();
         let own = self.read_own(KernelFile::CgroupProcs.c_name(), scratch, |file| {
             pids.extend(parse::cgroup_procs::pids(file));

@@ -16,7 +16,7 @@ use crate::{
     discovery::Scope,
     metadata::{Metadata, State},
     sample::{
-        OpenError, Report, ScopeReader,
+        OpenError, PassReport, ScopeReader,
         process::{cgroup_of, is_in_cgroup},
         stat_file::Scratch,
     },
@@ -187,7 +187,7 @@ impl Entry {
             let mut is_hidden = false;
             let holds_main = match main_pid {
                 Some(pid) if is_one_of_many || candidate.delegated => {
-                    let pids = reader.pids(scratch, &mut Report::default());
+                    let pids = reader.pids(scratch, &mut PassReport::default());
                     is_hidden = !pids.is_empty() && pids.iter().all(|pid| *pid == 0);
                     named.unwrap_or_else(|| pids.contains(&pid))
                 }

@@ -4,7 +4,7 @@
 use super::reading::Reading;
 use crate::{
     discovery::Unlisted,
-    sample::{Errno, Report},
+    sample::{Errno, PassReport},
 };
 
 /// So many directories of one scan are told of; a user may make more in a part of the tree that is theirs.
@@ -15,12 +15,12 @@ pub(super) const MAX_TOLD: usize = 100;
 pub(super) struct Unreached {
     directories: Vec<Unlisted>,
     /// What is to be told of them at the next pass.
-    report: Report,
+    report: PassReport,
 }
 
 impl Unreached {
     /// Tells what was met since the last pass.
-    pub(super) fn tell(&mut self, report: &mut Report) {
+    pub(super) fn tell(&mut self, report: &mut PassReport) {
         report.failures.append(&mut self.report.failures);
     }
 
