@@ -23,7 +23,7 @@ impl Floor {
     pub(super) fn new(roots: &Roots, files: FileSet, network: bool) -> Self {
         let mut floor = Self { files: Vec::new(), net: Vec::new(), buffer: vec![0; 64 * 1024] };
         for scope in scan(&roots.cgroup) {
-            let directory = roots.cgroup.join(&scope.cgroup[1..]);
+            let directory = scope.cgroup.directory(&roots.cgroup);
             let wanted = KernelFile::ALL.iter().filter(|file| files.contains(**file));
             let open = wanted.filter_map(|file| File::open(directory.join(file.name())).ok());
             // A pressure file opens, and refuses to be read, where PSI is off.

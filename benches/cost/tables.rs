@@ -138,7 +138,7 @@ fn serve(world: &World, number: usize) -> String {
 /// The wanted files that this machine's cgroups have.
 fn present(roots: &Roots) -> Vec<KernelFile> {
     let scope = scan(&roots.cgroup).into_iter().next().unwrap();
-    let directory = roots.cgroup.join(&scope.cgroup[1..]);
+    let directory = scope.cgroup.directory(&roots.cgroup);
     let wanted = KernelFile::ALL.iter().filter(|file| Selection::default().files().contains(**file));
     wanted.copied().filter(|file| directory.join(file.name()).exists()).collect()
 }

@@ -1,6 +1,9 @@
 //! What is known of each container, for the landing page and `/debug/containers`.
 
-use crate::advice::{Hidden, NetworkCounters};
+use crate::{
+    advice::{Hidden, NetworkCounters},
+    parse::CgroupPath,
+};
 
 /// One container, for people.
 #[derive(Debug, Clone)]
@@ -16,7 +19,7 @@ pub struct ContainerReport {
     /// Its state as Docker has it.
     pub state: Option<&'static str>,
     /// Its cgroup.
-    pub cgroup: String,
+    pub cgroup: CgroupPath,
     /// Whether its cgroup is read.
     pub live: bool,
     /// Whether it is not read although it runs, or may run.

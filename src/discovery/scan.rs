@@ -146,7 +146,7 @@ mod tests {
         for path in expected.iter().chain(&not_ours) {
             std::fs::create_dir_all(root.path().join(&path[1..])).unwrap();
         }
-        let found: Vec<_> = scan(root.path()).into_iter().map(|scope| scope.cgroup).collect();
+        let found: Vec<_> = scan(root.path()).into_iter().map(|scope| scope.cgroup.to_string()).collect();
         expected.sort();
         assert_eq!(found, expected);
     }

@@ -1,6 +1,6 @@
 //! What is told of: containers' cgroups, and directories that could not be looked into.
 
-use crate::parse::ContainerId;
+use crate::parse::{CgroupPath, ContainerId};
 use std::{io, path::Path};
 
 /// A change in the set of container cgroups.
@@ -25,8 +25,8 @@ pub enum ScopeEvent {
 /// The cgroup of a container.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Scope {
-    /// Path below the cgroup root, with a leading slash.
-    pub cgroup: String,
+    /// Where it is.
+    pub cgroup: CgroupPath,
     /// The container's ID.
     pub id: ContainerId,
     /// Whether every write to its files is told of, as [`ScopeEvent::Written`].
@@ -37,31 +37,29 @@ impl Scope {
     /// The scope in a directory below `root`, if its name is that of a container.
     pub(super) fn at(root: &Path, directory: &Path) -> Option<Self> {
         let id = ContainerId::from_directory(directory.file_name()?.to_str()?)?;
-        let below = directory.strip_prefix(root).ok()?.to_str()?;
-        Some(Self { cgroup: format!("/{below}"), id, watched: false })
+        // A path with other than text in it could not be told from another one.
+        directory.strip_prefix(root).ok()?.to_str()?;
+        Some(Self { cgroup: CgroupPath::of(root, directory), id, watched: false })
     }
 }
 
 /// A directory that is there, as far as is known, and could not be listed: what is below it is unknown, and not gone.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Unlisted {
-    /// Path below the cgroup root, with a leading slash; empty for the root.
-    pub cgroup: String,
+    /// Which one.
+    pub cgroup: CgroupPath,
     /// Why.
     pub errno: i32,
 }
 
 impl Unlisted {
     pub(super) fn new(root: &Path, directory: &Path, error: &io::Error) -> Self {
-        let below = directory.strip_prefix(root).unwrap_or(directory);
-        let cgroup =
-            if below.as_os_str().is_empty() { String::new() } else { format!("/{}", below.display()) };
-        Self { cgroup, errno: error.raw_os_error().unwrap_or_default() }
+        Self { cgroup: CgroupPath::of(root, directory), errno: error.raw_os_error().unwrap_or_default() }
     }
 
     /// Whether a cgroup would be below it.
     #[must_use]
     pub fn is_above(&self, cgroup: &str) -> bool {
-        cgroup.strip_prefix(self.cgroup.as_str()).is_some_and(|rest| rest.starts_with('/'))
+        self.cgroup.is_above(cgroup)
     }
 }

@@ -15,7 +15,7 @@ pub use docker::Docker;
 pub use host::{DockerHost, HostError};
 pub use resolver::Resolver;
 
-use crate::parse::ContainerId;
+use crate::parse::{CgroupPath, ContainerId};
 use std::sync::Arc;
 
 /// What Docker knows of one container.
@@ -56,8 +56,8 @@ pub struct Metadata {
     pub oom_killed: Option<bool>,
     /// `State.Health.Status`. `None` while nothing told it.
     pub health: Option<Health>,
-    /// The cgroup that the container has or would have, below the cgroup root.
-    pub cgroup: String,
+    /// The cgroup that the container has or would have; empty if that is not known.
+    pub cgroup: CgroupPath,
     /// Whether `--include` and `--exclude` let it through.
     pub included: bool,
 }
@@ -84,7 +84,7 @@ impl Metadata {
             restarts: None,
             oom_killed: None,
             health: None,
-            cgroup: String::new(),
+            cgroup: CgroupPath::default(),
             included: true,
         }
     }

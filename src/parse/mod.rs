@@ -5,6 +5,7 @@
 //! with a bad value is an error that knows its line.
 
 pub mod cgroup_events;
+pub mod cgroup_path;
 pub mod cgroup_procs;
 pub mod cgroup_stat;
 pub mod cpu_list;
@@ -24,6 +25,7 @@ pub mod single_value;
 pub mod uevent;
 
 pub use cgroup_events::CgroupEvents;
+pub use cgroup_path::CgroupPath;
 pub use cgroup_stat::CgroupStat;
 pub use cpu_max::CpuMax;
 pub use cpu_stat::CpuStat;

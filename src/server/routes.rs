@@ -186,7 +186,7 @@ fn json(containers: &[ContainerReport], permit: Permit) -> Answer {
                 "named": container.named,
                 "image": container.image,
                 "state": container.state,
-                "cgroup": container.cgroup,
+                "cgroup": container.cgroup.as_str(),
                 "live": container.live,
                 "pid": container.pid,
                 "network": container.network.as_str(),

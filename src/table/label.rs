@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn a_container_has_what_docker_knows_unless_only_core_is_served() {
         let id = ContainerId::new(&"1".repeat(64)).unwrap();
-        let mut container = Container::new(id.clone(), "/a".into());
+        let mut container = Container::new(id.clone(), "/a");
         let pairs = |container: &Container, core_only| -> Vec<_> {
             let pairs = BaseLabels::of(container, core_only).pairs();
             pairs.map(|(name, value)| format!("{name}={value}")).collect()

@@ -1,12 +1,12 @@
 //! A directory that may be a container's cgroup.
 
-use crate::{advice::Hidden, sample::Errno};
+use crate::{advice::Hidden, parse::CgroupPath, sample::Errno};
 use std::time::SystemTime;
 
 /// A directory with a container's ID.
 #[derive(Debug)]
 pub(super) struct Candidate {
-    pub(super) cgroup: String,
+    pub(super) cgroup: CgroupPath,
     /// Whether a write to its files would be told of.
     pub(super) watched: bool,
     /// Whether it is in a subtree that was handed to a user.

@@ -91,7 +91,7 @@ impl Converter {
             oom_killed: state.oom_killed,
             health,
             state: state.status.and_then(inspected_state),
-            cgroup: expected_cgroup(driver, host_config.cgroup_parent.as_deref(), &id),
+            cgroup: expected_cgroup(driver, host_config.cgroup_parent.as_deref(), &id).into(),
             ..Metadata::new(id)
         };
         Ok(Told { metadata, filtered_by: self.filter.kept(&labels), tells })
@@ -152,7 +152,7 @@ impl Converter {
                 .and_then(positive)
                 .map(|seconds| Duration::from_secs(seconds).as_secs_f64()),
             health,
-            cgroup: expected_cgroup(driver, None, &id),
+            cgroup: expected_cgroup(driver, None, &id).into(),
             ..Metadata::new(id)
         };
         let told = Told { metadata, filtered_by: self.filter.kept(labels), tells };
