@@ -1,5 +1,5 @@
-//! Advice to operators, in words. Other parts of the program say with an enum what is wrong; what that means to whoever runs
-//! the exporter, and what can be done about it, stands here and nowhere else.
+//! Advice to operators, in words. Other parts of the program say with an enum what is wrong; what that means
+//! to whoever runs the exporter, and what can be done about it, stands here and nowhere else.
 
 use crate::sample::{Errno, NetProblem, Reason, RootError, RootProblem, Tree, errno_of};
 use std::{

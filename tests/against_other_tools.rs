@@ -1,5 +1,6 @@
-//! Oracles that nobody here wrote: promtool, a real Prometheus, the strict OpenMetrics parser of Python's prometheus_client;
-//! and the differential check, which computes every series of every recorded host a second time.
+//! Oracles that nobody here wrote: promtool, a real Prometheus, the strict OpenMetrics parser of Python's
+//! prometheus_client; and the differential check, which computes every series of every recorded host a second
+//! time.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs, reason = "tests")]
 
 mod support;

@@ -81,8 +81,8 @@ fn http2_without_a_path_is_refused_and_ends_nothing() {
         ] {
             let mut client = Http2::new(TcpStream::connect(&exporter.address).unwrap(), 65_535);
             client.send(&headers(1, fields));
-            // Either our own answer, or h2's reset of a stream that is malformed; without authority and path, h2
-            // makes it `/`.
+            // Either our own answer, or h2's reset of a stream that is malformed; without authority and path,
+            // h2 makes it `/`.
             let status = client.status(1);
             let is_root = fields.len() == 2 && status == Some(200);
             assert!(matches!(status, None | Some(400)) || is_root, "{fields:?}: {status:?}");

@@ -42,8 +42,8 @@ fn list(root: &Path, directory: &Path, entries: &mut Map<String, Value>) {
     }
 }
 
-/// `UPDATE_GOLDEN=1` packs it anew, and still fails once if something changed. Compared unpacked: another version of the
-/// compression makes other bytes of the same text.
+/// `UPDATE_GOLDEN=1` packs it anew, and still fails once if something changed. Compared unpacked: another
+/// version of the compression makes other bytes of the same text.
 #[test]
 fn the_packed_host_is_the_recorded_one() {
     let root = support::fixture(RECORDED);
@@ -242,7 +242,8 @@ fn rules() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/prometheus/alerts.yml")
 }
 
-/// A file for `promtool test rules`: what Prometheus would have scraped in ten minutes, and which alerts must have fired.
+/// A file for `promtool test rules`: what Prometheus would have scraped in ten minutes, and which alerts must
+/// have fired.
 fn rule_test(pages: &[String], began: f64) -> String {
     let text = fs::read_to_string(rules()).unwrap();
     let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');

@@ -1,5 +1,5 @@
-//! Containers coming and going while the shipped binary runs: in a copied tree, and on a real cgroup2 mount where there
-//! is one that may be written to.
+//! Containers coming and going while the shipped binary runs: in a copied tree, and on a real cgroup2 mount
+//! where there is one that may be written to.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs, reason = "tests")]
 
 mod support;

@@ -1,4 +1,5 @@
-//! The way to Docker and back: daemons and proxies that stall, never end, refuse, speak another version, come and go.
+//! The way to Docker and back: daemons and proxies that stall, never end, refuse, speak another version, come
+//! and go.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs, reason = "tests")]
 
 mod support;

@@ -1,4 +1,5 @@
-//! The running program and those around it that are not clients: whoever reads its log, signals, the service manager.
+//! The running program and those around it that are not clients: whoever reads its log, signals, the service
+//! manager.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs, reason = "tests")]
 
 mod support;

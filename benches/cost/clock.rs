@@ -31,8 +31,8 @@ impl Cost {
         Self::of_both(&mut work, || ()).0
     }
 
-    /// Of two kinds of work by turns: what one leaves in the processor's caches, the other drives out, as everything else that
-    /// a host does between two scrapes.
+    /// Of two kinds of work by turns: what one leaves in the processor's caches, the other drives out, as
+    /// everything else that a host does between two scrapes.
     pub(super) fn of_both(mut one: impl FnMut(), mut other: impl FnMut()) -> (Self, Self) {
         one();
         other();

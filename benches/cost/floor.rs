@@ -11,8 +11,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The floor: the same files through descriptors that are all kept, read and thrown away. `net/dev` is opened for each reading, as
-/// it must be: a kept one would pin a dead container's namespace.
+/// The floor: the same files through descriptors that are all kept, read and thrown away. `net/dev` is opened
+/// for each reading, as it must be: a kept one would pin a dead container's namespace.
 pub(super) struct Floor {
     files: Vec<File>,
     net: Vec<PathBuf>,

@@ -1,5 +1,5 @@
-//! What the exporter costs, side by side with the floor: a reader that keeps every descriptor, `pread`s the same files and throws
-//! the bytes away. Nothing can read them for less.
+//! What the exporter costs, side by side with the floor: a reader that keeps every descriptor, `pread`s the
+//! same files and throws the bytes away. Nothing can read them for less.
 //!
 //! ```text
 //! cargo bench --bench cost                    N = 10, 100, 500, 1000, 5000 (as root: makes real cgroups)
@@ -8,10 +8,11 @@
 //! cargo bench --bench cost -- passes K TREE   K full passes over a tree, for valgrind and strace (counts.py)
 //! ```
 //!
-//! On another machine, such as the virtual one of tests/host: copy the built bench, the binary and fixtures/tls there, and set
-//! `DSP_BINARY` and `DSP_FIXTURES`.
+//! On another machine, such as the virtual one of tests/host: copy the built bench, the binary and
+//! fixtures/tls there, and set `DSP_BINARY` and `DSP_FIXTURES`.
 //!
-//! Where no cgroup2 mount may be written to, a recorded tree is replicated on tmpfs instead, and the output says so.
+//! Where no cgroup2 mount may be written to, a recorded tree is replicated on tmpfs instead, and the output
+//! says so.
 #![allow(
     missing_docs,
     clippy::unwrap_used,

@@ -75,8 +75,8 @@ pub(super) fn cost(numbers: &[usize]) {
     println!("\n{}", served_table.join("\n"));
 }
 
-/// One kind of pass by turns with its floor, then each of them again and again; without the floor where there are not enough
-/// descriptors for both.
+/// One kind of pass by turns with its floor, then each of them again and again; without the floor where there
+/// are not enough descriptors for both.
 fn row(number: usize, name: &str, world: &World, files: Option<FileSet>, mut pass: impl FnMut()) -> String {
     let Some(files) = files else {
         let cost = Cost::of(&mut pass);

@@ -9,7 +9,8 @@ use std::{
     time::Duration,
 };
 
-/// Many containers: real cgroups with sleeping processes, or a recorded tree many times over. Gone when dropped.
+/// Many containers: real cgroups with sleeping processes, or a recorded tree many times over. Gone when
+/// dropped.
 pub(super) struct World {
     pub(super) roots: Roots,
     slice: PathBuf,
@@ -28,7 +29,8 @@ pub(super) fn fixtures() -> PathBuf {
     std::env::var_os("DSP_FIXTURES").map_or(here, PathBuf::from)
 }
 
-/// One in ten containers has a network namespace of its own, and no more than this many: making one takes milliseconds.
+/// One in ten containers has a network namespace of its own, and no more than this many: making one takes
+/// milliseconds.
 const NAMESPACES: usize = 200;
 
 impl World {

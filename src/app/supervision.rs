@@ -86,8 +86,8 @@ impl Start {
     }
 }
 
-/// Says in the log and to systemd when the exporter is ready, and to systemd, as long as the collector answers, that it
-/// lives.
+/// Says in the log and to systemd when the exporter is ready, and to systemd, as long as the collector
+/// answers, that it lives.
 pub(super) async fn supervise(handle: Handle, start: Start) {
     while !handle.is_ready() {
         sleep(LOOK_AGAIN).await;

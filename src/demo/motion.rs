@@ -3,7 +3,8 @@
 use super::roles::{Change, whole};
 use crate::sample::KernelFile;
 
-/// Files whose numbers only rise, and those that go up and down. In `memory.stat` and `*.pressure` it is by key.
+/// Files whose numbers only rise, and those that go up and down. In `memory.stat` and `*.pressure` it is by
+/// key.
 const RISING: [&str; 4] =
     [KernelFile::CpuStat.name(), KernelFile::CpuStatLocal.name(), KernelFile::IoStat.name(), "dev"];
 const SWINGING: [&str; 2] = [KernelFile::MemoryCurrent.name(), KernelFile::PidsCurrent.name()];
@@ -47,8 +48,8 @@ fn kind_of(name: &str) -> Option<Kind> {
 }
 
 impl Motion {
-    /// The texts of a file at both recordings. `None` if it is not known how its numbers move. They stand still if the
-    /// second differs in more than numbers.
+    /// The texts of a file at both recordings. `None` if it is not known how its numbers move. They stand
+    /// still if the second differs in more than numbers.
     pub(super) fn new(file: &str, first: &str, second: Option<&str>) -> Option<Self> {
         let kind = kind_of(file)?;
         let number = |piece: &Piece| match piece {
@@ -68,7 +69,8 @@ impl Motion {
         Some(Self { first, second })
     }
 
-    /// The text after so many times the time between the recordings. In a `new_run` what rises has begun at 0.
+    /// The text after so many times the time between the recordings. In a `new_run` what rises has begun at
+    /// 0.
     pub(super) fn text(&self, progress: f64, new_run: bool) -> String {
         let mut text = String::new();
         let mut second = self.second.iter();

@@ -21,7 +21,8 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// An unmounted root is a directory with nothing in it, or with another file system's: then all below it is unknown.
+    /// An unmounted root is a directory with nothing in it, or with another file system's: then all below it
+    /// is unknown.
     pub(super) fn look_at_root(&mut self, root: &Path) {
         if let Err(error) = look_at_root(root) {
             self.unlisted.push(Unlisted::new(root, root, &error));
@@ -105,8 +106,9 @@ pub(super) fn look_at_root(root: &Path) -> io::Result<()> {
     std::fs::metadata(root.join(CGROUP_CONTROLLERS)).map(|_| ())
 }
 
-/// Slices, the cgroupfs driver's `docker` and whatever `--cgroup-parent` named, and services with groups of their own
-/// (`user@1000.service` holds rootless Docker). Not other runtimes' scopes, nor what systemd never divides.
+/// Slices, the cgroupfs driver's `docker` and whatever `--cgroup-parent` named, and services with groups of
+/// their own (`user@1000.service` holds rootless Docker). Not other runtimes' scopes, nor what systemd never
+/// divides.
 pub(super) fn can_hold_containers(directory: &Path) -> bool {
     let extension = directory.extension().and_then(|extension| extension.to_str());
     !matches!(

@@ -12,8 +12,8 @@ pub enum ScopeEvent {
     Written(Scope),
     /// A container's cgroup was removed.
     Vanished(Scope),
-    /// The whole tree was scanned: these are all there are, whatever was said before, but for what may be in directories that
-    /// could not be listed.
+    /// The whole tree was scanned: these are all there are, whatever was said before, but for what may be in
+    /// directories that could not be listed.
     Resync {
         /// What was found.
         scopes: Vec<Scope>,
@@ -43,7 +43,8 @@ impl Scope {
     }
 }
 
-/// A directory that is there, as far as is known, and could not be listed: what is below it is unknown, and not gone.
+/// A directory that is there, as far as is known, and could not be listed: what is below it is unknown, and
+/// not gone.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Unlisted {
     /// Which one.

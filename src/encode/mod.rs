@@ -1,7 +1,8 @@
-//! How the table is written: an encoder per output, each of which takes what [`crate::table::feed()`] gives. The table knows
-//! none of them.
+//! How the table is written: an encoder per output, each of which takes what [`crate::table::feed()`] gives.
+//! The table knows none of them.
 //!
-//! Today there are Prometheus' text format and OpenMetrics, which share everything but the lines before a family's samples.
+//! Today there are Prometheus' text format and OpenMetrics, which share everything but the lines before a
+//! family's samples.
 
 mod label_block;
 mod line;

@@ -26,8 +26,8 @@ pub(super) fn push_head(heading: &Heading, out: &mut Text) {
     line("HELP", heading.help);
 }
 
-/// A family's name and type, where a counter's family has no `_total`. Where that would be another family's name, or the
-/// counter has no `_total` to drop, it is of type `unknown` under its own name.
+/// A family's name and type, where a counter's family has no `_total`. Where that would be another family's
+/// name, or the counter has no `_total` to drop, it is of type `unknown` under its own name.
 fn name_and_type(heading: &Heading) -> (&'static str, &'static str) {
     if heading.metric_type != MetricType::Counter {
         return (heading.name, heading.metric_type.name());

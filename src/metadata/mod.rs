@@ -47,10 +47,11 @@ pub struct Metadata {
     pub started: Option<f64>,
     /// `State.FinishedAt`, unix s.
     pub finished: Option<f64>,
-    /// `RestartCount`: by the restart policy, since the last manual start. `None` until an inspection answered.
-    pub restart_count: Option<u64>,
-    /// All starts after the first, as far as they were seen or Docker counted them. `None` until an inspection
+    /// `RestartCount`: by the restart policy, since the last manual start. `None` until an inspection
     /// answered.
+    pub restart_count: Option<u64>,
+    /// All starts after the first, as far as they were seen or Docker counted them. `None` until an
+    /// inspection answered.
     pub restarts: Option<u64>,
     /// `State.OOMKilled`. `None` until an inspection answered.
     pub oom_killed: Option<bool>,
@@ -167,8 +168,8 @@ pub struct MetadataEvent {
 pub enum News {
     /// The daemon answers.
     Connected,
-    /// All containers of this daemon have been told; any other of its containers is gone. Only sent after a list
-    /// that was understood whole.
+    /// All containers of this daemon have been told; any other of its containers is gone. Only sent after a
+    /// list that was understood whole.
     Listed(Vec<ContainerId>),
     /// A container is new or has changed.
     Changed(Arc<Metadata>),

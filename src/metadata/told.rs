@@ -11,7 +11,8 @@ pub(super) struct Told {
     pub(super) tells: Tells,
 }
 
-/// What was told of those things that are not `None` where nothing tells them, or are `None` for another reason.
+/// What was told of those things that are not `None` where nothing tells them, or are `None` for another
+/// reason.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Tells {
     pub(super) name: bool,

@@ -6,8 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The path of a cgroup below the cgroup root, as the kernel writes it: it begins with a slash. Empty for the root
-/// itself, and where the path is not known.
+/// The path of a cgroup below the cgroup root, as the kernel writes it: it begins with a slash. Empty for the
+/// root itself, and where the path is not known.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CgroupPath(String);
 

@@ -14,8 +14,9 @@ pub struct Meminfo {
     pub swap_total: Option<u64>,
 }
 
-/// Parses `/proc/meminfo`. Its lines are found by name and nothing else is looked at: kernels and containers' stand-ins
-/// for it add, leave out and reshape lines as they like. An odd one of the two costs only itself, and is told of.
+/// Parses `/proc/meminfo`. Its lines are found by name and nothing else is looked at: kernels and containers'
+/// stand-ins for it add, leave out and reshape lines as they like. An odd one of the two costs only itself,
+/// and is told of.
 pub fn parse_meminfo(file: &[u8]) -> (Meminfo, Option<ParseError>) {
     let mut meminfo = Meminfo::default();
     let mut problem = None;

@@ -62,7 +62,8 @@ impl ParseError {
 /// The file by which the root of cgroup v2 is known.
 pub const CGROUP_CONTROLLERS: &str = "cgroup.controllers";
 
-/// Room for the longest interface name (`IFNAMSIZ` is 16), device name, and every event key a kernel prints today.
+/// Room for the longest interface name (`IFNAMSIZ` is 16), device name, and every event key a kernel prints
+/// today.
 const NAME_CAPACITY: usize = 31;
 
 /// A short name kept in place, so that a row of a table owns its key without an allocation.

@@ -11,8 +11,8 @@ use std::{
 
 const MEMINFO: &str = "meminfo";
 
-/// A reading takes far less than a millisecond; one that takes longer hangs, as a stand-in for procfs (lxcfs) may whose
-/// server is stuck. So long everything else waits for it, once.
+/// A reading takes far less than a millisecond; one that takes longer hangs, as a stand-in for procfs (lxcfs)
+/// may whose server is stuck. So long everything else waits for it, once.
 const PATIENCE: Duration = Duration::from_millis(250);
 
 /// Size of the machine, from `/proc/meminfo` and `/proc/stat`.
@@ -27,7 +27,8 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Reads what the procfs at `proc_root` offers; `ProcSubset=pid` hides all of it. Blocks as long as its files do.
+    /// Reads what the procfs at `proc_root` offers; `ProcSubset=pid` hides all of it. Blocks as long as its
+    /// files do.
     #[must_use]
     pub fn read(proc_root: &Path) -> Self {
         Self::read_into(proc_root, &mut PassReport::default())

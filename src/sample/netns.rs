@@ -147,8 +147,8 @@ impl NetReader {
         self.process.as_ref().and_then(|process| process.netns)
     }
 
-    /// Chooses a process: the container's first one as Docker knows it (`main_pid`), if it is among `listed` (a
-    /// process deeper in may have a namespace of its own), else any listed one; `main_pid` alone when the
+    /// Chooses a process: the container's first one as Docker knows it (`main_pid`), if it is among `listed`
+    /// (a process deeper in may have a namespace of its own), else any listed one; `main_pid` alone when the
     /// listed ones are outside our PID namespace and show as 0.
     ///
     /// # Errors
@@ -253,7 +253,8 @@ impl Process {
                 if keep { self.directory.insert(opened) } else { &opened }
             }
         };
-        // Not looked at what kind of file it is, at each reading: a FIFO or a directory can't be read at an offset.
+        // Not looked at what kind of file it is, at each reading: a FIFO or a directory can't be read at an
+        // offset.
         let file = openat(directory, NET_DEV, READ, Mode::empty())?;
         let content = pass.scratch.read_records(&File::from(file))?;
         Ok(parse_net_dev(content, &mut table.rows, |name| pass.interfaces.excludes(name)))

@@ -24,8 +24,8 @@ use std::{
     time::SystemTime,
 };
 
-/// Child cgroups looked into below one container, which may make as many as it likes. Above this its processes are not
-/// counted, and that is told.
+/// Child cgroups looked into below one container, which may make as many as it likes. Above this its
+/// processes are not counted, and that is told.
 const MAX_CHILDREN: u64 = 10_000;
 /// The same for all containers together in one pass: some tenths of a second.
 const MAX_CHILDREN_PER_PASS: u64 = 20_000;
@@ -97,8 +97,8 @@ impl ScopeReader {
         &self.path
     }
 
-    /// What makes this run of the container the one that it is: the directory's inode number and, on file systems that
-    /// give numbers again, when it was made. (cgroup2 never does, and does not tell.)
+    /// What makes this run of the container the one that it is: the directory's inode number and, on file
+    /// systems that give numbers again, when it was made. (cgroup2 never does, and does not tell.)
     #[must_use]
     pub fn run(&self) -> (u64, Option<SystemTime>) {
         let born = std::fs::metadata(&self.path).and_then(|metadata| metadata.created());
@@ -126,8 +126,8 @@ impl ScopeReader {
         self.slots.get(file as usize).is_some_and(|slot| slot.absent)
     }
 
-    /// Whether the directory on disk is still the one that was opened. It is as long as nothing says that it is not: a
-    /// path that can't be looked at is no removed cgroup.
+    /// Whether the directory on disk is still the one that was opened. It is as long as nothing says that it
+    /// is not: a path that can't be looked at is no removed cgroup.
     #[must_use]
     pub fn is_current(&self) -> bool {
         !is_gone(&self.path, self.identity)
@@ -150,8 +150,8 @@ impl ScopeReader {
         metadata.created().or_else(|_| metadata.modified()).ok()
     }
 
-    /// Reads the wanted files into `sample`; the first `keep` of those that are there stay open, but no settings, which are
-    /// rarely read. `false` if the container is gone.
+    /// Reads the wanted files into `sample`; the first `keep` of those that are there stay open, but no
+    /// settings, which are rarely read. `false` if the container is gone.
     pub fn sample(&mut self, wanted: FileSet, keep: Keep, pass: &mut Pass, sample: &mut ScopeSample) -> bool {
         let opened;
         let directory = match &self.directory {
@@ -251,7 +251,8 @@ impl ScopeReader {
         }
     }
 
-    /// Whether the cgroup or one below it has a process, as `cgroup.events` says; `None` if that can't be told.
+    /// Whether the cgroup or one below it has a process, as `cgroup.events` says; `None` if that can't be
+    /// told.
     pub fn is_populated(&self, scratch: &mut Scratch) -> Option<bool> {
         let populated = self.read_own(KernelFile::CgroupEvents.c_name(), scratch, |file| {
             flat_keyed_value(file, const { FlatKey::new("populated ") })

@@ -9,7 +9,8 @@ use nix::{
 };
 use std::{ffi::CStr, fs::File, io, os::fd::AsFd, os::unix::fs::FileExt, path::Path};
 
-/// How everything is opened: without waiting. A FIFO would else wait for a writer; on a file of the kernel it means nothing.
+/// How everything is opened: without waiting. A FIFO would else wait for a writer; on a file of the kernel it
+/// means nothing.
 pub(crate) const READ: OFlag =
     OFlag::O_RDONLY.union(OFlag::O_CLOEXEC).union(OFlag::O_NONBLOCK).union(OFlag::O_NOCTTY);
 
@@ -33,8 +34,9 @@ const fn c_name(name: &'static str) -> &'static CStr {
 
 macro_rules! kernel_files {
     ($($variant:ident = $name:literal;)*) => {
-        /// A file of a container's cgroup directory. In the order in which a kept descriptor is worth
-        /// its kernel memory: the files of the polling tick first, then what is read at each scrape, then what is read rarely.
+        /// A file of a container's cgroup directory. In the order in which a kept descriptor is worth its
+        /// kernel memory: the files of the polling tick first, then what is read at each scrape, then what is
+        /// read rarely.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum KernelFile { $(#[doc = concat!("`", $name, "`")] $variant),* }
 
@@ -106,8 +108,9 @@ impl FileSet {
     /// The files of the polling tick, besides `net/dev`: the sources of the rate gauges.
     pub const RATES: Self = Self::of(&[KernelFile::CpuStat, KernelFile::IoStat]);
 
-    /// The files that only somebody's write changes. (`cpuset.cpus.effective` is not one: it follows its parents and the
-    /// processors that are online.) Last in [`KernelFile`]'s order, since a watch on their directory saves reading them.
+    /// The files that only somebody's write changes. (`cpuset.cpus.effective` is not one: it follows its
+    /// parents and the processors that are online.) Last in [`KernelFile`]'s order, since a watch on their
+    /// directory saves reading them.
     pub const SETTINGS: Self = Self::of(&[
         KernelFile::MemoryMax,
         KernelFile::CpuMax,

@@ -61,8 +61,8 @@ impl Admission {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place for a connection from `address` to the exporter's own `local` address. When there is none left, the
-    /// connection that does nothing for the longest time gives its own; but a peer takes none from
+    /// A place for a connection from `address` to the exporter's own `local` address. When there is none
+    /// left, the connection that does nothing for the longest time gives its own; but a peer takes none from
     /// another that has no more of them than itself.
     pub(super) fn admit(self: &Arc<Self>, address: IpAddr, local: IpAddr) -> Option<Place> {
         let peer = Peer::of(address);
@@ -104,7 +104,8 @@ impl Admission {
     }
 }
 
-/// The one that asks for nothing for the longest time; if all have asked, the one that takes its answer worst.
+/// The one that asks for nothing for the longest time; if all have asked, the one that takes its answer
+/// worst.
 fn longest_idle<'a>(entries: impl Iterator<Item = &'a Entry> + Clone) -> Option<Arc<Client>> {
     let clients = || entries.clone().map(|entry| &entry.client);
     let idle = clients().filter_map(|client| Some((client.idle_since()?, client)));
@@ -112,8 +113,8 @@ fn longest_idle<'a>(entries: impl Iterator<Item = &'a Entry> + Clone) -> Option<
     longest.or_else(|| worst_reader(clients(), Duration::ZERO)).map(Arc::clone)
 }
 
-/// Whether a health check of this machine comes so: from exactly the addresses that it uses, or from the very address
-/// that is served on. All of 127.0.0.0/8 would be too much: any program could have hundreds.
+/// Whether a health check of this machine comes so: from exactly the addresses that it uses, or from the very
+/// address that is served on. All of 127.0.0.0/8 would be too much: any program could have hundreds.
 fn is_own(address: IpAddr, local: IpAddr) -> bool {
     address == Ipv4Addr::LOCALHOST
         || address == Ipv6Addr::LOCALHOST

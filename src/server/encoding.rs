@@ -64,8 +64,8 @@ struct Job {
     done: oneshot::Sender<bool>,
 }
 
-/// The thread that compresses: some milliseconds of work that must not delay other answers. One, made at the start:
-/// when the system refuses threads later, pages still go out.
+/// The thread that compresses: some milliseconds of work that must not delay other answers. One, made at the
+/// start: when the system refuses threads later, pages still go out.
 #[derive(Debug, Clone)]
 pub(super) struct Compressor {
     jobs: Option<SyncSender<Job>>,

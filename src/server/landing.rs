@@ -21,8 +21,8 @@ td { overflow-wrap: anywhere }
 <body>
 "#;
 
-/// The landing page: what this is, where the metrics are, which containers were found, and what is missing of them.
-/// `docker_answers` is whether the names come from a Docker that answers now.
+/// The landing page: what this is, where the metrics are, which containers were found, and what is missing of
+/// them. `docker_answers` is whether the names come from a Docker that answers now.
 pub(super) fn html(containers: &[ContainerReport], docker_answers: bool) -> String {
     let live = containers.iter().filter(|container| container.live).count();
     let named = containers.iter().filter(|container| container.live && container.named).count();

@@ -66,8 +66,8 @@ pub(super) fn format(accept: &str) -> Format {
     best.1
 }
 
-/// The encoding that the client prefers among ours; of equals, the one it names first. `*` is gzip, unless gzip is
-/// named itself: a client that refuses gzip and takes anything else gets the page as it is.
+/// The encoding that the client prefers among ours; of equals, the one it names first. `*` is gzip, unless
+/// gzip is named itself: a client that refuses gzip and takes anything else gets the page as it is.
 pub(super) fn encoding(accept_encoding: &str) -> Encoding {
     let names_gzip = elements(accept_encoding).any(|element| is_gzip(element.value));
     let mut best = (0, Encoding::Identity);

@@ -23,8 +23,8 @@ use warp::{
 
 type Answer = Response<Bytes>;
 
-/// A pass over thousands of containers takes a fraction of this: without an answer by then, readiness is no longer so.
-/// Shorter than the patience of `--healthcheck`, so that it can tell why.
+/// A pass over thousands of containers takes a fraction of this: without an answer by then, readiness is no
+/// longer so. Shorter than the patience of `--healthcheck`, so that it can tell why.
 const PROMPT: Duration = Duration::from_secs(2);
 /// A collector that has not turned a round for so long hangs in a file, and may be restarted.
 const HUNG: Duration = Duration::from_secs(30);
@@ -73,7 +73,8 @@ impl Site {
         }
     }
 
-    /// Whether the collector lives, without asking it: a pass may take longer than a supervisor wants to wait.
+    /// Whether the collector lives, without asking it: a pass may take longer than a supervisor wants to
+    /// wait.
     fn health(&self) -> Answer {
         let silence = self.handle.silence();
         if silence > HUNG {

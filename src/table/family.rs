@@ -117,7 +117,9 @@ impl Family {
 ///     group::{Group, Set},
 /// };
 /// const CPU: Topic = Topic::new(Set::V2, Group::Cpu);
-/// const IDLE: Family = CPU.counter("container_cpu_idle_seconds_total", "CPU time not used").get(|_row, _out| ());
+/// const IDLE: Family = CPU
+///     .counter("container_cpu_idle_seconds_total", "CPU time not used")
+///     .get(|_row, _out| ());
 /// assert_eq!(IDLE.name().len(), 32);
 /// ```
 #[derive(Debug, Clone, Copy)]

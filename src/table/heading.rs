@@ -74,7 +74,8 @@ impl Heading {
     /// The longest name that a family may have, in bytes: encoders copy names of this fixed length.
     pub const LONGEST_NAME: usize = 64;
 
-    /// A heading. A name that is too long does not compile where the heading is a constant, as all of them are.
+    /// A heading. A name that is too long does not compile where the heading is a constant, as all of them
+    /// are.
     pub(super) const fn new(
         name: &'static str,
         metric_type: MetricType,

@@ -7,8 +7,8 @@ use prometheus::proto;
 pub struct HistogramReading<'a>(pub(super) &'a proto::Histogram);
 
 impl HistogramReading<'_> {
-    /// Upper bound of each bucket, and how many observations are not above it. The last bound is finite; [`Self::count`] is
-    /// what an infinite one would have.
+    /// Upper bound of each bucket, and how many observations are not above it. The last bound is finite;
+    /// [`Self::count`] is what an infinite one would have.
     pub fn buckets(&self) -> impl Iterator<Item = (f64, u64)> {
         self.0.get_bucket().iter().map(|bucket| (bucket.upper_bound(), bucket.cumulative_count()))
     }

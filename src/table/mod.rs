@@ -1,9 +1,9 @@
-//! What is served, in no format: the joined containers in, families of samples out, under Prometheus' names and in Prometheus'
-//! units.
+//! What is served, in no format: the joined containers in, families of samples out, under Prometheus' names
+//! and in Prometheus' units.
 //!
-//! [`families::FAMILIES`] is the one table: a file of rows per set, each row with its getter. All outputs, `--metrics` and the
-//! README's reference come from it. [`feed()`] gives a pass over it to a [`ContainerSink`], and [`OwnSeries::feed`] what the
-//! exporter says of itself.
+//! [`families::FAMILIES`] is the one table: a file of rows per set, each row with its getter. All outputs,
+//! `--metrics` and the README's reference come from it. [`feed()`] gives a pass over it to a
+//! [`ContainerSink`], and [`OwnSeries::feed`] what the exporter says of itself.
 
 mod cadvisor;
 mod core;

@@ -35,8 +35,9 @@ impl Default for Selection {
 }
 
 impl Selection {
-    /// Reads a list such as `core,cadvisor`, `+hugetlb` or `core,v2,-network`. Sets named without a sign replace the
-    /// default; `+` and `-` add and remove sets and groups. `core` is always on, but its groups can be removed.
+    /// Reads a list such as `core,cadvisor`, `+hugetlb` or `core,v2,-network`. Sets named without a sign
+    /// replace the default; `+` and `-` add and remove sets and groups. `core` is always on, but its groups
+    /// can be removed.
     ///
     /// # Errors
     /// An unknown name, or `-core`.

@@ -25,7 +25,8 @@ fn certificates(file: &Path) -> Vec<CertificateDer<'static>> {
     CertificateDer::pem_file_iter(file).unwrap().map(Result::unwrap).collect()
 }
 
-/// A server with the recorded certificate that lets in only clients whose certificate is of the recorded authority.
+/// A server with the recorded certificate that lets in only clients whose certificate is of the recorded
+/// authority.
 pub fn mutual_tls() -> TlsAcceptor {
     let tls = fixture("tls");
     let (certificate, key) = (tls.join("ec-chain.crt"), tls.join("ec-sec1.key"));

@@ -31,7 +31,8 @@ impl Turns {
         *self = Self { first: self.next, ..Self::default() };
     }
 
-    /// Whether one is looked at in this pass. After a pass that came to the end it goes on from the beginning.
+    /// Whether one is looked at in this pass. After a pass that came to the end it goes on from the
+    /// beginning.
     pub(super) fn is_its_turn(&mut self, at: usize) -> bool {
         if at < self.first || self.looked_at == IDLE_PER_PASS {
             return false;

@@ -1,4 +1,5 @@
-//! Questions to the daemon. Each has its own connection, a deadline around the whole exchange and a limit on the answer.
+//! Questions to the daemon. Each has its own connection, a deadline around the whole exchange and a limit on
+//! the answer.
 
 use super::{
     body::Body,
@@ -35,10 +36,11 @@ use std::{
 };
 use tokio::time::timeout;
 
-/// The first question of a session: a daemon that is starting has it in its queue and answers it when it is up. Given up
-/// earlier, it would only be asked again and queue behind itself.
+/// The first question of a session: a daemon that is starting has it in its queue and answers it when it is
+/// up. Given up earlier, it would only be asked again and queue behind itself.
 const FIRST: Limits = Limits { wait: Duration::from_secs(10), bytes: 4 << 20 };
-/// A daemon that takes longer than this for an inspection is as good as absent; 4 MiB are some thousand times the usual.
+/// A daemon that takes longer than this for an inspection is as good as absent; 4 MiB are some thousand times
+/// the usual.
 const SMALL: Limits = Limits { wait: Duration::from_secs(5), bytes: 4 << 20 };
 /// A list has about 2 KiB per container.
 const LIST: Limits = Limits { wait: Duration::from_secs(10), bytes: 64 << 20 };
@@ -47,7 +49,8 @@ const STREAM: Limits = Limits { wait: Duration::from_secs(10), bytes: u64::MAX }
 /// The head of an answer: the daemon's own has some 300 bytes, proxies add theirs.
 const HEAD_BYTES: usize = 64 << 10;
 
-/// The version to try where nothing tells one: old enough for every daemon since 2024, and not too old for those of today.
+/// The version to try where nothing tells one: old enough for every daemon since 2024, and not too old for
+/// those of today.
 const GUESS: ClientVersion = ClientVersion { major_version: 1, minor_version: 44 };
 
 /// The events that change what is shown. Others (`exec_create` of every healthcheck…) are not asked for.
@@ -90,8 +93,9 @@ impl Client {
         self.date.get()
     }
 
-    /// Finds the version to speak: the daemon's, at most bollard's own, at least the daemon's minimum. A proxy may let
-    /// only some paths through, or only those with a version, so each way of asking is tried in turn.
+    /// Finds the version to speak: the daemon's, at most bollard's own, at least the daemon's minimum. A
+    /// proxy may let only some paths through, or only those with a version, so each way of asking is tried in
+    /// turn.
     pub(super) async fn negotiate(&self) -> Result<(), Problem> {
         for attempt in [None, Some(GUESS)] {
             *self.version.borrow_mut() = attempt;
@@ -140,7 +144,8 @@ impl Client {
         }
     }
 
-    /// All containers. The list is read here and not by bollard, which keeps it whole in memory, and decoded besides.
+    /// All containers. The list is read here and not by bollard, which keeps it whole in memory, and decoded
+    /// besides.
     pub(super) async fn list(&self, row: impl Fn(&ContainerSummary) -> Option<Row>) -> Result<List, Problem> {
         match self.list_once(&row).await {
             Err(problem) if self.is_corrected(&problem) => self.list_once(&row).await,
@@ -187,8 +192,8 @@ impl Client {
         }
     }
 
-    /// The event stream. It is read here and not by bollard, whose stream is over after one event that it does not
-    /// understand.
+    /// The event stream. It is read here and not by bollard, whose stream is over after one event that it
+    /// does not understand.
     pub(super) async fn events(&self, since: f64) -> Result<Events, Problem> {
         match self.open_events(since).await {
             Err(problem) if self.is_corrected(&problem) => self.open_events(since).await,
@@ -231,8 +236,8 @@ impl Client {
         timeout(limits.wait, exchange).await.unwrap_or(Err(Problem::Late(limits.wait)))
     }
 
-    /// Asks one question over one connection. Connection and question are polled as one, so that a question that is given
-    /// up closes its connection at once.
+    /// Asks one question over one connection. Connection and question are polled as one, so that a question
+    /// that is given up closes its connection at once.
     async fn ask<T, U, Asked: Future<Output = Result<T, Error>>>(
         &self,
         limits: &Limits,
@@ -325,7 +330,8 @@ fn parse_version(text: &str) -> Option<ClientVersion> {
     Some(ClientVersion { major_version: major.parse().ok()?, minor_version: minor.parse().ok()? })
 }
 
-/// The version in "client version 1.53 is too new. Maximum supported API version is 1.41", or too old and a minimum.
+/// The version in "client version 1.53 is too new. Maximum supported API version is 1.41", or too old and a
+/// minimum.
 fn version_in(message: &str) -> Option<ClientVersion> {
     let after = message.split_once("supported API version is ")?.1;
     let end = after.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(after.len());

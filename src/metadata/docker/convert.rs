@@ -97,8 +97,8 @@ impl Converter {
         Ok(Told { metadata, filtered_by: self.filter.kept(&labels), tells })
     }
 
-    /// What the `create` or `start` event of a container tells: enough for a name while inspect waits for the daemon, which
-    /// holds the container's lock until it runs.
+    /// What the `create` or `start` event of a container tells: enough for a name while inspect waits for the
+    /// daemon, which holds the container's lock until it runs.
     pub(super) fn metadata_of_event(
         &self,
         event: &EventMessage,

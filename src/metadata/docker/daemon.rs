@@ -20,7 +20,8 @@ impl Daemon {
         Self { host, converter, engine: Arc::default() }
     }
 
-    /// Notes the version of the first daemon that told one. A daemon can be made to say anything at any length.
+    /// Notes the version of the first daemon that told one. A daemon can be made to say anything at any
+    /// length.
     pub(super) fn note_engine(&self, version: Option<String>) {
         if let Some(version) = version {
             let _already_known = self.engine.set(version.chars().take(MAX_VERSION).collect());

@@ -56,7 +56,8 @@ impl fmt::Debug for Docker {
 }
 
 impl Docker {
-    /// A client that has not connected yet. `on_cut` is called for every label that is too long to be shown whole.
+    /// A client that has not connected yet. `on_cut` is called for every label that is too long to be shown
+    /// whole.
     #[must_use]
     pub fn new(
         host: DockerHost,
@@ -80,8 +81,8 @@ impl Docker {
         &self.daemon.host
     }
 
-    /// Follows the daemon for ever: connects, lists, listens, and connects again when it goes away. `lookups` are
-    /// containers that the reader found and Docker has not told of.
+    /// Follows the daemon for ever: connects, lists, listens, and connects again when it goes away. `lookups`
+    /// are containers that the reader found and Docker has not told of.
     ///
     /// Answers of any size are decoded in between, so this wants a thread of its own.
     pub async fn follow(self, mut lookups: UnboundedReceiver<ContainerId>, tell: &dyn Fn(MetadataEvent)) {
@@ -133,8 +134,8 @@ impl Docker {
         }
     }
 
-    /// Reads anything as a list, an inspection and an event, as far as it can be understood, and says how many containers it
-    /// named: for tests that throw bytes at it.
+    /// Reads anything as a list, an inspection and an event, as far as it can be understood, and says how
+    /// many containers it named: for tests that throw bytes at it.
     #[doc(hidden)]
     #[must_use]
     pub fn understand(&self, bytes: &[u8]) -> usize {

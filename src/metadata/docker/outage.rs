@@ -8,8 +8,8 @@ use tokio::time::Instant;
 /// A connection that lasted this long was no coming and going. One outage a minute is said.
 pub(super) const LASTING: Duration = Duration::from_secs(60);
 
-/// Decides what the log hears of outages: each that lasts, but no more than one warning a minute of a daemon that comes
-/// and goes.
+/// Decides what the log hears of outages: each that lasts, but no more than one warning a minute of a daemon
+/// that comes and goes.
 #[derive(Default)]
 pub(super) struct Outage {
     /// Why there is no answer, for the log; none while there is one.

@@ -28,7 +28,8 @@ pub(super) enum Problem {
 }
 
 impl Problem {
-    /// Whether Docker says that it has no such container. A proxy that hides a path with a 404 says other words.
+    /// Whether Docker says that it has no such container. A proxy that hides a path with a 404 says other
+    /// words.
     pub(super) fn is_absence(&self) -> bool {
         match self {
             Self::Refused { status: 404, message } => {

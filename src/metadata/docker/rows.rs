@@ -1,4 +1,5 @@
-//! A list of containers, cut into its rows as it comes: a list is as long as its daemon likes, what is kept of it is not.
+//! A list of containers, cut into its rows as it comes: a list is as long as its daemon likes, what is kept
+//! of it is not.
 
 use super::{problem::Problem, transport::MAX_OBJECTS};
 

@@ -31,20 +31,23 @@ use tokio::{
 const PING: Duration = Duration::from_secs(15);
 /// After this, what a list told is shown without the inspections that are missing.
 const GRACE: Duration = Duration::from_secs(5);
-/// What events and inspections don't tell is in the next list, which is asked for no sooner than this after the last.
+/// What events and inspections don't tell is in the next list, which is asked for no sooner than this after
+/// the last.
 const LIST_SOON: Duration = Duration::from_secs(2);
 /// How often a daemon that tells no events is listed.
 const LIST_AGAIN: Duration = Duration::from_secs(10);
-/// How often one that does is listed all the same: a stream can go deaf behind a proxy without anybody noticing.
+/// How often one that does is listed all the same: a stream can go deaf behind a proxy without anybody
+/// noticing.
 const LIST_ANYWAY: Duration = Duration::from_secs(300);
-/// A container whose inspection was refused is inspected again after this, for the refusal may have been a bad moment.
+/// A container whose inspection was refused is inspected again after this, for the refusal may have been a
+/// bad moment.
 const INSPECT_AGAIN: Duration = Duration::from_secs(240);
 /// So many streams in a row may end soon before a daemon that answers all the same is listed instead.
 const SHORT_STREAMS: u32 = 4;
 /// A stream that was open this long did not end soon.
 const LONG_STREAM: Duration = Duration::from_secs(60);
-/// The head of the stream is waited for this long before the list is asked for. Some proxies keep it until the first
-/// event.
+/// The head of the stream is waited for this long before the list is asked for. Some proxies keep it until
+/// the first event.
 const STREAM_HEAD: Duration = Duration::from_secs(1);
 
 /// Where news go.
@@ -58,7 +61,8 @@ pub(super) struct Memory {
     /// The daemon may have been another one meanwhile, so that every container has to be inspected.
     pub(super) inspect_all: bool,
     driver: Option<CgroupDriver>,
-    /// The daemon's time at the start of the last session: a new stream begins there, so that no OOM kill is lost.
+    /// The daemon's time at the start of the last session: a new stream begins there, so that no OOM kill is
+    /// lost.
     since: Option<f64>,
     /// Streams in a row that ended soon after they had begun.
     short_streams: u32,
@@ -96,12 +100,13 @@ pub(super) struct Session<'a> {
     up: &'a mut Option<Instant>,
     inspections: Inspections<'a>,
     listing: Option<Listing>,
-    /// Containers whose inspection was refused or is beyond understanding, and since when: the list has to do.
+    /// Containers whose inspection was refused or is beyond understanding, and since when: the list has to
+    /// do.
     only_listed: HashMap<ContainerId, Instant>,
     /// Those of them that the reader asked for.
     looked_up: HashSet<ContainerId>,
-    /// What was told since the last list was asked for: which containers there are, and which not any more. The list
-    /// may be older.
+    /// What was told since the last list was asked for: which containers there are, and which not any more.
+    /// The list may be older.
     changes: HashMap<ContainerId, bool>,
     last_list: Instant,
     next_list: Option<Instant>,

@@ -35,7 +35,8 @@ impl<'a> Stream<'a> {
         Self { client, since, opened: Instant::now(), state: opening }
     }
 
-    /// The next line; none if the stream has begun or was refused just now. May be dropped at any time and called again.
+    /// The next line; none if the stream has begun or was refused just now. May be dropped at any time and
+    /// called again.
     ///
     /// # Errors
     /// The stream has ended.
