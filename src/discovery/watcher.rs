@@ -179,7 +179,7 @@ impl<'a> Watcher<'a> {
 
     /// The scope, watched before anything of it is read, if it can be.
     fn watch_scope(&mut self, mut scope: Scope) -> Scope {
-        let directory = scope.cgroup.directory(&self.root);
+        let directory = scope.cgroup.directory(self.root);
         scope.watched = true;
         scope.watched = self.add(&directory, ENTRIES | WatchMask::MODIFY, Watched::Scope(scope.clone()));
         scope
