@@ -18,7 +18,9 @@ use values::{AnyList, interval};
 #[command(
     name = "docker-stat-prom",
     rename_all = "snake_case",
-    version = concat!(env!("CARGO_PKG_VERSION"), " (", env!("BUILD_REVISION"), ", ", env!("BUILD_RUSTC"), ")"),
+    version = concat!(
+        env!("CARGO_PKG_VERSION"), " (", env!("BUILD_REVISION"), ", ", env!("BUILD_RUSTC"), ")"
+    ),
     about = "Prometheus exporter for Docker containers that reads cgroup v2 and /proc directly",
     after_long_help = "Examples:\n  \
         docker-stat-prom                                  serve http://0.0.0.0:12096/metrics\n  \
@@ -163,11 +165,17 @@ pub struct Config {
     pub container_env: Vec<String>,
 
     /// Read only containers that match one of these: name=GLOB, image=GLOB, label=KEY[=GLOB]
-    #[arg(long, env = "DOCKER_STAT_PROM_INCLUDE", value_hint = ValueHint::Other, value_name = "TERMS", value_delimiter = ',')]
+    #[arg(
+        long, env = "DOCKER_STAT_PROM_INCLUDE", value_hint = ValueHint::Other, value_name = "TERMS",
+        value_delimiter = ','
+    )]
     pub include: Vec<String>,
 
     /// Do not read containers that match one of these; wins over --include
-    #[arg(long, env = "DOCKER_STAT_PROM_EXCLUDE", value_hint = ValueHint::Other, value_name = "TERMS", value_delimiter = ',')]
+    #[arg(
+        long, env = "DOCKER_STAT_PROM_EXCLUDE", value_hint = ValueHint::Other, value_name = "TERMS",
+        value_delimiter = ','
+    )]
     pub exclude: Vec<String>,
 
     /// Interfaces of containers that do not count: globs of their names, separated by commas
@@ -191,7 +199,10 @@ pub struct Config {
     /// Other runtimes name their cgroups as Docker does. A container that Docker was asked about and does not
     /// know is left out otherwise. Without any Docker that answers, all containers are shown under their
     /// short IDs in any case.
-    #[arg(long, alias = "show-unnamed", env = "DOCKER_STAT_PROM_SHOW_UNNAMED", value_parser = BoolishValueParser::new())]
+    #[arg(
+        long, alias = "show-unnamed", env = "DOCKER_STAT_PROM_SHOW_UNNAMED",
+        value_parser = BoolishValueParser::new()
+    )]
     pub show_unnamed: bool,
 
     /// Descriptors to keep open on files of containers

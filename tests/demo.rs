@@ -269,7 +269,8 @@ fn rule_test(pages: &[String], began: f64) -> String {
     }
     all.insert("up{instance=\"demo\"}".into(), vec![Some(1.0); pages.len()]);
     let mut test = format!(
-        "rule_files: [{:?}]\nevaluation_interval: {STEP}s\ntests:\n  - interval: {STEP}s\n    input_series:\n",
+        "rule_files: [{:?}]\nevaluation_interval: {STEP}s\ntests:\n  - interval: {STEP}s\n    \
+         input_series:\n",
         rules()
     );
     for (series, mut values) in all {
@@ -287,7 +288,8 @@ fn rule_test(pages: &[String], began: f64) -> String {
         test +=
             &format!("      - {{series: '{}', values: '{}'}}\n", series.replace('\'', "''"), words.join(" "));
     }
-    test += "    promql_expr_test:\n      - expr: group by (alertname, name) (max_over_time(ALERTS{alertstate=\"firing\"}[10m]))\n";
+    test += "    promql_expr_test:\n      - expr: group by (alertname, name) \
+        (max_over_time(ALERTS{alertstate=\"firing\"}[10m]))\n";
     test += "        eval_time: 10m\n        exp_samples:\n";
     for (alert, names) in FIRING {
         for name in names {

@@ -1,4 +1,4 @@
-//! Who imports whom, and how long a file may be.
+//! Who imports whom, and how long a file and a line may be.
 //!
 //! Data flows one way: between rooms (the modules of `src/lib.rs`) as [`ROOMS`] says, inside a room without
 //! circles. A new edge is a change of the design, made here and in `src/lib.rs`. What a method call reaches
@@ -101,6 +101,11 @@ const CRATES: &[(&str, &[&str])] = &[
 
 /// The longest file in `src`.
 const LINES: usize = 500;
+
+/// The longest line of Rust, as in `.rustfmt.toml`, which holds neither comments nor strings to it. A raw
+/// string is as long as it is: it can't be broken without another meaning.
+const COLUMNS: usize = 110;
+const RAW: [&str; 2] = ["r\"", "r#\""];
 
 /// All Rust files below a folder of the project, by their path below it.
 fn files(folder: &str) -> BTreeMap<String, String> {
@@ -454,6 +459,22 @@ fn no_file_is_too_long_to_read() {
     let lengths = files("src").into_iter().map(|(file, text)| (file, text.lines().count()));
     let long: BTreeMap<_, _> = lengths.filter(|(_, lines)| *lines > LINES).collect();
     assert!(long.is_empty(), "{long:?}: more than {LINES} lines");
+}
+
+#[test]
+fn no_line_is_wider_than_the_others() {
+    let mut wide = Vec::new();
+    for folder in ["src", "tests", "benches"] {
+        for (file, text) in files(folder) {
+            for (at, line) in text.lines().enumerate() {
+                let is_raw = RAW.iter().any(|begin| line.trim_start().starts_with(begin));
+                if line.chars().count() > COLUMNS && !is_raw {
+                    wide.push(format!("{folder}/{file}:{}: {}", at + 1, line.chars().count()));
+                }
+            }
+        }
+    }
+    assert!(wide.is_empty(), "more than {COLUMNS} columns:\n{}", wide.join("\n"));
 }
 
 // ------------------------------------------------------------------------------------------ the check itself

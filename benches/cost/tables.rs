@@ -28,7 +28,8 @@ pub(super) fn cost(numbers: &[usize]) {
     println!("binary {size} bytes (with line tables when built by cargo bench)");
     let mut first = true;
     let mut served_table = vec![
-        "| N | start ms | HTTP p50/p99 ms | 8 clients | HTTPS p50/p99 ms | 8 clients | slowest /healthz ms | plain | gzip | RSS KiB | kernel KiB | CPU of 2 s polling |".to_owned(),
+        "| N | start ms | HTTP p50/p99 ms | 8 clients | HTTPS p50/p99 ms | 8 clients | slowest /healthz ms | \
+         plain | gzip | RSS KiB | kernel KiB | CPU of 2 s polling |".to_owned(),
     ];
     served_table.push("|---|---|---|---|---|---|---|---|---|---|---|---|".into());
     for number in numbers {
@@ -40,7 +41,8 @@ pub(super) fn cost(numbers: &[usize]) {
             );
             missing(&world.roots);
             println!(
-                "\n| N | pass | files | user µs | system µs | CPU µs | wall µs | floor µs | ÷ floor | again and again, µs | floor µs | ÷ floor |"
+                "\n| N | pass | files | user µs | system µs | CPU µs | wall µs | floor µs | ÷ floor | again \
+                 and again, µs | floor µs | ÷ floor |"
             );
             println!("|---|---|---|---|---|---|---|---|---|---|---|---|");
         }
@@ -92,7 +94,8 @@ fn row(number: usize, name: &str, world: &World, files: Option<FileSet>, mut pas
     let bottom_alone = Cost::of(|| floor.read()).cpu();
     let Cost { user, system, wall } = cost;
     format!(
-        "| {number} | {name} | {} | {user:.0} | {system:.0} | {:.0} | {wall:.0} | {:.0} | {:.2} | {alone:.0} | {bottom_alone:.0} | {:.2} |",
+        "| {number} | {name} | {} | {user:.0} | {system:.0} | {:.0} | {wall:.0} | {:.0} | {:.2} | {alone:.0} \
+         | {bottom_alone:.0} | {:.2} |",
         floor.len(),
         cost.cpu(),
         bottom.cpu(),
@@ -122,7 +125,8 @@ fn serve(world: &World, number: usize) -> String {
     let tls_alone = latencies(&secure, 1, scrapes);
     let tls_eight = latencies(&secure, 8, scrapes.div_ceil(4));
     format!(
-        "| {number} | {start:.1} | {:.2} / {:.2} | {:.2} / {:.2} | {:.2} / {:.2} | {:.2} / {:.2} | {health:.2} | {size} | {gzip} | {resident} | {kernel} | {:.2} % |",
+        "| {number} | {start:.1} | {:.2} / {:.2} | {:.2} / {:.2} | {:.2} / {:.2} | {:.2} / {:.2} | \
+         {health:.2} | {size} | {gzip} | {resident} | {kernel} | {:.2} % |",
         alone.0,
         alone.1,
         eight.0,

@@ -29,8 +29,9 @@ pub(super) async fn watch_for_hangs(handle: Handle) {
         if !hung && silence > HUNG {
             hung = true;
             tracing::error!(
-                "the collector has been in one pass for {} s: a file of a container or of /proc does not answer \
-                 (a FUSE file system, or lxcfs); nothing can be scraped until it does, and /healthz says so",
+                "the collector has been in one pass for {} s: a file of a container or of /proc does not \
+                 answer (a FUSE file system, or lxcfs); nothing can be scraped until it does, and /healthz \
+                 says so",
                 silence.as_secs()
             );
         } else if hung && silence < GOES_ON {

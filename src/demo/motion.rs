@@ -224,10 +224,12 @@ mod tests {
         let waits = Change::Waits { seconds: 10.0, some: 0.5, full: 0.25 };
         assert_eq!(
             changed(
-                "some avg10=0.00 avg60=0.00 avg300=0.00 total=7\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0\n",
+                "some avg10=0.00 avg60=0.00 avg300=0.00 total=7\nfull avg10=0.00 avg60=0.00 avg300=0.00 \
+                 total=0\n",
                 waits
             ),
-            "some avg10=50.00 avg60=50.00 avg300=50.00 total=5000007\nfull avg10=25.00 avg60=25.00 avg300=25.00 total=2500000\n"
+            "some avg10=50.00 avg60=50.00 avg300=50.00 total=5000007\nfull avg10=25.00 avg60=25.00 \
+             avg300=25.00 total=2500000\n"
         );
     }
 }

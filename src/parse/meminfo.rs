@@ -62,7 +62,8 @@ mod tests {
 
     #[test]
     fn two_lines_are_found_by_name_whatever_stands_around_them() {
-        let head = "        total:    used:    free:  shared: buffers:  cached:\nMem:  260579328 136073216 124506112        0  4915200 94064640\nSwap:        0        0        0\n";
+        let head = "        total:    used:    free:  shared: buffers:  cached:\nMem:  260579328 136073216 \
+            124506112        0  4915200 94064640\nSwap:        0        0        0\n";
         check(
             &format!("{head}MemTotal:  4 kB\nMemFree: 3 kB\nSwapTotal: 0 kB\n"),
             Some(4096),

@@ -94,7 +94,9 @@ fn parse_row(name: &[u8], mut columns: &[u8]) -> Option<InterfaceRow> {
 mod tests {
     use super::*;
 
-    const HEAD: &str = "Inter-|   Receive                                                |  Transmit\n face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n";
+    const HEAD: &str = "Inter-|   Receive                                                |  Transmit\n face \
+        |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls \
+        carrier compressed\n";
 
     fn check(rows: &str, expected: &[(&str, u64, u64)], skipped: u64) {
         let mut seen = Vec::new();

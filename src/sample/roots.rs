@@ -64,7 +64,8 @@ impl fmt::Display for RootError {
             RootProblem::Hybrid => write!(f, "{path} is cgroup v1 with a bare cgroup v2 beside it (hybrid)"),
             RootProblem::NotCgroup2(found) => write!(
                 f,
-                "{path} is not a cgroup v2 root: expected a cgroup2 file system with a file {CGROUP_CONTROLLERS}, found {found}"
+                "{path} is not a cgroup v2 root: expected a cgroup2 file system with a file \
+                 {CGROUP_CONTROLLERS}, found {found}"
             ),
         }
     }

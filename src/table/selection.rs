@@ -9,7 +9,8 @@ use crate::sample::FileSet;
 
 /// A name that is neither a set nor a group, or a choice that can't be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected sets (core, cadvisor, v2, lifecycle) and groups with + or - ({groups}), found \"{word}\"", groups = groups())]
+#[error("expected sets (core, cadvisor, v2, lifecycle) and groups with + or - ({groups}), found \
+    \"{word}\"", groups = groups())]
 pub struct UnknownMetrics {
     word: String,
 }

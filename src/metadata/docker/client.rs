@@ -369,7 +369,8 @@ mod tests {
             version_in("client version 1.53 is too new. Maximum supported API version is 1.41"),
             version(41)
         );
-        let old = "client version 1.41 is too old. Minimum supported API version is 1.44, please upgrade your client";
+        let old = "client version 1.41 is too old. Minimum supported API version is 1.44, please upgrade \
+            your client";
         assert_eq!(version_in(old), version(44));
         assert_eq!(version_in("no such container"), None);
         assert_eq!(version_in("supported API version is ."), None);

@@ -276,7 +276,8 @@ impl<'a> Session<'a> {
         };
         if self.memory.said.insert(what) {
             tracing::warn!(
-                "docker at {} {what} ({problem}): restarts, health and exit codes of some containers are missing",
+                "docker at {} {what} ({problem}): restarts, health and exit codes of some containers are \
+                 missing",
                 self.daemon.host
             );
         }
