@@ -1,5 +1,5 @@
-//! Advice to operators, in words. Other parts of the program say with an enum what is wrong; what that means to whoever runs
-//! the exporter, and what can be done about it, stands here and nowhere else.
+//! Advice to operators, in words. Other parts of the program say with an enum what is wrong; what that means
+//! to whoever runs the exporter, and what can be done about it, stands here and nowhere else.
 
 use crate::sample::{Errno, NetProblem, Reason, RootError, RootProblem, Tree, errno_of};
 use std::{
@@ -47,7 +47,8 @@ impl fmt::Display for Doubt {
             Self::UnknownVariable(name) => {
                 write!(
                     f,
-                    "{name} is no setting of docker-stat-prom and has no effect: see --help for those that are"
+                    "{name} is no setting of docker-stat-prom and has no effect: see --help for those that \
+                     are"
                 )
             }
             Self::MoreUnknownVariables(count) => {
@@ -184,15 +185,16 @@ impl fmt::Display for Complaint {
                 );
             }
             Self::ForeignPids => {
-                "network counters can't be read: run this container with --pid=host, or mount the host's /proc and name \
-                 it with --proc_root"
+                "network counters can't be read: run this container with --pid=host, or mount the host's \
+                 /proc and name it with --proc_root"
             }
             Self::HiddenProcesses => {
-                "network counters can't be read: processes of containers are hidden from /proc: drop ProtectProc= or \
-                 hidepid=, or grant CAP_SYS_PTRACE"
+                "network counters can't be read: processes of containers are hidden from /proc: drop \
+                 ProtectProc= or hidepid=, or grant CAP_SYS_PTRACE"
             }
             Self::NoMemoryController => {
-                "no container has memory.current: the memory controller is off: boot with cgroup_enable=memory"
+                "no container has memory.current: the memory controller is off: boot with \
+                 cgroup_enable=memory"
             }
             Self::NoPressure => {
                 "no container has cpu.pressure: pressure stall information is off: boot with psi=1"
@@ -246,8 +248,8 @@ pub fn unread(name: &str, others: u64, expected: &Path, why: Hidden) -> String {
     let more = if others > 0 { format!(" (and {others} more)") } else { String::new() };
     let hint = if why == Hidden::NoCgroup { format!("; {SEE_THE_HOST}") } else { String::new() };
     format!(
-        "Docker says that container {name}{more} runs, but its cgroup is not read, expected at {}: {}{hint} (said once; \
-         counted in docker_stat_prom_containers)",
+        "Docker says that container {name}{more} runs, but its cgroup is not read, expected at {}: {}{hint} \
+         (said once; counted in docker_stat_prom_containers)",
         expected.display(),
         why.as_str()
     )
@@ -266,8 +268,8 @@ pub fn failed_file(reason: &Reason) -> String {
 #[must_use]
 pub fn few_open_files(limit: u64, containers: usize) -> String {
     format!(
-        "the limit of {limit} open files is too low to keep any open for {containers} containers: they are opened anew at \
-         each reading, which takes three times as long; {OPEN_FILES}"
+        "the limit of {limit} open files is too low to keep any open for {containers} containers: they are \
+         opened anew at each reading, which takes three times as long; {OPEN_FILES}"
     )
 }
 
@@ -282,12 +284,14 @@ pub fn inotify() -> &'static str {
 pub fn docker_socket(group: Option<u32>) -> String {
     match group {
         Some(gid) if gid != 0 => format!(
-            "the socket belongs to group {gid}, by default docker: start the exporter's container with --group-add {gid} or \
-             --user 0, its unit with SupplementaryGroups={gid}"
+            "the socket belongs to group {gid}, by default docker: start the exporter's container with \
+             --group-add {gid} or --user 0, its unit with SupplementaryGroups={gid}"
         ),
-        _ => "the socket belongs by default to group docker: start the exporter's container with --group-add or --user 0, its \
-              unit with SupplementaryGroups=docker"
-            .to_owned(),
+        _ => {
+            "the socket belongs by default to group docker: start the exporter's container with --group-add \
+              or --user 0, its unit with SupplementaryGroups=docker"
+                .to_owned()
+        }
     }
 }
 

@@ -1,8 +1,11 @@
 //! Puts the parts together, starts them, and ends them in order.
 
+mod failure;
 mod signals;
 mod supervision;
 mod threads;
+
+pub use failure::Failure;
 
 use crate::{
     advice,
@@ -22,6 +25,7 @@ use crate::{
     table::SelfMetrics,
 };
 use anyhow::{Context, Error, anyhow};
+use failure::no_thread;
 use signals::Signals;
 use std::{
     io::Write,
@@ -29,7 +33,7 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
-use supervision::{Start, supervise, watch_for_hangs};
+use supervision::{LOOK_AGAIN, Start, supervise, watch_for_hangs};
 use threads::start_threads;
 use tokio::{
     net::TcpListener,
@@ -37,36 +41,8 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-/// Why the program ends without success.
-#[derive(Debug)]
-pub struct Failure {
-    /// What happened.
-    pub error: Error,
-    /// What can be done about it.
-    pub hint: Option<String>,
-}
-
-impl Failure {
-    /// Something that the user named can't be used.
-    fn new(error: impl Into<Error>, hint: impl Into<String>) -> Self {
-        Self { error: error.into(), hint: Some(hint.into()) }
-    }
-}
-
-/// Whatever fails for want of something that the system limits is told with that limit.
-impl<E: Into<Error>> From<E> for Failure {
-    fn from(error: E) -> Self {
-        let error = error.into();
-        let cause = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>()).map(errno_of);
-        let hint = cause.and_then(advice::resources).map(str::to_owned);
-        Self { error, hint }
-    }
-}
-
 /// `--once` and `--healthcheck` give up after this long.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// How often readiness is looked at until it is there.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Runs until done or told to stop.
 ///
@@ -165,11 +141,6 @@ fn start_log(settings: LogSettings, metrics: &SelfMetrics) -> Result<Log, Failur
     let style = log::Style { level, directives, json, target };
     let lost = metrics.log_lines_dropped.clone();
     log::start(style, move || lost.inc()).map_err(no_thread)
-}
-
-/// Without its threads the exporter does not start.
-fn no_thread(error: std::io::Error) -> Failure {
-    Error::new(error).context("a thread can't be started").into()
 }
 
 fn tls(files: &TlsFiles) -> Result<Tls, Failure> {

@@ -1,4 +1,5 @@
 //! Tells the program what it was built from: the git revision, where there is one, and the compiler.
+#![forbid(unsafe_code)]
 
 use std::{path::Path, process::Command};
 

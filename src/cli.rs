@@ -18,7 +18,9 @@ use values::{AnyList, interval};
 #[command(
     name = "docker-stat-prom",
     rename_all = "snake_case",
-    version = concat!(env!("CARGO_PKG_VERSION"), " (", env!("BUILD_REVISION"), ", ", env!("BUILD_RUSTC"), ")"),
+    version = concat!(
+        env!("CARGO_PKG_VERSION"), " (", env!("BUILD_REVISION"), ", ", env!("BUILD_RUSTC"), ")"
+    ),
     about = "Prometheus exporter for Docker containers that reads cgroup v2 and /proc directly",
     after_long_help = "Examples:\n  \
         docker-stat-prom                                  serve http://0.0.0.0:12096/metrics\n  \
@@ -31,8 +33,9 @@ use values::{AnyList, interval};
 pub struct Config {
     /// Docker API: unix://PATH, tcp://HOST:PORT, http://HOST:PORT or https://HOST:PORT
     ///
-    /// tcp:// is TLS when DOCKER_TLS_VERIFY is set; https:// always is. ca.pem, cert.pem and key.pem are looked for in
-    /// DOCKER_CERT_PATH, else in ~/.docker. Docker is asked for names, labels and events only, with GET requests.
+    /// tcp:// is TLS when DOCKER_TLS_VERIFY is set; https:// always is. ca.pem, cert.pem and key.pem are
+    /// looked for in DOCKER_CERT_PATH, else in ~/.docker. Docker is asked for names, labels and events only,
+    /// with GET requests.
     #[arg(
         short = 'H',
         long,
@@ -80,8 +83,9 @@ pub struct Config {
 
     /// Time between two polls for the rate gauges: milliseconds, or with a unit, such as 5s
     ///
-    /// Units are ms, s, m and h; at most 24 h. Rates (container_cpu_usage_ratios and those ending in _bps and _byteps) describe the last completed window of this
-    /// length. Everything else is read at each scrape, whatever this is.
+    /// Units are ms, s, m and h; at most 24 h. Rates (container_cpu_usage_ratios and those ending in _bps and
+    /// _byteps) describe the last completed window of this length. Everything else is read at each scrape,
+    /// whatever this is.
     #[arg(
         short = 'i',
         long, alias = "polling-interval",
@@ -124,9 +128,10 @@ pub struct Config {
 
     /// What to serve: sets (core, cadvisor, v2, lifecycle), and groups with + or -
     ///
-    /// Sets named without a sign replace the default, which is all four. Groups: cpu, memory, network, io, pressure, pids,
-    /// cgroup, state, machine; and, off unless added: memory_stat, pressure_averages, hugetlb. core is always on; with core
-    /// alone the labels are id and name only. Files that nothing needs are not read. Example: core,v2,+hugetlb,-network
+    /// Sets named without a sign replace the default, which is all four. Groups: cpu, memory, network, io,
+    /// pressure, pids, cgroup, state, machine; and, off unless added: memory_stat, pressure_averages,
+    /// hugetlb. core is always on; with core alone the labels are id and name only. Files that nothing needs
+    /// are not read. Example: core,v2,+hugetlb,-network
     #[arg(
         long,
         env = "DOCKER_STAT_PROM_METRICS",
@@ -160,19 +165,25 @@ pub struct Config {
     pub container_env: Vec<String>,
 
     /// Read only containers that match one of these: name=GLOB, image=GLOB, label=KEY[=GLOB]
-    #[arg(long, env = "DOCKER_STAT_PROM_INCLUDE", value_hint = ValueHint::Other, value_name = "TERMS", value_delimiter = ',')]
+    #[arg(
+        long, env = "DOCKER_STAT_PROM_INCLUDE", value_hint = ValueHint::Other, value_name = "TERMS",
+        value_delimiter = ','
+    )]
     pub include: Vec<String>,
 
     /// Do not read containers that match one of these; wins over --include
-    #[arg(long, env = "DOCKER_STAT_PROM_EXCLUDE", value_hint = ValueHint::Other, value_name = "TERMS", value_delimiter = ',')]
+    #[arg(
+        long, env = "DOCKER_STAT_PROM_EXCLUDE", value_hint = ValueHint::Other, value_name = "TERMS",
+        value_delimiter = ','
+    )]
     pub exclude: Vec<String>,
 
     /// Interfaces of containers that do not count: globs of their names, separated by commas
     ///
-    /// A Docker inside a container passes the same bytes through its own interfaces again. These are left out of the network
-    /// sums and have no series. The list replaces the default; an empty one leaves out nothing, not even lo. It has
-    /// to be given as a flag (--network_exclude ''), since a variable that is set to nothing counts as not set, as with every
-    /// flag.
+    /// A Docker inside a container passes the same bytes through its own interfaces again. These are left out
+    /// of the network sums and have no series. The list replaces the default; an empty one leaves out
+    /// nothing, not even lo. It has to be given as a flag (--network_exclude ''), since a variable that is
+    /// set to nothing counts as not set, as with every flag.
     #[arg(
         long,
         alias = "network-exclude",
@@ -185,15 +196,19 @@ pub struct Config {
 
     /// Show containers that Docker does not know, under their short IDs
     ///
-    /// Other runtimes name their cgroups as Docker does. A container that Docker was asked about and does not know is left
-    /// out otherwise. Without any Docker that answers, all containers are shown under their short IDs in any case.
-    #[arg(long, alias = "show-unnamed", env = "DOCKER_STAT_PROM_SHOW_UNNAMED", value_parser = BoolishValueParser::new())]
+    /// Other runtimes name their cgroups as Docker does. A container that Docker was asked about and does not
+    /// know is left out otherwise. Without any Docker that answers, all containers are shown under their
+    /// short IDs in any case.
+    #[arg(
+        long, alias = "show-unnamed", env = "DOCKER_STAT_PROM_SHOW_UNNAMED",
+        value_parser = BoolishValueParser::new()
+    )]
     pub show_unnamed: bool,
 
     /// Descriptors to keep open on files of containers
     ///
-    /// A kept descriptor saves two system calls per reading and costs some 5 KB of kernel memory, charged to the exporter.
-    /// The two files of the polling tick are kept in any case.
+    /// A kept descriptor saves two system calls per reading and costs some 5 KB of kernel memory, charged to
+    /// the exporter. The two files of the polling tick are kept in any case.
     #[arg(
         long, alias = "fd-budget",
         env = "DOCKER_STAT_PROM_FD_BUDGET",
@@ -213,8 +228,8 @@ pub struct Config {
 
     /// Ask the exporter at --bind whether it is ready, and exit 0 or 1
     ///
-    /// It needs the same --bind, --secure and --tls_cert as the exporter that it asks. A container's health check sees only
-    /// those that are set as environment variables.
+    /// It needs the same --bind, --secure and --tls_cert as the exporter that it asks. A container's health
+    /// check sees only those that are set as environment variables.
     #[arg(long)]
     pub healthcheck: bool,
 
@@ -357,8 +372,8 @@ impl NoConfig {
     }
 }
 
-/// The environment variable that an error is about, if it is about one, with its flag as clap writes it. clap itself does
-/// not tell: so the arguments are read again without each, until the error is another one.
+/// The environment variable that an error is about, if it is about one, with its flag as clap writes it. clap
+/// itself does not tell: so the arguments are read again without each, until the error is another one.
 fn wrong_variable(error: &str, arguments: &[OsString]) -> Option<(String, String)> {
     // Only a built command knows how its arguments are written.
     let mut built = command();

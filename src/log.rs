@@ -1,5 +1,6 @@
-//! The log's way to standard error: a queue and a thread, so that a reader of standard error that is stuck stops
-//! nothing else. What daemons and paths say is made harmless: one event is one line, and passwords in URLs are masked.
+//! The log's way to standard error: a queue and a thread, so that a reader of standard error that is stuck
+//! stops nothing else. What daemons and paths say is made harmless: one event is one line, and passwords in
+//! URLs are masked.
 
 use crate::sample::{Errno, errno_of};
 use std::{
@@ -32,7 +33,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// How events are written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Style {
-    /// The least important level that is written. At debug that is of this program alone: the libraries stay at info.
+    /// The least important level that is written. At debug that is of this program alone: the libraries stay
+    /// at info.
     pub level: tracing::Level,
     /// Targets with levels, as in `RUST_LOG`. They go before the level.
     pub directives: Option<String>,
@@ -239,8 +241,8 @@ fn line(event: &str, json: bool, colours: bool) -> String {
     line
 }
 
-/// What a terminal or a reader of lines would take for more than text: control characters, line separators, and what
-/// turns the direction of writing.
+/// What a terminal or a reader of lines would take for more than text: control characters, line separators,
+/// and what turns the direction of writing.
 fn is_harmful(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

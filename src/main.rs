@@ -1,5 +1,7 @@
 //! Arguments in, exit code out. The only place that prints an error.
 
+#![forbid(unsafe_code)]
+
 use docker_stat_prom::{
     app,
     cli::NoConfig,

@@ -1,5 +1,5 @@
-//! What one run is to do: flags and environment as typed values. Every usage error is found here, before anything is
-//! opened, bound or started.
+//! What one run is to do: flags and environment as typed values. Every usage error is found here, before
+//! anything is opened, bound or started.
 
 mod bind;
 
@@ -221,7 +221,8 @@ fn unknown_variables(names: impl Iterator<Item = OsString>) -> Vec<String> {
     unknown
 }
 
-/// Kubernetes sets variables for each service of a namespace: `<SERVICE>_SERVICE_HOST`, `<SERVICE>_PORT_80_TCP_ADDR`…
+/// Kubernetes sets variables for each service of a namespace: `<SERVICE>_SERVICE_HOST`,
+/// `<SERVICE>_PORT_80_TCP_ADDR`…
 fn is_of_kubernetes(rest: &str) -> bool {
     rest == "PORT" || rest.starts_with("PORT_") || rest.starts_with("SERVICE_")
 }

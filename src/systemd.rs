@@ -1,5 +1,5 @@
-//! What a service manager is told: `sd_notify(3)`. Sending never blocks: a manager that does not read its socket stops
-//! nothing.
+//! What a service manager is told: `sd_notify(3)`. Sending never blocks: a manager that does not read its
+//! socket stops nothing.
 
 use std::{
     env,
@@ -58,7 +58,8 @@ fn connect(name: &OsString) -> io::Result<(UnixDatagram, SocketAddr)> {
     Ok((socket, address))
 }
 
-/// How often the service manager wants a sign of life, from `WATCHDOG_USEC` and `WATCHDOG_PID`; `None` if it does not.
+/// How often the service manager wants a sign of life, from `WATCHDOG_USEC` and `WATCHDOG_PID`; `None` if it
+/// does not.
 #[must_use]
 pub fn watchdog() -> Option<Duration> {
     let number = |name| env::var(name).ok().and_then(|value| value.trim().parse::<u64>().ok());

@@ -68,7 +68,7 @@ fn host() -> tempfile::TempDir {
 fn scopes(host: &Path) -> Vec<PathBuf> {
     let root = host.join("sys/fs/cgroup");
     let scopes = docker_stat_prom::discovery::scan(&root);
-    scopes.into_iter().map(|scope| root.join(scope.cgroup.trim_start_matches('/'))).collect()
+    scopes.into_iter().map(|scope| scope.cgroup.directory(&root)).collect()
 }
 
 const PASSES: u32 = 200;

@@ -16,12 +16,6 @@ use support::{
     fixture, value,
 };
 
-fn host() -> Command {
-    let mut command = exporter::on_host(&fixture("debian13-docker26.1-linux6.12"));
-    command.args(["-H", "unix:///nonexistent/docker.sock"]);
-    command
-}
-
 fn demo() -> Command {
     let mut command = exporter::command();
     command.arg("--demo");
@@ -53,7 +47,7 @@ const TARGETS: [(&str, Option<u16>); 14] = [
 
 #[test]
 fn a_request_without_a_path_is_answered_400_and_ends_nothing() {
-    for mut command in [host(), demo()] {
+    for mut command in [exporter::without_docker(), demo()] {
         let exporter = Exporter::ready(&mut command);
         for version in ["1.1", "1.0"] {
             for (target, status) in TARGETS {
@@ -73,7 +67,7 @@ fn a_request_without_a_path_is_answered_400_and_ends_nothing() {
 
 #[test]
 fn http2_without_a_path_is_refused_and_ends_nothing() {
-    for mut command in [host(), demo()] {
+    for mut command in [exporter::without_docker(), demo()] {
         let exporter = Exporter::ready(&mut command);
         for fields in [
             &[(":method", "GET"), (":scheme", "http"), (":authority", "x")][..],
@@ -87,8 +81,8 @@ fn http2_without_a_path_is_refused_and_ends_nothing() {
         ] {
             let mut client = Http2::new(TcpStream::connect(&exporter.address).unwrap(), 65_535);
             client.send(&headers(1, fields));
-            // Either our own answer, or h2's reset of a stream that is malformed; without authority and path, h2
-            // makes it `/`.
+            // Either our own answer, or h2's reset of a stream that is malformed; without authority and path,
+            // h2 makes it `/`.
             let status = client.status(1);
             let is_root = fields.len() == 2 && status == Some(200);
             assert!(matches!(status, None | Some(400)) || is_root, "{fields:?}: {status:?}");
@@ -99,7 +93,7 @@ fn http2_without_a_path_is_refused_and_ends_nothing() {
 
 #[test]
 fn https_without_a_path_is_answered_400_and_ends_nothing() {
-    let mut command = host();
+    let mut command = exporter::without_docker();
     command.arg("-s");
     command.arg("--tls_cert").arg(fixture("tls").join("rsa.crt"));
     command.arg("--tls_key").arg(fixture("tls").join("rsa-pkcs8.key"));
@@ -151,7 +145,7 @@ fn hold_pages(exporter: &Exporter, path: &str) -> Vec<Http2> {
 
 #[test]
 fn a_client_that_takes_nothing_holds_two_pages_and_its_address_half() {
-    let exporter = Exporter::ready(&mut host());
+    let exporter = Exporter::ready(&mut exporter::without_docker());
     for path in ["/metrics", "/", "/debug/containers"] {
         let connect = || Http2::new(connect_from("127.0.0.2", &exporter.address), 0);
         let ask = |client: &mut Http2, stream| {
@@ -174,7 +168,7 @@ fn a_client_that_takes_nothing_holds_two_pages_and_its_address_half() {
 
 #[test]
 fn others_are_served_while_two_addresses_hold_all_pages() {
-    let exporter = Exporter::ready(&mut host());
+    let exporter = Exporter::ready(&mut exporter::without_docker());
     let mut clients = hold_pages(&exporter, "/metrics");
     let begin = Instant::now();
     assert_eq!(exporter.get("/metrics").status, 200);
@@ -188,7 +182,7 @@ fn others_are_served_while_two_addresses_hold_all_pages() {
 
 #[test]
 fn a_page_that_nobody_takes_is_given_up() {
-    let exporter = Exporter::ready(&mut host());
+    let exporter = Exporter::ready(&mut exporter::without_docker());
     let mut client = Http2::new(connect_from("127.0.0.2", &exporter.address), 0);
     client.send(&get(1, "/metrics"));
     assert_eq!(client.status(1), Some(200));
@@ -207,7 +201,7 @@ fn a_page_that_nobody_takes_is_given_up() {
 
 #[test]
 fn from_accept_to_the_first_head_it_is_ten_seconds() {
-    let exporter = Exporter::ready(&mut host());
+    let exporter = Exporter::ready(&mut exporter::without_docker());
     let begin = Instant::now();
     let mut silent = connect_from("127.0.0.2", &exporter.address);
     let mut half = connect_from("127.0.0.2", &exporter.address);
@@ -229,7 +223,7 @@ fn from_accept_to_the_first_head_it_is_ten_seconds() {
 
 #[test]
 fn silent_connections_lock_nobody_out() {
-    let exporter = Exporter::ready(&mut host());
+    let exporter = Exporter::ready(&mut exporter::without_docker());
     let mut held: Vec<_> = (0..200)
         .map(|index| connect_from(&format!("127.0.0.{}", 2 + index % 10), &exporter.address))
         .collect();
@@ -261,7 +255,7 @@ fn silent_connections_lock_nobody_out() {
 
 #[test]
 fn what_is_no_http_is_counted() {
-    let exporter = Exporter::ready(&mut host());
+    let exporter = Exporter::ready(&mut exporter::without_docker());
     for bytes in [&b"\x16\x03\x01\x02\x00\x01"[..], b"HELO me\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n"] {
         raw(&mut TcpStream::connect(&exporter.address).unwrap(), bytes);
     }
@@ -273,7 +267,7 @@ fn what_is_no_http_is_counted() {
 
 #[test]
 fn failed_handshakes_are_counted_and_knocking_is_none() {
-    let mut command = host();
+    let mut command = exporter::without_docker();
     command.arg("-s");
     command.arg("--tls_cert").arg(fixture("tls").join("rsa.crt"));
     command.arg("--tls_key").arg(fixture("tls").join("rsa-pkcs8.key"));
@@ -305,7 +299,7 @@ fn connections_that_can_not_be_accepted_are_counted() {
     for (flag, path) in [("--cgroup_root", "sys/fs/cgroup"), ("--proc_root", "proc"), ("--sys_root", "sys")] {
         command.arg(flag).arg(host.join(path));
     }
-    command.args(["--fd_budget", "0", "-H", "unix:///nonexistent/docker.sock"]);
+    command.args(["--fd_budget", "0"]).args(exporter::NO_DOCKER);
     let exporter = Exporter::ready(&mut command);
     let held: Vec<_> = (0..100)
         .map(|index| connect_from(&format!("127.0.0.{}", 2 + index % 10), &exporter.address))

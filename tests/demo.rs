@@ -42,8 +42,8 @@ fn list(root: &Path, directory: &Path, entries: &mut Map<String, Value>) {
     }
 }
 
-/// `UPDATE_GOLDEN=1` packs it anew, and still fails once if something changed. Compared unpacked: another version of the
-/// compression makes other bytes of the same text.
+/// `UPDATE_GOLDEN=1` packs it anew, and still fails once if something changed. Compared unpacked: another
+/// version of the compression makes other bytes of the same text.
 #[test]
 fn the_packed_host_is_the_recorded_one() {
     let root = support::fixture(RECORDED);
@@ -242,7 +242,8 @@ fn rules() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/prometheus/alerts.yml")
 }
 
-/// A file for `promtool test rules`: what Prometheus would have scraped in ten minutes, and which alerts must have fired.
+/// A file for `promtool test rules`: what Prometheus would have scraped in ten minutes, and which alerts must
+/// have fired.
 fn rule_test(pages: &[String], began: f64) -> String {
     let text = fs::read_to_string(rules()).unwrap();
     let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
@@ -268,7 +269,8 @@ fn rule_test(pages: &[String], began: f64) -> String {
     }
     all.insert("up{instance=\"demo\"}".into(), vec![Some(1.0); pages.len()]);
     let mut test = format!(
-        "rule_files: [{:?}]\nevaluation_interval: {STEP}s\ntests:\n  - interval: {STEP}s\n    input_series:\n",
+        "rule_files: [{:?}]\nevaluation_interval: {STEP}s\ntests:\n  - interval: {STEP}s\n    \
+         input_series:\n",
         rules()
     );
     for (series, mut values) in all {
@@ -286,7 +288,8 @@ fn rule_test(pages: &[String], began: f64) -> String {
         test +=
             &format!("      - {{series: '{}', values: '{}'}}\n", series.replace('\'', "''"), words.join(" "));
     }
-    test += "    promql_expr_test:\n      - expr: group by (alertname, name) (max_over_time(ALERTS{alertstate=\"firing\"}[10m]))\n";
+    test += "    promql_expr_test:\n      - expr: group by (alertname, name) \
+        (max_over_time(ALERTS{alertstate=\"firing\"}[10m]))\n";
     test += "        eval_time: 10m\n        exp_samples:\n";
     for (alert, names) in FIRING {
         for name in names {

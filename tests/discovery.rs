@@ -1,24 +1,18 @@
-//! Containers coming and going while the shipped binary runs: in a copied tree, and on a real cgroup2 mount where there
-//! is one that may be written to.
+//! Containers coming and going while the shipped binary runs: in a copied tree, and on a real cgroup2 mount
+//! where there is one that may be written to.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs, reason = "tests")]
 
 mod support;
 
-use std::{fs, process::Command};
+use std::fs;
 use support::{
     cgroups::LiveCgroups,
     eventually,
     exporter::{self, Exporter},
-    fixture, value,
+    fixture,
+    host::{no_docker, scope},
+    value,
 };
-
-fn scope(digit: &str) -> String {
-    format!("docker-{}.scope", digit.repeat(64))
-}
-
-fn no_docker(command: &mut Command) -> &mut Command {
-    command.args(["-H", "unix:///nonexistent/docker.sock", "-i", "100"])
-}
 
 #[test]
 fn a_host_without_containers_serves() {

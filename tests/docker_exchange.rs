@@ -1,4 +1,5 @@
-//! The way to Docker and back: daemons and proxies that stall, never end, refuse, speak another version, come and go.
+//! The way to Docker and back: daemons and proxies that stall, never end, refuse, speak another version, come
+//! and go.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs, reason = "tests")]
 
 mod support;
@@ -426,10 +427,7 @@ fn docker_is_reached_over_mutual_tls() {
     let folder = tempfile::tempdir().unwrap();
     certificates(folder.path());
     let dockerd = dockerd(folder.path());
-    let tls = fixture("tls");
-    let acceptor =
-        front::mutual_tls(&tls.join("ec-chain.crt"), &tls.join("ec-sec1.key"), &tls.join("ca.crt"));
-    let address = front::start(dockerd.socket.clone(), Some(acceptor));
+    let address = front::start(dockerd.socket.clone(), Some(front::mutual_tls()));
     let host = DockerHost::parse(&format!("tcp://{address}"), true, folder.path()).unwrap();
     let following = Following::start(host);
     following.connected(1);
@@ -449,10 +447,8 @@ fn only_the_authority_in_ca_pem_is_trusted() {
     certificates(folder.path());
     let dockerd = dockerd(folder.path());
     let tls = fixture("tls");
-    let acceptor =
-        front::mutual_tls(&tls.join("ec-chain.crt"), &tls.join("ec-sec1.key"), &tls.join("ca.crt"));
     std::fs::copy(tls.join("rsa.crt"), folder.path().join("ca.pem")).unwrap();
-    let address = front::start(dockerd.socket.clone(), Some(acceptor));
+    let address = front::start(dockerd.socket.clone(), Some(front::mutual_tls()));
     let mut command = exporter::on_host(&fixture(HOST));
     command.args(["-H", &format!("https://{address}")]).env("DOCKER_CERT_PATH", folder.path());
     // What the system trusts is not asked.

@@ -50,7 +50,7 @@ fn every_recorded_host_shows_what_it_should() {
 #[test]
 fn every_family_is_on_some_host() {
     let pages: String = hosts().iter().map(|host| page(host)).collect();
-    for family in docker_stat_prom::table::family::FAMILIES {
+    for family in docker_stat_prom::table::families::FAMILIES {
         assert!(pages.contains(&format!("# TYPE {} ", family.name())), "{} never fires", family.name());
     }
 }

@@ -15,15 +15,9 @@ use support::{
     fixture, value,
 };
 
-fn demo_host() -> Command {
-    let mut command = exporter::on_host(&fixture("debian13-docker26.1-linux6.12"));
-    command.args(["-H", "unix:///nonexistent/docker.sock"]);
-    command
-}
-
 #[test]
 fn every_path_answers_as_it_should() {
-    let exporter = Exporter::ready(&mut demo_host());
+    let exporter = Exporter::ready(&mut exporter::without_docker());
     for (method, path, status, content_type) in [
         ("GET", "/metrics", 200, "text/plain; version=0.0.4; charset=utf-8"),
         ("GET", "/", 200, "text/html; charset=utf-8"),
@@ -61,7 +55,7 @@ fn every_path_answers_as_it_should() {
 
 #[test]
 fn formats_and_encodings_are_the_clients_choice() {
-    let exporter = Exporter::ready(&mut demo_host());
+    let exporter = Exporter::ready(&mut exporter::without_docker());
     let openmetrics =
         exporter.ask("GET", "/metrics", &[("Accept", "application/openmetrics-text;version=1.0.0")]);
     assert_eq!(
@@ -89,7 +83,7 @@ fn formats_and_encodings_are_the_clients_choice() {
 
 #[test]
 fn core_alone_is_the_original_output() {
-    let exporter = Exporter::ready(demo_host().args(["--metrics", "core", "-i", "50"]));
+    let exporter = Exporter::ready(exporter::without_docker().args(["--metrics", "core", "-i", "50"]));
     let page = support::eventually("a window is complete", || {
         let page = exporter.metrics();
         page.contains("container_cpu_usage_ratios{").then_some(page)
@@ -123,7 +117,7 @@ fn core_alone_is_the_original_output() {
 
 #[test]
 fn slow_and_stalled_clients_block_nobody() {
-    let exporter = Exporter::ready(&mut demo_host());
+    let exporter = Exporter::ready(&mut exporter::without_docker());
     let mut idle: Vec<TcpStream> = (0..20).map(|_| TcpStream::connect(&exporter.address).unwrap()).collect();
     for (index, stream) in idle.iter_mut().enumerate() {
         // Half a head; or a whole request whose answer is never read.
@@ -138,7 +132,7 @@ fn slow_and_stalled_clients_block_nobody() {
 
 #[test]
 fn heads_are_limited() {
-    let exporter = Exporter::ready(&mut demo_host());
+    let exporter = Exporter::ready(&mut exporter::without_docker());
     let long = "x".repeat(40_000);
     let answer = exporter.ask("GET", "/metrics", &[("X-Long", &long)]);
     assert_eq!(answer.status, 431);
@@ -149,7 +143,7 @@ fn heads_are_limited() {
 #[test]
 fn both_signals_end_it_with_success_and_idle_clients_do_not_hold_it() {
     for signal in ["-TERM", "-INT"] {
-        let exporter = Exporter::ready(&mut demo_host());
+        let exporter = Exporter::ready(&mut exporter::without_docker());
         let _idle = TcpStream::connect(&exporter.address).unwrap();
         let begin = Instant::now();
         let status = exporter.stop(signal);
@@ -177,7 +171,7 @@ fn the_demo_moves_says_that_it_is_one_and_cleans_up() {
 }
 
 fn https(certificate: &str, key: &str) -> Command {
-    let mut command = demo_host();
+    let mut command = exporter::without_docker();
     command.arg("-s");
     command.arg("--tls_cert").arg(fixture("tls").join(certificate));
     command.arg("--tls_key").arg(fixture("tls").join(key));
@@ -254,7 +248,7 @@ fn a_healthcheck_says_when_one_side_speaks_tls_and_the_other_does_not() {
     let secure = Exporter::start(&mut https("rsa.crt", "rsa-pkcs8.key"));
     let text = said(&mut exporter::command(), &secure.address);
     assert!(text.contains("the server speaks TLS: add -s"), "{text}");
-    let plain = Exporter::start(&mut demo_host());
+    let plain = Exporter::start(&mut exporter::without_docker());
     let text = said(&mut https("rsa.crt", "rsa-pkcs8.key"), &plain.address);
     assert!(text.contains("the server does not speak TLS: leave out -s"), "{text}");
 }

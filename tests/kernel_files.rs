@@ -1,5 +1,5 @@
-//! What happens when a file of the kernel is gone, can't be had, or is no file: nothing kills the exporter, and nothing makes it
-//! lie.
+//! What happens when a file of the kernel is gone, can't be had, or is no file: nothing kills the exporter,
+//! and nothing makes it lie.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs, reason = "tests")]
 
 mod support;
@@ -156,8 +156,8 @@ fn a_slice_that_cant_be_listed_keeps_its_containers() {
     assert_eq!((up(&page), failures(&page, "directory")), (Some(0.0), 1.0));
     chmod(&hidden, 0o755);
     chmod(&slice, 0o311);
-    // A new slice that can't be listed makes it look again. Made beside where it goes, under a name that is not looked into:
-    // only root may move such a directory from one to another.
+    // A new slice that can't be listed makes it look again. Made beside where it goes, under a name that is
+    // not looked into: only root may move such a directory from one to another.
     let cgroups = host.path().join("sys/fs/cgroup");
     let (new, another) = (cgroups.join("new.device"), cgroups.join("another.slice"));
     fs::create_dir(&new).unwrap();

@@ -1,4 +1,5 @@
-//! The running program and those around it that are not clients: whoever reads its log, signals, the service manager.
+//! The running program and those around it that are not clients: whoever reads its log, signals, the service
+//! manager.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs, reason = "tests")]
 
 mod support;
@@ -17,12 +18,6 @@ use support::{
     exporter::{self, Exporter},
     fixture, value,
 };
-
-fn host() -> Command {
-    let mut command = exporter::on_host(&fixture("debian13-docker26.1-linux6.12"));
-    command.args(["-H", "unix:///nonexistent/docker.sock"]);
-    command
-}
 
 /// A program whose log the test reads, or does not.
 struct Running(Child);
@@ -67,7 +62,7 @@ fn get(address: &str, path: &str) -> String {
 #[test]
 fn a_reader_of_the_log_that_is_stuck_stops_neither_scrapes_nor_the_end() {
     for format in ["text", "json"] {
-        let mut command = host();
+        let mut command = exporter::without_docker();
         command.args(["-b", "127.0.0.1:0", "-vv", "--log_format", format]);
         let mut child = Running::start(command.stderr(Stdio::piped()));
         let mut log = BufReader::with_capacity(1, child.0.stderr.take().unwrap());
@@ -95,7 +90,7 @@ fn a_reader_of_the_log_that_is_stuck_stops_neither_scrapes_nor_the_end() {
 
 #[test]
 fn the_last_lines_are_written() {
-    let mut command = host();
+    let mut command = exporter::without_docker();
     let mut child = Running::start(command.args(["-b", "127.0.0.1:0"]).stderr(Stdio::piped()));
     let mut lines = BufReader::new(child.0.stderr.take().unwrap()).lines().map_while(Result::ok);
     assert!(lines.any(|line| line.contains("serving http://")));
@@ -178,7 +173,7 @@ fn an_odd_watchdog_or_manager_ends_nothing() {
         ("-1", long.as_str()),
         ("", ""),
     ] {
-        let mut command = host();
+        let mut command = exporter::without_docker();
         command.env("WATCHDOG_USEC", usec).env("NOTIFY_SOCKET", socket);
         let exporter = Exporter::ready(&mut command);
         // The supervision begins once it is ready, on the thread that serves.
@@ -195,7 +190,7 @@ fn the_service_manager_is_told_and_may_stop_reading() {
     let path = folder.path().join("notify");
     let manager = UnixDatagram::bind(&path).unwrap();
     manager.set_read_timeout(Some(support::PATIENCE)).unwrap();
-    let mut command = host();
+    let mut command = exporter::without_docker();
     command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "1000");
     let exporter = Exporter::ready(&mut command);
     let told = || {
@@ -230,7 +225,7 @@ fn one_line_says_what_was_started() {
     }
     let count = line.split(" running containers").next().unwrap().rsplit(' ').next().unwrap();
     assert!(count.parse::<u32>().unwrap() > 5, "{line}");
-    let without = Exporter::ready(&mut host());
+    let without = Exporter::ready(&mut exporter::without_docker());
     support::eventually("it is said", || {
         without.log().contains("no answer from Docker at unix:///nonexistent/docker.sock").then_some(())
     });

@@ -1,4 +1,5 @@
-//! Whatever a file holds, a parser returns: every prefix and every changed byte of every file of every recorded host.
+//! Whatever a file holds, a parser returns: every prefix and every changed byte of every file of every
+//! recorded host.
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
 mod support;

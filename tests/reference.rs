@@ -59,7 +59,8 @@ fn check_file(file: &str, expected: &[u8]) {
 fn sections(command: &clap::Command) -> String {
     let plain = |text: &str| text.replace('\\', "\\e").replace('-', "\\-");
     let mut text = String::from(
-        ".SH ENVIRONMENT\nA variable counts where its flag is not given. One that is set to nothing counts as not set.\n",
+        ".SH ENVIRONMENT\nA variable counts where its flag is not given. One that is set to nothing counts \
+         as not set.\n",
     );
     for arg in command.get_arguments() {
         let Some((name, long)) = arg.get_env().zip(arg.get_long()) else { continue };

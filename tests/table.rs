@@ -12,7 +12,8 @@ use docker_stat_prom::{
     table::{
         BaseLabels, ContainerSink, FamilySink, HistogramReading, Label, LabelValue, Number, OwnSeries, Page,
         Row, Selection, SelfMetrics, Shown, Sink,
-        family::{FAMILIES, Family, Getter, Heading, Needs},
+        families::FAMILIES,
+        family::{Family, Getter, Heading, Needs},
         feed,
         own::OWN_FAMILIES,
     },
@@ -49,7 +50,8 @@ fn metadata(container: &Container) -> Arc<Metadata> {
     })
 }
 
-/// The containers of a host, read as the collector reads them, but only what is needed, and the names of devices met.
+/// The containers of a host, read as the collector reads them, but only what is needed, and the names of
+/// devices met.
 fn read(host: &Path, needs: Needs) -> (Vec<Container>, DeviceNames) {
     let cgroup_root = host.join("sys/fs/cgroup");
     let mut pass = Pass { devices: DeviceNames::new(&host.join("sys")), ..Pass::default() };

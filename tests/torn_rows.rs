@@ -306,7 +306,7 @@ fn a_container_shows_no_more_cpus_than_the_machine_has() {
 
 fn network(host: &Path, arguments: &[&str]) -> (Option<f64>, Option<f64>, BTreeSet<String>) {
     let mut command = exporter::on_host(host);
-    let page = exporter::once(command.args(["-H", "unix:///nonexistent/docker.sock"]).args(arguments));
+    let page = exporter::once(command.args(exporter::NO_DOCKER).args(arguments));
     let get = |name| value(&page, name, &["0101"]);
     let series = page.lines().filter(|line| line.starts_with("container_network_receive_bytes_total{"));
     let interfaces =

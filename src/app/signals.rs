@@ -9,7 +9,8 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    /// Catches what would end the program at once, and leave the demo's folder behind. Needs a runtime around it.
+    /// Catches what would end the program at once, and leave the demo's folder behind. Needs a runtime around
+    /// it.
     pub(super) fn catch() -> std::io::Result<Self> {
         for (kind, name) in [
             (SignalKind::hangup(), "SIGHUP"),

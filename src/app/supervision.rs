@@ -1,6 +1,5 @@
 //! What is said of the running exporter: to systemd, and in the log when it hangs.
 
-use super::LOOK_AGAIN;
 use crate::{
     collector::Handle,
     metadata::DockerHost,
@@ -14,6 +13,8 @@ use std::{
 };
 use tokio::time::{sleep, timeout};
 
+/// How often readiness is looked at until it is there.
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// A collector that is in one pass for so long is said to hang.
 const HUNG: Duration = Duration::from_secs(60);
 /// One that has turned a round within this goes on again.
@@ -28,8 +29,9 @@ pub(super) async fn watch_for_hangs(handle: Handle) {
         if !hung && silence > HUNG {
             hung = true;
             tracing::error!(
-                "the collector has been in one pass for {} s: a file of a container or of /proc does not answer \
-                 (a FUSE file system, or lxcfs); nothing can be scraped until it does, and /healthz says so",
+                "the collector has been in one pass for {} s: a file of a container or of /proc does not \
+                 answer (a FUSE file system, or lxcfs); nothing can be scraped until it does, and /healthz \
+                 says so",
                 silence.as_secs()
             );
         } else if hung && silence < GOES_ON {
@@ -85,8 +87,8 @@ impl Start {
     }
 }
 
-/// Says in the log and to systemd when the exporter is ready, and to systemd, as long as the collector answers, that it
-/// lives.
+/// Says in the log and to systemd when the exporter is ready, and to systemd, as long as the collector
+/// answers, that it lives.
 pub(super) async fn supervise(handle: Handle, start: Start) {
     while !handle.is_ready() {
         sleep(LOOK_AGAIN).await;

@@ -1,6 +1,6 @@
 //! The threads that read and ask.
 
-use super::{Failure, no_thread};
+use super::failure::{Failure, no_thread};
 use crate::{
     collector::{self, Collector, Handle, Message},
     discovery::{self, ScopeEvent},
@@ -39,7 +39,8 @@ struct DockerThread {
 }
 
 impl Threads {
-    /// Ends those that would warn of what goes next, and waits until they have ended, though not for one that hangs.
+    /// Ends those that would warn of what goes next, and waits until they have ended, though not for one that
+    /// hangs.
     pub(super) async fn end(self) {
         drop(self.docker.running);
         self.handle.send(Message::Shutdown);
@@ -82,8 +83,8 @@ pub(super) fn start_threads(
             events.send(Message::Scope(discovery::resync(&root)));
         }
         Some(interval) => {
-            // Each is taken before the next is looked for: what a stuck collector makes wait is left to the kernel's queue,
-            // which is bounded.
+            // Each is taken before the next is looked for: what a stuck collector makes wait is left to the
+            // kernel's queue, which is bounded.
             let mut send = move |event: ScopeEvent| {
                 say_scope(&event);
                 events.send(Message::Scope(event)) && events.wait_until_taken()

@@ -1,6 +1,6 @@
 //! What the collector is told and asked, and how.
 
-use super::{Body, Feed, NotSubscribed, Report, Ticks, Visitor, pulse::Pulse};
+use super::{Body, Feed, NotSubscribed, Report, Stopped, Ticks, Visitor, pulse::Pulse};
 use crate::{discovery::ScopeEvent, encode::Format, metadata::MetadataEvent, table::SelfMetrics};
 use std::{
     sync::{
@@ -36,11 +36,6 @@ pub enum Message {
     /// End.
     Shutdown,
 }
-
-/// The collector does not run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the collector has stopped")]
-pub struct Stopped;
 
 /// How the rest of the program talks to the collector. Cheap to clone.
 #[derive(Debug, Clone)]

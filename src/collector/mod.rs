@@ -10,17 +10,22 @@
 
 mod body;
 mod complaints;
+mod config;
 mod containers;
 mod handle;
 mod pulse;
 mod report;
+mod stopped;
 mod thread;
 mod ticks;
 mod view;
+mod waiting;
 
 pub use body::Body;
-pub use handle::{Handle, Message, Stopped};
+pub use config::Config;
+pub use handle::{Handle, Message};
 pub use report::{ContainerReport, Report};
+pub use stopped::Stopped;
 pub use ticks::{NotSubscribed, Tick, TickRow, Ticks};
 pub use view::{Feed, View, Visitor};
 
@@ -28,10 +33,10 @@ use crate::{
     advice::{Complaint, Missing},
     discovery::ScopeEvent,
     encode::{Format, Renderer, Text},
-    metadata::{Filter, MetadataEvent},
+    metadata::MetadataEvent,
     parse::ContainerId,
-    sample::{DeviceNames, Interfaces, Machine, MachineReader, Pass, Roots},
-    table::{Page, Selection},
+    sample::{DeviceNames, Machine, MachineReader, Pass},
+    table::Page,
 };
 use body::Bodies;
 use containers::{Containers, Reading};
@@ -40,33 +45,14 @@ use std::{
     sync::atomic::Ordering,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
-use thread::Waiting;
 use ticks::Subscribers;
 use tokio::sync::mpsc::UnboundedSender;
+use waiting::Waiting;
 
 /// What is done rarely: machine size, device names, files that were absent, containers without a name.
 const SLOW: Duration = Duration::from_secs(30);
 /// A start waits this long for Docker's first list before it is ready without names.
 const NAMES_AT_START: Duration = Duration::from_secs(5);
-
-/// What the collector is to do.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// Where to read.
-    pub roots: Roots,
-    /// What to serve.
-    pub selection: Selection,
-    /// Which containers.
-    pub filter: Filter,
-    /// Time between ticks; `None` for no ticks but those that are asked for.
-    pub polling_interval: Option<Duration>,
-    /// Descriptors to keep open on files of containers.
-    pub fd_budget: usize,
-    /// Which interfaces count.
-    pub interfaces: Interfaces,
-    /// Whether containers that Docker was asked about and does not know are shown, under their short IDs.
-    pub show_unnamed: bool,
-}
 
 /// The owner of all containers.
 #[derive(Debug)]
@@ -170,9 +156,15 @@ impl Collector {
         }
     }
 
-    /// The polling tick: reads the files of the rate gauges and completes the windows.
+    /// The polling tick: reads the files of the rate gauges, completes the windows and tells the subscribers.
+    /// Without one that would take it, nothing is made for them.
     pub fn tick(&mut self) {
-        self.tick_and_tell();
+        let is_heard = self.subscribers.is_any_ready();
+        self.containers.tick(self.start, self.machine.cpu_cores, is_heard, &mut self.pass);
+        if is_heard {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+            self.subscribers.tell(Tick { now, containers: self.containers.at_tick() });
+        }
         self.account();
         if self.next_slow <= Instant::now() {
             self.slow();
@@ -232,7 +224,11 @@ impl Collector {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table::SelfMetrics;
+    use crate::{
+        metadata::Filter,
+        sample::{Interfaces, Roots},
+        table::{Selection, SelfMetrics},
+    };
     use std::{
         path::Path,
         sync::mpsc::{Receiver, channel},

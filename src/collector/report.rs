@@ -1,6 +1,9 @@
 //! What is known of each container, for the landing page and `/debug/containers`.
 
-use crate::advice::{Hidden, Missing, NetworkCounters};
+use crate::{
+    advice::{Hidden, Missing, NetworkCounters},
+    parse::CgroupPath,
+};
 
 /// What is told to people.
 #[derive(Debug, Clone)]
@@ -25,7 +28,7 @@ pub struct ContainerReport {
     /// Its state as Docker has it.
     pub state: Option<&'static str>,
     /// Its cgroup.
-    pub cgroup: String,
+    pub cgroup: CgroupPath,
     /// Whether its cgroup is read.
     pub live: bool,
     /// Whether it is not read although it runs, or may run.

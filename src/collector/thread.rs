@@ -1,6 +1,6 @@
 //! The collector's turns: messages in, passes when they are due or wanted, answers out.
 
-use super::{Body, Collector, Feed, Message, Report, View};
+use super::{Collector, Message, Report, View};
 use crate::{
     encode::{Format, render_own},
     table::OwnSeries,
@@ -12,30 +12,12 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use tokio::sync::oneshot;
 
 /// However little there is to do, the collector turns a round this often, so that one that does not turn is
 /// known by it.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 /// However many messages come, ticks and scrapes wait no longer than this for their turn.
 const TURN: Duration = Duration::from_millis(50);
-
-/// Who waits for an answer at the end of this turn.
-#[derive(Debug, Default)]
-pub(super) struct Waiting {
-    pages: Vec<(Format, oneshot::Sender<Arc<Body>>)>,
-    feeds: Vec<Feed>,
-    reports: Vec<oneshot::Sender<Arc<Report>>>,
-}
-
-impl Waiting {
-    /// Those whose asker has gone are not worth a pass.
-    fn forget_gone(&mut self) {
-        self.pages.retain(|(_, reply)| !reply.is_closed());
-        self.feeds.retain(|feed| !feed.is_unwanted());
-        self.reports.retain(|reply| !reply.is_closed());
-    }
-}
 
 impl Collector {
     /// Takes messages until it is told to end or nobody is left to send any.

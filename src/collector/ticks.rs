@@ -1,11 +1,8 @@
 //! Who is told of each polling tick, such as a page that is kept up to date while somebody looks at it.
 
-use super::{Collector, Stopped};
+use super::Stopped;
 use crate::{metadata::Metadata, model::Rates, parse::ContainerId};
-use std::{
-    sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::sync::Arc;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 /// How many subscribers there may be. What a tick tells is made once for all of them.
@@ -88,28 +85,16 @@ impl Subscribers {
     }
 
     /// Whether anybody would take a tick now.
-    fn is_any_ready(&mut self) -> bool {
+    pub(super) fn is_any_ready(&mut self) -> bool {
         self.forget_gone();
         self.0.iter().any(|subscriber| subscriber.capacity() > 0)
     }
 
     /// Tells those that have taken the last one.
-    fn tell(&self, tick: Tick) {
+    pub(super) fn tell(&self, tick: Tick) {
         let tick = Arc::new(tick);
         for subscriber in &self.0 {
             let _misses_it = subscriber.try_send(Arc::clone(&tick));
-        }
-    }
-}
-
-impl Collector {
-    /// Reads what a tick reads, and tells the subscribers. Without one that would take it, nothing is made.
-    pub(super) fn tick_and_tell(&mut self) {
-        let is_heard = self.subscribers.is_any_ready();
-        self.containers.tick(self.start, self.machine.cpu_cores, is_heard, &mut self.pass);
-        if is_heard {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-            self.subscribers.tell(Tick { now, containers: self.containers.at_tick() });
         }
     }
 }

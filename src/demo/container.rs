@@ -83,8 +83,8 @@ struct Run {
 }
 
 impl Container {
-    /// A container as it is when the demo begins, with its files below `root`. `template` is the recorded container that it
-    /// has its files of.
+    /// A container as it is when the demo begins, with its files below `root`. `template` is the recorded
+    /// container that it has its files of.
     pub(super) fn new(
         role: &'static Role,
         state: State,
@@ -104,7 +104,8 @@ impl Container {
         Ok(container)
     }
 
-    /// Takes in what happens to it at this second of the demo; `now` is that in unix s. Returns the events that Docker tells.
+    /// Takes in what happens to it at this second of the demo; `now` is that in unix s. Returns the events
+    /// that Docker tells.
     pub(super) fn take(
         &mut self,
         happening: Happening,
@@ -152,8 +153,8 @@ impl Container {
         self.first_pid + self.runs % 1000
     }
 
-    /// Makes the files of a run. The cgroup is a new directory, and while the one before is still there somewhere, it has
-    /// another inode than that.
+    /// Makes the files of a run. The cgroup is a new directory, and while the one before is still there
+    /// somewhere, it has another inode than that.
     fn begin(
         &mut self,
         second: f64,

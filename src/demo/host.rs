@@ -32,7 +32,8 @@ pub(super) struct Host {
 }
 
 impl Host {
-    /// Writes the recorded host below `root` as it was, and tells `daemon` what to answer. It was recorded at `began`, unix s.
+    /// Writes the recorded host below `root` as it was, and tells `daemon` what to answer. It was recorded at
+    /// `began`, unix s.
     pub(super) fn new(root: &Path, began: f64, recording: Recording, daemon: Arc<Daemon>) -> Result<Self> {
         let Value::Array(rows) = recording.json("docker/containers.json")? else {
             anyhow::bail!("containers.json is no list");

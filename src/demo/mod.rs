@@ -1,9 +1,9 @@
-//! `--demo`: the program's own pipeline over an embedded recorded host, so that a person without Docker sees the real
-//! thing. The recording is unpacked into a temporary folder, its numbers are moved on, and its Docker API answers on a
-//! unix socket there; all of it goes when the demo ends.
+//! `--demo`: the program's own pipeline over an embedded recorded host, so that a person without Docker sees
+//! the real thing. The recording is unpacked into a temporary folder, its numbers are moved on, and its
+//! Docker API answers on a unix socket there; all of it goes when the demo ends.
 //!
-//! Most containers do what they did when they were recorded. Some have trouble, so that each alert has somebody to fire for:
-//! `roles.rs` says which. Everything is a function of the time since the demo began.
+//! Most containers do what they did when they were recorded. Some have trouble, so that each alert has
+//! somebody to fire for: `roles.rs` says which. Everything is a function of the time since the demo began.
 
 mod container;
 mod dockerd;
@@ -39,7 +39,8 @@ pub struct Demo {
 }
 
 impl Demo {
-    /// Unpacks the recorded host, starts its Docker API and sets it in motion. Needs a tokio runtime around it.
+    /// Unpacks the recorded host, starts its Docker API and sets it in motion. Needs a tokio runtime around
+    /// it.
     ///
     /// # Errors
     /// When the temporary folder can't be written, or no thread can be made.
@@ -62,8 +63,8 @@ impl Demo {
         Ok(demo)
     }
 
-    /// A host that is as it was recorded until [`Self::go_to`] says what time it is. Its Docker tells times as if it had been
-    /// recorded at `began`. Needs a tokio runtime around it.
+    /// A host that is as it was recorded until [`Self::go_to`] says what time it is. Its Docker tells times
+    /// as if it had been recorded at `began`. Needs a tokio runtime around it.
     ///
     /// # Errors
     /// When the temporary folder can't be written.

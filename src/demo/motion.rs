@@ -1,10 +1,13 @@
 //! Makes the numbers of recorded files go on as they went between the two recordings.
 
 use super::roles::{Change, whole};
+use crate::sample::KernelFile;
 
-/// Files whose numbers only rise, and those that go up and down. In `memory.stat` and `*.pressure` it is by key.
-const RISING: [&str; 4] = ["cpu.stat", "cpu.stat.local", "io.stat", "dev"];
-const SWINGING: [&str; 2] = ["memory.current", "pids.current"];
+/// Files whose numbers only rise, and those that go up and down. In `memory.stat` and `*.pressure` it is by
+/// key.
+const RISING: [&str; 4] =
+    [KernelFile::CpuStat.name(), KernelFile::CpuStatLocal.name(), KernelFile::IoStat.name(), "dev"];
+const SWINGING: [&str; 2] = [KernelFile::MemoryCurrent.name(), KernelFile::PidsCurrent.name()];
 
 /// A text of which some numbers move.
 #[derive(Debug)]
@@ -35,7 +38,7 @@ fn kind_of(name: &str) -> Option<Kind> {
         Some(Kind::Rising)
     } else if SWINGING.contains(&name) {
         Some(Kind::Swinging)
-    } else if name == "memory.stat" {
+    } else if name == KernelFile::MemoryStat.name() {
         Some(Kind::MemoryStat)
     } else if name.ends_with(".pressure") {
         Some(Kind::Pressure)
@@ -45,8 +48,8 @@ fn kind_of(name: &str) -> Option<Kind> {
 }
 
 impl Motion {
-    /// The texts of a file at both recordings. `None` if it is not known how its numbers move. They stand still if the
-    /// second differs in more than numbers.
+    /// The texts of a file at both recordings. `None` if it is not known how its numbers move. They stand
+    /// still if the second differs in more than numbers.
     pub(super) fn new(file: &str, first: &str, second: Option<&str>) -> Option<Self> {
         let kind = kind_of(file)?;
         let number = |piece: &Piece| match piece {
@@ -66,7 +69,8 @@ impl Motion {
         Some(Self { first, second })
     }
 
-    /// The text after so many times the time between the recordings. In a `new_run` what rises has begun at 0.
+    /// The text after so many times the time between the recordings. In a `new_run` what rises has begun at
+    /// 0.
     pub(super) fn text(&self, progress: f64, new_run: bool) -> String {
         let mut text = String::new();
         let mut second = self.second.iter();
@@ -220,10 +224,12 @@ mod tests {
         let waits = Change::Waits { seconds: 10.0, some: 0.5, full: 0.25 };
         assert_eq!(
             changed(
-                "some avg10=0.00 avg60=0.00 avg300=0.00 total=7\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0\n",
+                "some avg10=0.00 avg60=0.00 avg300=0.00 total=7\nfull avg10=0.00 avg60=0.00 avg300=0.00 \
+                 total=0\n",
                 waits
             ),
-            "some avg10=50.00 avg60=50.00 avg300=50.00 total=5000007\nfull avg10=25.00 avg60=25.00 avg300=25.00 total=2500000\n"
+            "some avg10=50.00 avg60=50.00 avg300=50.00 total=5000007\nfull avg10=25.00 avg60=25.00 \
+             avg300=25.00 total=2500000\n"
         );
     }
 }

@@ -5,7 +5,8 @@ use flate2::read::GzDecoder;
 use serde_json::Value;
 use std::{collections::BTreeMap, io::Read};
 
-/// JSON: each path of the recorded host with the file's text, or with `{"link": target}`. `tests/demo.rs` makes it.
+/// JSON: each path of the recorded host with the file's text, or with `{"link": target}`. `tests/demo.rs`
+/// makes it.
 static PACKED: &[u8] = include_bytes!("../../fixtures/demo-host.json.gz");
 
 /// A file of the recorded host, or a link.
@@ -16,7 +17,8 @@ pub(super) enum Entry<'a> {
     Link(&'a str),
 }
 
-/// A real Debian host, recorded twice some seconds apart: what had changed in between is there again below `later/`.
+/// A real Debian host, recorded twice some seconds apart: what had changed in between is there again below
+/// `later/`.
 #[derive(Debug)]
 pub(super) struct Recording {
     entries: BTreeMap<String, Value>,

@@ -4,7 +4,8 @@
 #[derive(Debug)]
 pub(super) struct Role {
     pub(super) name: &'static str,
-    /// The recorded container whose answers Docker gives for it. One of another name is a container of its own.
+    /// The recorded container whose answers Docker gives for it. One of another name is a container of its
+    /// own.
     pub(super) answers_of: &'static str,
     /// The recorded container whose kernel files it has while it runs.
     pub(super) files_of: &'static str,

@@ -1,7 +1,10 @@
 //! Finding container cgroups anywhere in the tree.
 
-use super::{ScopeEvent, errno::ENOENT};
-use crate::parse::ContainerId;
+use super::{
+    errno::ENOENT,
+    scope::{Scope, ScopeEvent, Unlisted},
+};
+use crate::parse::CGROUP_CONTROLLERS;
 use std::{
     io,
     path::{Path, PathBuf},
@@ -9,50 +12,6 @@ use std::{
 
 /// Deeper than any slice nesting seen; a bound against a tree that a container shapes.
 const MAX_DEPTH: usize = 24;
-
-/// The cgroup of a container.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Scope {
-    /// Path below the cgroup root, with a leading slash.
-    pub cgroup: String,
-    /// The container's ID.
-    pub id: ContainerId,
-    /// Whether every write to its files is told of, as [`ScopeEvent::Written`].
-    pub watched: bool,
-}
-
-impl Scope {
-    /// The scope in a directory below `root`, if its name is that of a container.
-    pub(super) fn at(root: &Path, directory: &Path) -> Option<Self> {
-        let id = ContainerId::from_directory(directory.file_name()?.to_str()?)?;
-        let below = directory.strip_prefix(root).ok()?.to_str()?;
-        Some(Self { cgroup: format!("/{below}"), id, watched: false })
-    }
-}
-
-/// A directory that is there, as far as is known, and could not be listed: what is below it is unknown, and not gone.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Unlisted {
-    /// Path below the cgroup root, with a leading slash; empty for the root.
-    pub cgroup: String,
-    /// Why.
-    pub errno: i32,
-}
-
-impl Unlisted {
-    pub(super) fn new(root: &Path, directory: &Path, error: &io::Error) -> Self {
-        let below = directory.strip_prefix(root).unwrap_or(directory);
-        let cgroup =
-            if below.as_os_str().is_empty() { String::new() } else { format!("/{}", below.display()) };
-        Self { cgroup, errno: error.raw_os_error().unwrap_or_default() }
-    }
-
-    /// Whether a cgroup would be below it.
-    #[must_use]
-    pub fn is_above(&self, cgroup: &str) -> bool {
-        cgroup.strip_prefix(self.cgroup.as_str()).is_some_and(|rest| rest.starts_with('/'))
-    }
-}
 
 /// What a walk came to.
 #[derive(Debug, Default)]
@@ -62,7 +21,8 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// An unmounted root is a directory with nothing in it, or with another file system's: then all below it is unknown.
+    /// An unmounted root is a directory with nothing in it, or with another file system's: then all below it
+    /// is unknown.
     pub(super) fn look_at_root(&mut self, root: &Path) {
         if let Err(error) = look_at_root(root) {
             self.unlisted.push(Unlisted::new(root, root, &error));
@@ -143,11 +103,12 @@ fn is_absent(error: &io::Error) -> bool {
 
 /// Fails unless the root is that of cgroup v2.
 pub(super) fn look_at_root(root: &Path) -> io::Result<()> {
-    std::fs::metadata(root.join("cgroup.controllers")).map(|_| ())
+    std::fs::metadata(root.join(CGROUP_CONTROLLERS)).map(|_| ())
 }
 
-/// Slices, the cgroupfs driver's `docker` and whatever `--cgroup-parent` named, and services with groups of their own
-/// (`user@1000.service` holds rootless Docker). Not other runtimes' scopes, nor what systemd never divides.
+/// Slices, the cgroupfs driver's `docker` and whatever `--cgroup-parent` named, and services with groups of
+/// their own (`user@1000.service` holds rootless Docker). Not other runtimes' scopes, nor what systemd never
+/// divides.
 pub(super) fn can_hold_containers(directory: &Path) -> bool {
     let extension = directory.extension().and_then(|extension| extension.to_str());
     !matches!(
@@ -187,7 +148,7 @@ mod tests {
         for path in expected.iter().chain(&not_ours) {
             std::fs::create_dir_all(root.path().join(&path[1..])).unwrap();
         }
-        let found: Vec<_> = scan(root.path()).into_iter().map(|scope| scope.cgroup).collect();
+        let found: Vec<_> = scan(root.path()).into_iter().map(|scope| scope.cgroup.to_string()).collect();
         expected.sort();
         assert_eq!(found, expected);
     }

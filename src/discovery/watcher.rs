@@ -1,17 +1,18 @@
 //! inotify on the directories that can hold containers, and on those of containers.
 //!
-//! A write to a cgroup file is told of by a watch on its directory, through whichever mount it was made. So a container's
-//! limits need to be read only when somebody may have changed them: nine files in twenty-eight that a scrape leaves alone.
-//! What the kernel itself changes, such as `memory.events`, is not told of unless the file is held open.
+//! A write to a cgroup file is told of by a watch on its directory, through whichever mount it was made. So a
+//! container's limits need to be read only when somebody may have changed them: nine files in twenty-eight
+//! that a scrape leaves alone. What the kernel itself changes, such as `memory.events`, is not told of unless
+//! the file is held open.
 //!
-//! Watches are armed before the first scan. The kernel does not reliably report the removal of a watched cgroup
-//! directory itself, so a slow rescan runs in any case; when watches run out, the rescan runs at every polling tick, but not
-//! so often that it does little else.
+//! Watches are armed before the first scan. The kernel does not reliably report the removal of a watched
+//! cgroup directory itself, so a slow rescan runs in any case; when watches run out, the rescan runs at every
+//! polling tick, but not so often that it does little else.
 
 use super::{
-    ScopeEvent,
     errno::{EMFILE, ENFILE, ENOMEM, ENOSPC},
-    scan::{Found, Scope, can_hold_containers, is_worth_a_watch, look_at_root, walk},
+    scan::{Found, can_hold_containers, is_worth_a_watch, look_at_root, walk},
+    scope::{Scope, ScopeEvent},
 };
 use futures_util::StreamExt;
 use inotify::{EventMask, EventStream, Inotify, WatchDescriptor, WatchMask};
@@ -26,7 +27,8 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 /// What a lost event costs at the most. A scan of a thousand directories takes a few milliseconds.
 const RESCAN: Duration = Duration::from_secs(30);
-/// Without inotify, how long a scan waits for the next at least: containers come by the second, not by the millisecond.
+/// Without inotify, how long a scan waits for the next at least: containers come by the second, not by the
+/// millisecond.
 const RESCAN_AT_LEAST: Duration = Duration::from_secs(1);
 /// Of its thread's time, a scan may take one part in so many.
 const SHARE: u32 = 10;
@@ -177,7 +179,7 @@ impl<'a> Watcher<'a> {
 
     /// The scope, watched before anything of it is read, if it can be.
     fn watch_scope(&mut self, mut scope: Scope) -> Scope {
-        let directory = self.root.join(scope.cgroup.trim_start_matches('/'));
+        let directory = scope.cgroup.directory(self.root);
         scope.watched = true;
         scope.watched = self.add(&directory, ENTRIES | WatchMask::MODIFY, Watched::Scope(scope.clone()));
         scope
@@ -217,7 +219,8 @@ impl<'a> Watcher<'a> {
         }
     }
 
-    /// One directory can't be watched: its limits are read each time, and what comes in it is found by the slow rescan.
+    /// One directory can't be watched: its limits are read each time, and what comes in it is found by the
+    /// slow rescan.
     fn complain(&mut self, directory: &Path, error: &io::Error) {
         if !std::mem::replace(&mut self.complained, true) {
             tracing::warn!("{}: can't be watched: {error} (said once)", directory.display());
@@ -246,7 +249,8 @@ impl<'a> Watcher<'a> {
         }
     }
 
-    /// Gives the watch on a removed scope back now rather than at the next rescan: many short lives would use them up.
+    /// Gives the watch on a removed scope back now rather than at the next rescan: many short lives would use
+    /// them up.
     fn forget(&mut self, gone: &Scope) {
         let is_gone = |what: &Watched| matches!(what, Watched::Scope(scope) if scope.cgroup == gone.cgroup);
         let wds: Vec<_> =
@@ -258,7 +262,8 @@ impl<'a> Watcher<'a> {
     }
 }
 
-/// Whether watches (ENOSPC), descriptors (EMFILE, ENFILE) or memory ran out, so that the next watch fails as well.
+/// Whether watches (ENOSPC), descriptors (EMFILE, ENFILE) or memory ran out, so that the next watch fails as
+/// well.
 fn is_exhaustion(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(ENOMEM | ENFILE | EMFILE | ENOSPC))
 }
@@ -266,6 +271,7 @@ fn is_exhaustion(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::parse::ContainerId;
     use std::sync::mpsc;
 
     /// Long enough that only an event can be the reason for an answer.
@@ -282,7 +288,7 @@ mod tests {
     }
 
     fn name(digit: &str) -> String {
-        format!("docker-{}.scope", digit.repeat(64))
+        ContainerId::new(&digit.repeat(64)).unwrap().scope_name()
     }
 
     fn cgroup(event: ScopeEvent) -> String {

@@ -29,7 +29,8 @@ impl LabelBlock {
     }
 }
 
-/// What stands in a line before a label's value, `,device="`, with padding behind it for a copy of fixed length.
+/// What stands in a line before a label's value, `,device="`, with padding behind it for a copy of fixed
+/// length.
 #[derive(Clone, Copy)]
 pub(super) struct LabelStart {
     text: [u8; Self::LONGEST],
@@ -87,8 +88,8 @@ pub(super) fn labelled(name: &str, value: &str, mut push: impl FnMut(&[u8])) {
     push(b"\"");
 }
 
-/// Gives the pieces of a text in which backslash and newline are as both formats want them, and the quote as label values, and
-/// help in OpenMetrics, want it.
+/// Gives the pieces of a text in which backslash and newline are as both formats want them, and the quote as
+/// label values, and help in OpenMetrics, want it.
 #[inline]
 pub(super) fn escaped(text: &str, quotes: bool, mut push: impl FnMut(&[u8])) {
     // Nearly nothing needs it: one look over the text is cheaper than a decision per byte.

@@ -2,8 +2,8 @@
 
 use crate::table::Number;
 
-/// Text that grows at its end. Some memory behind it is initialized too, so that a short line is written in place, after one
-/// look at whether there is room for all of it.
+/// Text that grows at its end. Some memory behind it is initialized too, so that a short line is written in
+/// place, after one look at whether there is room for all of it.
 #[derive(Debug, Default)]
 pub struct Text {
     memory: Vec<u8>,
@@ -37,8 +37,8 @@ impl Text {
         self.len = self.len.min(len);
     }
 
-    /// An empty text in the same memory, unless that is more than four times what the last one needed: after most
-    /// containers have gone, their memory goes too.
+    /// An empty text in the same memory, unless that is more than four times what the last one needed: after
+    /// most containers have gone, their memory goes too.
     #[must_use]
     pub fn cleared(self) -> Self {
         let Self { mut memory, len } = self;
@@ -57,8 +57,8 @@ impl Text {
         }
     }
 
-    /// Where a short line can be written in place, if there is room behind the text. It is not of the text before
-    /// [`Self::keep_line`].
+    /// Where a short line can be written in place, if there is room behind the text. It is not of the text
+    /// before [`Self::keep_line`].
     #[inline]
     pub(super) fn short_line(&mut self) -> Option<ShortLine<'_>> {
         let room = self.memory.get_mut(self.len..self.len + ShortLine::ROOM);
@@ -66,8 +66,8 @@ impl Text {
         Some(ShortLine { room, len: 0 })
     }
 
-    /// Appends the line that was just written to [`Self::short_line`], of which only the length is left; `false`, and nothing is
-    /// appended, if it became too long.
+    /// Appends the line that was just written to [`Self::short_line`], of which only the length is left;
+    /// `false`, and nothing is appended, if it became too long.
     #[inline]
     pub(super) fn keep_line(&mut self, len: usize) -> bool {
         let is_whole = len < ShortLine::MOST;
@@ -77,7 +77,8 @@ impl Text {
         is_whole
     }
 
-    /// Appends the end of a line: the brace that closes the labels, if there are any, the value and the newline.
+    /// Appends the end of a line: the brace that closes the labels, if there are any, the value and the
+    /// newline.
     pub(super) fn push_end(&mut self, labels: bool, value: Number) {
         self.reserve(ShortLine::ROOM);
         if let Some(mut line) = self.short_line() {
@@ -100,8 +101,8 @@ impl Text {
     }
 }
 
-/// A line that is thrown away if it becomes too long. So no piece of it needs a look at whether there is room: positions are
-/// masked instead. Saves a fifth of the instructions of rendering.
+/// A line that is thrown away if it becomes too long. So no piece of it needs a look at whether there is
+/// room: positions are masked instead. Saves a fifth of the instructions of rendering.
 pub(super) struct ShortLine<'a> {
     room: &'a mut [u8; ShortLine::ROOM],
     len: usize,
@@ -127,8 +128,8 @@ impl ShortLine<'_> {
         self.len += text.len();
     }
 
-    /// Appends text of which all but the first `len` bytes is padding: a copy of fixed length takes some moves and no call,
-    /// a third of the instructions.
+    /// Appends text of which all but the first `len` bytes is padding: a copy of fixed length takes some
+    /// moves and no call, a third of the instructions.
     #[inline]
     pub(super) fn push_padded<const N: usize>(&mut self, text: &[u8; N], len: usize) {
         const { assert!(N <= ShortLine::MOST, "padding beyond a line") };
@@ -209,8 +210,10 @@ struct LineEnd<'a> {
 impl<'a> LineEnd<'a> {
     /// More than `} `, twenty digits and a point, and the newline.
     const MOST: usize = 32;
-    const PAIRS: &'static [u8; 200] = b"0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849\
-                                        5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
+    const PAIRS: &'static [u8; 200] = b"00010203040506070809101112131415161718192021222324\
+          25262728293031323334353637383940414243444546474849\
+          50515253545556575859606162636465666768697071727374\
+          75767778798081828384858687888990919293949596979899";
 
     #[inline]
     fn new(room: &'a mut [u8; 2 * LineEnd::MOST]) -> Self {

@@ -1,7 +1,10 @@
 //! What OpenMetrics 1.0 has of its own: names and types of families, the unit, and the end of the page.
 
 use super::{label_block::escaped, line::Text};
-use crate::table::family::{FAMILIES, Heading, MetricType, Unit};
+use crate::table::{
+    families::FAMILIES,
+    family::{Heading, MetricType, Unit},
+};
 
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 pub(super) const END: &[u8] = b"# EOF\n";
@@ -23,8 +26,8 @@ pub(super) fn push_head(heading: &Heading, out: &mut Text) {
     line("HELP", heading.help);
 }
 
-/// A family's name and type, where a counter's family has no `_total`. Where that would be another family's name, or the
-/// counter has no `_total` to drop, it is of type `unknown` under its own name.
+/// A family's name and type, where a counter's family has no `_total`. Where that would be another family's
+/// name, or the counter has no `_total` to drop, it is of type `unknown` under its own name.
 fn name_and_type(heading: &Heading) -> (&'static str, &'static str) {
     if heading.metric_type != MetricType::Counter {
         return (heading.name, heading.metric_type.name());

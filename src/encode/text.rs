@@ -1,4 +1,5 @@
-//! Prometheus' text format 0.0.4, and the sink that writes it. OpenMetrics has the same samples below other heads.
+//! Prometheus' text format 0.0.4, and the sink that writes it. OpenMetrics has the same samples below other
+//! heads.
 
 use super::{
     LabelBlock,
@@ -63,7 +64,8 @@ impl Renderer {
         Self { selection: selection.clone(), prepared: headings.map(Prepared::new).collect() }
     }
 
-    /// Renders the chosen families of some containers, without the end of the page. A family without samples is left out.
+    /// Renders the chosen families of some containers, without the end of the page. A family without samples
+    /// is left out.
     pub fn render<'a>(
         &self,
         format: Format,
@@ -142,7 +144,8 @@ impl Prepared {
 struct TextSink<'p, 'c> {
     out: &'p mut Text,
     format: Format,
-    /// What is prepared of the families to come; a family for which nothing is gets its head written as it comes.
+    /// What is prepared of the families to come; a family for which nothing is gets its head written as it
+    /// comes.
     prepared: std::slice::Iter<'p, Prepared>,
     name: PaddedName,
     /// The base labels, from their brace on; empty for what is of no container.
@@ -180,7 +183,8 @@ impl<'p> TextSink<'p, '_> {
         self.out.push_end(separator == b",", value);
     }
 
-    /// A line written in place if it is short and plain, as nearly all are; `false` if it is not, and nothing is written.
+    /// A line written in place if it is short and plain, as nearly all are; `false` if it is not, and nothing
+    /// is written.
     #[expect(clippy::inline_always, reason = "once for lines without labels, of which less is left")]
     #[inline(always)]
     fn push_short(&mut self, labels: &[(Label, LabelValue<'_>)], value: Number) -> bool {

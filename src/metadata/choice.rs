@@ -35,7 +35,8 @@ fn is_glob(text: &str) -> bool {
     text.contains(['*', '?', '['])
 }
 
-/// Pairs of labels that are warned of. There are no more in the configuration of one host, unless somebody makes them up.
+/// Pairs of labels that are warned of. There are no more in the configuration of one host, unless somebody
+/// makes them up.
 const MAX_WARNED: usize = 64;
 
 /// The pairs of labels that were warned of, by their hashes: keys can be long.
@@ -86,8 +87,9 @@ impl Labels {
         Ok(Self { labels, environment: environment.to_vec() })
     }
 
-    /// The chosen ones of a container, under their Prometheus names, sorted. Of two keys that a glob let through
-    /// and that sanitise to one name, the first in the order of keys is kept, and the other named in a warning, once.
+    /// The chosen ones of a container, under their Prometheus names, sorted. Of two keys that a glob let
+    /// through and that sanitise to one name, the first in the order of keys is kept, and the other named in
+    /// a warning, once.
     pub fn choose<'a>(
         &self,
         labels: impl Iterator<Item = (&'a str, &'a str)>,
@@ -161,8 +163,8 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Terms `name=GLOB` (or just `GLOB`), `image=GLOB`, `label=KEY`, `label=KEY=GLOB`. Without `include`, all are;
-    /// `exclude` wins.
+    /// Terms `name=GLOB` (or just `GLOB`), `image=GLOB`, `label=KEY`, `label=KEY=GLOB`. Without `include`,
+    /// all are; `exclude` wins.
     ///
     /// # Errors
     /// A term that is none of these.
@@ -173,7 +175,8 @@ impl Filter {
         Ok(Self { include: parse(include)?, exclude: parse(exclude)? })
     }
 
-    /// The labels that a term asks for: all that has to be kept of a container's to filter it anew under another name.
+    /// The labels that a term asks for: all that has to be kept of a container's to filter it anew under
+    /// another name.
     #[must_use]
     pub fn kept(&self, labels: &HashMap<String, String>) -> Vec<(String, String)> {
         let keys = self.include.iter().chain(&self.exclude).filter_map(|term| match term {

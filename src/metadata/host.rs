@@ -29,8 +29,8 @@ pub enum DockerHost {
 pub struct HostError(String);
 
 impl DockerHost {
-    /// Reads a host as the docker CLI does: `tcp://` is TLS when `DOCKER_TLS_VERIFY` is set to anything but nothing,
-    /// `https://` always; the certificates are in `DOCKER_CERT_PATH`.
+    /// Reads a host as the docker CLI does: `tcp://` is TLS when `DOCKER_TLS_VERIFY` is set to anything but
+    /// nothing, `https://` always; the certificates are in `DOCKER_CERT_PATH`.
     ///
     /// # Errors
     /// Any other scheme, no address, or a port that is none.

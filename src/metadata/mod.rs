@@ -3,6 +3,7 @@
 //! Nothing here stands between the kernel and a scrape. With the daemon absent, slow or restarted the
 //! numbers keep coming; only labels and lifecycle series wait for it.
 
+mod action;
 mod choice;
 mod docker;
 mod host;
@@ -14,7 +15,7 @@ pub use docker::Docker;
 pub use host::{DockerHost, HostError};
 pub use resolver::Resolver;
 
-use crate::parse::ContainerId;
+use crate::parse::{CgroupPath, ContainerId};
 use std::sync::Arc;
 
 /// What Docker knows of one container.
@@ -46,17 +47,18 @@ pub struct Metadata {
     pub started: Option<f64>,
     /// `State.FinishedAt`, unix s.
     pub finished: Option<f64>,
-    /// `RestartCount`: by the restart policy, since the last manual start. `None` until an inspection answered.
-    pub restart_count: Option<u64>,
-    /// All starts after the first, as far as they were seen or Docker counted them. `None` until an inspection
+    /// `RestartCount`: by the restart policy, since the last manual start. `None` until an inspection
     /// answered.
+    pub restart_count: Option<u64>,
+    /// All starts after the first, as far as they were seen or Docker counted them. `None` until an
+    /// inspection answered.
     pub restarts: Option<u64>,
     /// `State.OOMKilled`. `None` until an inspection answered.
     pub oom_killed: Option<bool>,
     /// `State.Health.Status`. `None` while nothing told it.
     pub health: Option<Health>,
-    /// The cgroup that the container has or would have, below the cgroup root.
-    pub cgroup: String,
+    /// The cgroup that the container has or would have; empty if that is not known.
+    pub cgroup: CgroupPath,
     /// Whether `--include` and `--exclude` let it through.
     pub included: bool,
 }
@@ -83,7 +85,7 @@ impl Metadata {
             restarts: None,
             oom_killed: None,
             health: None,
-            cgroup: String::new(),
+            cgroup: CgroupPath::default(),
             included: true,
         }
     }
@@ -166,8 +168,8 @@ pub struct MetadataEvent {
 pub enum News {
     /// The daemon answers.
     Connected,
-    /// All containers of this daemon have been told; any other of its containers is gone. Only sent after a list
-    /// that was understood whole.
+    /// All containers of this daemon have been told; any other of its containers is gone. Only sent after a
+    /// list that was understood whole.
     Listed(Vec<ContainerId>),
     /// A container is new or has changed.
     Changed(Arc<Metadata>),

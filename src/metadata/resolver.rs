@@ -1,7 +1,8 @@
 //! Docker's answers and events, joined into one [`Metadata`] per container. Pure: no socket, no clock.
 
 use super::{
-    Filter, Health, Metadata, News, State,
+    Filter, Metadata, News, State,
+    action::Action,
     told::{Newer, Told},
 };
 use crate::parse::ContainerId;
@@ -9,19 +10,6 @@ use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
 };
-
-/// What happened to a container, in Docker's words.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Action {
-    /// `create`, `start`, `die`, `update`: inspect tells the rest.
-    Inspect,
-    Pause,
-    Unpause,
-    Rename(String),
-    Health(Health),
-    Oom,
-    Destroy,
-}
 
 /// What a list told of a container.
 #[derive(Debug, Clone)]
@@ -68,8 +56,8 @@ impl Resolver {
         Self { filter, known: HashMap::new() }
     }
 
-    /// Takes in what an inspection said, counting the starts between this and what was known. `words` are those of the
-    /// list that it was asked for.
+    /// Takes in what an inspection said, counting the starts between this and what was known. `words` are
+    /// those of the list that it was asked for.
     pub(super) fn learn(&mut self, mut told: Told, words: Option<Words>) -> News {
         let before = self.known.get(&told.metadata.id);
         if let Some(before) = before {
@@ -116,7 +104,8 @@ impl Resolver {
         })
     }
 
-    /// Takes in what a list says of a container whose inspection has no answer. What only an inspection tells stays.
+    /// Takes in what a list says of a container whose inspection has no answer. What only an inspection tells
+    /// stays.
     pub(super) fn learn_row(&mut self, row: Row) -> Option<News> {
         let mut told = row.told;
         let words = Some(row.words);
@@ -207,7 +196,8 @@ impl Resolver {
         self.known.remove(id);
     }
 
-    /// Takes in an event that says all there is to know; `None` if it does not, or nothing is known of its container.
+    /// Takes in an event that says all there is to know; `None` if it does not, or nothing is known of its
+    /// container.
     pub(super) fn apply(&mut self, id: &ContainerId, action: Action) -> Option<News> {
         let is_about_pausing = matches!(action, Action::Pause | Action::Unpause);
         let change: Box<dyn FnOnce(&mut Metadata)> = match action {
@@ -251,8 +241,8 @@ impl Resolver {
     }
 }
 
-/// Starts between two inspections. The restart policy counts its own; a start by hand resets that count and shows
-/// only as a new start time.
+/// Starts between two inspections. The restart policy counts its own; a start by hand resets that count and
+/// shows only as a new start time.
 fn starts_between(before: &Metadata, fresh: &Metadata) -> u64 {
     match (before.started, fresh.started) {
         (Some(before_start), Some(fresh_start)) if before_start < fresh_start => {
@@ -265,7 +255,7 @@ fn starts_between(before: &Metadata, fresh: &Metadata) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metadata::told::Tells;
+    use crate::metadata::{Health, told::Tells};
 
     fn metadata(started: Option<f64>, restart_count: u64) -> Metadata {
         Metadata {

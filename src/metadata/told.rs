@@ -1,6 +1,6 @@
 //! What an answer told of a container, and what it left out or was too old to know.
 
-use super::{Metadata, State, resolver::Action};
+use super::{Metadata, State, action::Action};
 
 /// What Docker told of a container.
 #[derive(Debug, Clone)]
@@ -11,7 +11,8 @@ pub(super) struct Told {
     pub(super) tells: Tells,
 }
 
-/// What was told of those things that are not `None` where nothing tells them, or are `None` for another reason.
+/// What was told of those things that are not `None` where nothing tells them, or are `None` for another
+/// reason.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Tells {
     pub(super) name: bool,

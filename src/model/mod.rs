@@ -8,7 +8,11 @@ pub use network::{Claimant, claims};
 pub use oom::OomKills;
 pub use rates::{RatePoint, Rates, Window};
 
-use crate::{metadata::Metadata, parse::ContainerId, sample::ScopeSample};
+use crate::{
+    metadata::Metadata,
+    parse::{CgroupPath, ContainerId},
+    sample::ScopeSample,
+};
 use std::sync::Arc;
 
 /// A container as it is shown: running, or known to Docker only.
@@ -17,7 +21,7 @@ pub struct Container {
     /// Its ID.
     pub id: ContainerId,
     /// The cgroup that it has, had or would have, below the cgroup root.
-    pub cgroup: String,
+    pub cgroup: CgroupPath,
     /// What Docker says of it.
     pub metadata: Option<Arc<Metadata>>,
     /// What was read; it means nothing while no cgroup is read, which whoever reads it knows.
@@ -57,10 +61,10 @@ impl NewRun {
 impl Container {
     /// A container that nothing was read of.
     #[must_use]
-    pub fn new(id: ContainerId, cgroup: String) -> Self {
+    pub fn new(id: ContainerId, cgroup: impl Into<CgroupPath>) -> Self {
         Self {
             id,
-            cgroup,
+            cgroup: cgroup.into(),
             metadata: None,
             sample: ScopeSample::default(),
             rates: Rates::default(),

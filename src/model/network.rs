@@ -16,8 +16,8 @@ pub struct Claimant<'a> {
     pub created: Option<f64>,
 }
 
-/// For each claimant, whether the namespace's counters are its own: nobody's if it is the host's, the owner's alone if
-/// it is shared, and never those of a container that Docker says lives in another one's.
+/// For each claimant, whether the namespace's counters are its own: nobody's if it is the host's, the owner's
+/// alone if it is shared, and never those of a container that Docker says lives in another one's.
 #[must_use]
 pub fn claims(claimants: &[Claimant<'_>], host: Option<Netns>) -> Vec<bool> {
     let mut verdicts: Vec<bool> = claimants.iter().map(|claimant| may_claim(claimant, host)).collect();

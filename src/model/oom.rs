@@ -1,6 +1,7 @@
 //! OOM kills, kept across the runs of a container.
 
-/// The kernel counts `oom_kill` per cgroup, and a container gets a new cgroup at each start: this adds up the runs.
+/// The kernel counts `oom_kill` per cgroup, and a container gets a new cgroup at each start: this adds up the
+/// runs.
 ///
 /// A container that dies of it is often gone before its file can be read again. So Docker's `oom` event and
 /// `State.OOMKilled` are taken as witnesses of a kill that was not read.

@@ -13,7 +13,8 @@ pub fn pids(file: &[u8]) -> impl Iterator<Item = u32> {
 /// How many processes a `cgroup.procs` lists.
 ///
 /// # Errors
-/// A line that is no PID, or a last one without its end: a part of the list is not the number of its processes.
+/// A line that is no PID, or a last one without its end: a part of the list is not the number of its
+/// processes.
 pub fn count_pids(file: &[u8]) -> Result<u64, ParseError> {
     let mut count = 0;
     for line in lines(file) {

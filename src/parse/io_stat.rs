@@ -29,16 +29,17 @@ pub struct IoRow {
 pub struct NoRows {
     /// Lines that could not be understood, or that name a device a second time.
     pub odd: u64,
-    /// Lines of a device without counters: what a device looks like that the cgroup has not used yet, and also what is
-    /// left of a line that was torn. Only who knows the devices of the last reading can tell which.
+    /// Lines of a device without counters: what a device looks like that the cgroup has not used yet, and
+    /// also what is left of a line that was torn. Only who knows the devices of the last reading can tell
+    /// which.
     pub bare: u64,
 }
 
 /// Parses `io.stat` into `rows` and says how many lines gave none.
 ///
-/// Odd lines are real and cost only themselves: several devices on one line (the keys belong to the
-/// last), `(unknown)` for a device, a device without keys, a torn last line. The file as a whole is
-/// never wrong. `rows` holds what the last file came to: a device at the place where it was before is not looked for among
+/// Odd lines are real and cost only themselves: several devices on one line (the keys belong to the last),
+/// `(unknown)` for a device, a device without keys, a torn last line. The file as a whole is never wrong.
+/// `rows` holds what the last file came to: a device at the place where it was before is not looked for among
 /// the others, so that ten thousand devices cost ten thousand comparisons.
 pub fn parse_io_stat(file: &[u8], rows: &mut Vec<IoRow>) -> NoRows {
     let mut none = NoRows::default();

@@ -14,8 +14,9 @@ pub struct Meminfo {
     pub swap_total: Option<u64>,
 }
 
-/// Parses `/proc/meminfo`. Its lines are found by name and nothing else is looked at: kernels and containers' stand-ins
-/// for it add, leave out and reshape lines as they like. An odd one of the two costs only itself, and is told of.
+/// Parses `/proc/meminfo`. Its lines are found by name and nothing else is looked at: kernels and containers'
+/// stand-ins for it add, leave out and reshape lines as they like. An odd one of the two costs only itself,
+/// and is told of.
 pub fn parse_meminfo(file: &[u8]) -> (Meminfo, Option<ParseError>) {
     let mut meminfo = Meminfo::default();
     let mut problem = None;
@@ -61,7 +62,8 @@ mod tests {
 
     #[test]
     fn two_lines_are_found_by_name_whatever_stands_around_them() {
-        let head = "        total:    used:    free:  shared: buffers:  cached:\nMem:  260579328 136073216 124506112        0  4915200 94064640\nSwap:        0        0        0\n";
+        let head = "        total:    used:    free:  shared: buffers:  cached:\nMem:  260579328 136073216 \
+            124506112        0  4915200 94064640\nSwap:        0        0        0\n";
         check(
             &format!("{head}MemTotal:  4 kB\nMemFree: 3 kB\nSwapTotal: 0 kB\n"),
             Some(4096),

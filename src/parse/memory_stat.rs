@@ -167,9 +167,10 @@ impl MemoryStat {
         Ok(())
     }
 
-    /// One cgroup has the same keys for life, so only those that were there are looked for, in the kernel's order, and each first
-    /// where it was: the bytes of other keys between two of them are only as many as before, or looked through. `false` if a
-    /// key is not found. A look at each line took 37 of 529 instructions per series more.
+    /// One cgroup has the same keys for life, so only those that were there are looked for, in the kernel's
+    /// order, and each first where it was: the bytes of other keys between two of them are only as many as
+    /// before, or looked through. `false` if a key is not found. A look at each line took 37 of 529
+    /// instructions per series more.
     fn parse_again(&mut self, file: &[u8]) -> bool {
         let mut left = self.present;
         let mut rest = file;

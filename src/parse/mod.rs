@@ -5,6 +5,7 @@
 //! with a bad value is an error that knows its line.
 
 pub mod cgroup_events;
+pub mod cgroup_path;
 pub mod cgroup_procs;
 pub mod cgroup_stat;
 pub mod cpu_list;
@@ -24,6 +25,7 @@ pub mod single_value;
 pub mod uevent;
 
 pub use cgroup_events::CgroupEvents;
+pub use cgroup_path::CgroupPath;
 pub use cgroup_stat::CgroupStat;
 pub use cpu_max::CpuMax;
 pub use cpu_stat::CpuStat;
@@ -57,7 +59,11 @@ impl ParseError {
     }
 }
 
-/// Room for the longest interface name (`IFNAMSIZ` is 16), device name, and every event key a kernel prints today.
+/// The file by which the root of cgroup v2 is known.
+pub const CGROUP_CONTROLLERS: &str = "cgroup.controllers";
+
+/// Room for the longest interface name (`IFNAMSIZ` is 16), device name, and every event key a kernel prints
+/// today.
 const NAME_CAPACITY: usize = 31;
 
 /// A short name kept in place, so that a row of a table owns its key without an allocation.

@@ -35,13 +35,15 @@ pub struct Direction {
     pub drop: u64,
 }
 
-/// Parses `net/dev` into `rows`, without the interfaces that are `left_out`, and says how many lines were skipped.
+/// Parses `net/dev` into `rows`, without the interfaces that are `left_out`, and says how many lines were
+/// skipped.
 pub fn parse_net_dev(file: &[u8], rows: &mut Vec<InterfaceRow>, left_out: impl Fn(&[u8]) -> bool) -> u64 {
     rows.clear();
     let mut skipped = 0;
     let mut headings = 0;
     for line in lines(file) {
-        // At the last colon: an alias (`eth0:1:`) has one in its name, and old kernels leave no blank after it.
+        // At the last colon: an alias (`eth0:1:`) has one in its name, and old kernels leave no blank after
+        // it.
         let Some((name, columns)) = memrchr(b':', line.text).and_then(|at| line.text.split_at_checked(at))
         else {
             // The two lines of headings have bars instead.
@@ -92,7 +94,9 @@ fn parse_row(name: &[u8], mut columns: &[u8]) -> Option<InterfaceRow> {
 mod tests {
     use super::*;
 
-    const HEAD: &str = "Inter-|   Receive                                                |  Transmit\n face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n";
+    const HEAD: &str = "Inter-|   Receive                                                |  Transmit\n face \
+        |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls \
+        carrier compressed\n";
 
     fn check(rows: &str, expected: &[(&str, u64, u64)], skipped: u64) {
         let mut seen = Vec::new();

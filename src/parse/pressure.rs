@@ -118,7 +118,8 @@ mod tests {
 
     #[test]
     fn both_lines_are_read() {
-        let file = b"some avg10=1.50 avg60=0.01 avg300=100.00 total=520534\nfull avg10=0.00 avg60=0.01 avg300=0.06 total=429011\n";
+        let file = b"some avg10=1.50 avg60=0.01 avg300=100.00 total=520534\nfull avg10=0.00 avg60=0.01 \
+            avg300=0.06 total=429011\n";
         let pressure = parse_pressure(file).unwrap();
         assert_eq!(pressure.some, Some(Stall { averages: [150, 1, 10_000], total_usec: 520_534 }));
         assert_eq!(pressure.full.map(|stall| stall.total_usec), Some(429_011));
@@ -144,7 +145,8 @@ mod tests {
         ] {
             assert_eq!(parse_pressure(file.as_bytes()), Ok(expected), "{file}");
         }
-        let file = b"some avg10=0.00 avg60=0.00 avg300=0.00 total=1\nfull avg10=0.x0 avg60=0.00 avg300=0.00 total=1\n";
+        let file = b"some avg10=0.00 avg60=0.00 avg300=0.00 total=1\nfull avg10=0.x0 avg60=0.00 avg300=0.00 \
+            total=1\n";
         assert_eq!(parse_pressure(file).unwrap_err().to_string(), "2: expected a number, found \"0.x0\"");
         assert!(parse_pressure(b"some avg10=1.50 avg60=0.01 avg300=100.00 total=5205").is_err());
     }

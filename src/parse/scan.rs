@@ -55,7 +55,8 @@ pub fn number(text: &[u8]) -> Option<u64> {
     take_number(text).and_then(|(value, rest)| rest.is_empty().then_some(value))
 }
 
-/// Takes a decimal number off the front: its value and what follows; `None` if no digit is there, or on overflow.
+/// Takes a decimal number off the front: its value and what follows; `None` if no digit is there, or on
+/// overflow.
 #[expect(
     clippy::inline_always,
     reason = "the innermost loop of every parser; a call is as long as most numbers"
@@ -106,7 +107,8 @@ pub fn split_once(text: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
     Some((before, after.get(1..).unwrap_or_default()))
 }
 
-/// What follows `prefix`, if the text begins with it: of a length that is known, so compared in place, without a call.
+/// What follows `prefix`, if the text begins with it: of a length that is known, so compared in place,
+/// without a call.
 #[inline]
 #[must_use]
 pub fn strip<'a, const N: usize>(text: &'a [u8], prefix: &[u8; N]) -> Option<&'a [u8]> {
@@ -126,12 +128,14 @@ pub fn trim(text: &[u8]) -> &[u8] {
     text.trim_ascii()
 }
 
-/// Reads a flat-keyed file, a line `key value` each (cgroup-v2.rst, "Interface Files"): `take` is given each of `keys` that
-/// is there, as its index, with its value. Ends early, without an error, where `take` says `false`.
+/// Reads a flat-keyed file, a line `key value` each (cgroup-v2.rst, "Interface Files"): `take` is given each
+/// of `keys` that is there, as its index, with its value. Ends early, without an error, where `take` says
+/// `false`.
 ///
-/// `keys` are best in the order in which the kernel prints them, those nobody asks for
-/// included. Then each line is a comparison with the key that comes next, and no search for where key and line end: half
-/// the instructions of a pass were such searches. Any other order, and keys that are not in `keys`, only cost time.
+/// `keys` are best in the order in which the kernel prints them, those nobody asks for included. Then each
+/// line is a comparison with the key that comes next, and no search for where key and line end: half the
+/// instructions of a pass were such searches. Any other order, and keys that are not in `keys`, only cost
+/// time.
 ///
 /// # Errors
 /// A key of `keys` whose value is not a number. Else the number of lines read.
@@ -185,8 +189,8 @@ fn index_from(keys: &[FlatKey], start: usize, key: &[u8]) -> Option<usize> {
     found.or_else(|| before.iter().position(|known| known.name == key))
 }
 
-/// A key of a flat-keyed file with the blank behind it, laid out so that the beginning of a line is compared with it in
-/// a few instructions, without a call.
+/// A key of a flat-keyed file with the blank behind it, laid out so that the beginning of a line is compared
+/// with it in a few instructions, without a call.
 #[derive(Debug, Clone, Copy)]
 pub struct FlatKey {
     name: &'static [u8],
@@ -256,8 +260,8 @@ pub fn flat_keyed_value(file: &[u8], key: FlatKey) -> Result<Option<u64>, ParseE
     Ok(found)
 }
 
-/// Appends a row, growing by half: most containers have one device, one interface and one to eight events, for which a `Vec` left
-/// to itself takes room for four or eight (0.8 KB of 4.5 per container).
+/// Appends a row, growing by half: most containers have one device, one interface and one to eight events,
+/// for which a `Vec` left to itself takes room for four or eight (0.8 KB of 4.5 per container).
 pub(super) fn push_tight<T>(rows: &mut Vec<T>, row: T) {
     if rows.len() == rows.capacity() {
         rows.reserve_exact((rows.len() / 2).max(1));

@@ -1,6 +1,10 @@
-//! Which cgroup directories are Docker containers.
+//! Which cgroup directories are Docker containers, and how they are named.
 
 use std::{fmt, sync::Arc};
+
+/// What systemd's scopes of Docker containers are named, around the ID.
+const PREFIX: &str = "docker-";
+const SUFFIX: &str = ".scope";
 
 /// A container's full ID: 64 lowercase hex digits. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -14,11 +18,17 @@ impl ContainerId {
         (text.len() == 64 && text.bytes().all(hex)).then(|| Self(text.into()))
     }
 
+    /// The name of its cgroup directory with the systemd driver: `docker-<id>.scope`.
+    #[must_use]
+    pub fn scope_name(&self) -> String {
+        format!("{PREFIX}{self}{SUFFIX}")
+    }
+
     /// The ID of the container whose cgroup directory has this name: `docker-<id>.scope` (systemd driver) or
     /// the bare ID (cgroupfs driver, whatever its parent). Podman's `libpod-…` and `buildkit` are not ours.
     #[must_use]
     pub fn from_directory(name: &str) -> Option<Self> {
-        let scope = name.strip_prefix("docker-").and_then(|rest| rest.strip_suffix(".scope"));
+        let scope = name.strip_prefix(PREFIX).and_then(|rest| rest.strip_suffix(SUFFIX));
         Self::new(scope.unwrap_or(name))
     }
 
@@ -50,6 +60,13 @@ impl fmt::Debug for ContainerId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_scope_is_read_as_it_is_named() {
+        let id = ContainerId::new(&"0123456789abcdef".repeat(4)).unwrap();
+        assert_eq!(id.scope_name(), format!("docker-{}.scope", "0123456789abcdef".repeat(4)));
+        assert_eq!(ContainerId::from_directory(&id.scope_name()), Some(id));
+    }
 
     #[test]
     fn both_drivers_are_recognised_and_nothing_else() {

@@ -59,7 +59,8 @@ impl DeviceNames {
         Self { root: sys_root.join("dev/block"), devices: Vec::new(), places: HashMap::new() }
     }
 
-    /// Makes sure that a device has a name. A search of a handful of entries, and a file read once per device.
+    /// Makes sure that a device has a name. A search of a handful of entries, and a file read once per
+    /// device.
     #[inline]
     pub fn resolve(&mut self, major: u32, minor: u32, scratch: &mut Scratch) {
         if self.get(major, minor).is_none() {
@@ -71,8 +72,8 @@ impl DeviceNames {
     fn read(&mut self, major: u32, minor: u32, scratch: &mut Scratch) {
         let number = (major, minor);
         let mut name = self.name_of(number, scratch);
-        // Two series must not be the same. Of two devices with one name the lower number has it, whichever came first, so
-        // that they do not change places when names are forgotten.
+        // Two series must not be the same. Of two devices with one name the lower number has it, whichever
+        // came first, so that they do not change places when names are forgotten.
         let holder = name.as_ref().and_then(|name| self.devices.iter().position(|one| one.name == *name));
         if let Some(place) = holder {
             let holder = self.devices.get(place).map(|device| device.number);

@@ -3,8 +3,8 @@
 use glob::Pattern;
 use std::sync::Arc;
 
-/// Those through which a Docker, or another runtime, inside the container passes the same bytes a second time, and the
-/// loopback.
+/// Those through which a Docker, or another runtime, inside the container passes the same bytes a second
+/// time, and the loopback.
 pub const DEFAULT_EXCLUDE: &str = "lo,veth*,docker*,nerdctl*,br-*,cni*,virbr*";
 
 /// Not a glob.

@@ -4,7 +4,8 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 /// Raises the soft limit on open files to the hard one and returns what is now allowed.
 ///
-/// Kept descriptors are the price of cheap reads, and the soft default of 1,024 is meant for programs that use `select`.
+/// Kept descriptors are the price of cheap reads, and the soft default of 1,024 is meant for programs that
+/// use `select`.
 ///
 /// # Errors
 /// The errno of `getrlimit`. A refused raise is no error: the present limit is returned.

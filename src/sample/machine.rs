@@ -1,6 +1,6 @@
 //! What the machine as a whole has.
 
-use super::{Errno, Reason, Report, stat_file::Scratch};
+use super::{Errno, PassReport, Reason, stat_file::Scratch};
 use crate::parse::{ParseError, meminfo::parse_meminfo, proc_stat::count_cpus};
 use std::{
     path::{Path, PathBuf},
@@ -9,8 +9,10 @@ use std::{
     time::Duration,
 };
 
-/// A reading takes far less than a millisecond; one that takes longer hangs, as a stand-in for procfs (lxcfs) may whose
-/// server is stuck. So long everything else waits for it, once.
+const MEMINFO: &str = "meminfo";
+
+/// A reading takes far less than a millisecond; one that takes longer hangs, as a stand-in for procfs (lxcfs)
+/// may whose server is stuck. So long everything else waits for it, once.
 const PATIENCE: Duration = Duration::from_millis(250);
 
 /// Size of the machine, from `/proc/meminfo` and `/proc/stat`.
@@ -25,13 +27,14 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Reads what the procfs at `proc_root` offers; `ProcSubset=pid` hides all of it. Blocks as long as its files do.
+    /// Reads what the procfs at `proc_root` offers; `ProcSubset=pid` hides all of it. Blocks as long as its
+    /// files do.
     #[must_use]
     pub fn read(proc_root: &Path) -> Self {
-        Self::read_into(proc_root, &mut Report::default())
+        Self::read_into(proc_root, &mut PassReport::default())
     }
 
-    fn read_into(proc_root: &Path, report: &mut Report) -> Self {
+    fn read_into(proc_root: &Path, report: &mut PassReport) -> Self {
         let mut scratch = Scratch::default();
         let mut machine = Self::default();
         let mut failed = |file, reason| {
@@ -39,14 +42,14 @@ impl Machine {
                 report.failed(proc_root, file, reason);
             }
         };
-        match scratch.read_path(&proc_root.join("meminfo")) {
+        match scratch.read_path(&proc_root.join(MEMINFO)) {
             Ok(file) => {
                 let (meminfo, problem) = parse_meminfo(file);
                 machine.memory_bytes = meminfo.mem_total;
                 machine.swap_bytes = meminfo.swap_total;
-                problem.into_iter().for_each(|error| failed("meminfo", Reason::Parse(error)));
+                problem.into_iter().for_each(|error| failed(MEMINFO, Reason::Parse(error)));
             }
-            Err(reason) => failed("meminfo", reason),
+            Err(reason) => failed(MEMINFO, reason),
         }
         match scratch.read_path(&proc_root.join("stat")) {
             Ok(file) => match count_cpus(file) {
@@ -64,7 +67,7 @@ impl Machine {
 pub struct MachineReader {
     proc_root: PathBuf,
     /// The reading that is under way; there is never a second one.
-    under_way: Option<Receiver<(Machine, Report)>>,
+    under_way: Option<Receiver<(Machine, PassReport)>>,
 }
 
 impl MachineReader {
@@ -75,7 +78,7 @@ impl MachineReader {
     }
 
     /// The machine's size, with what could not be used in `report`; nothing is known while a file hangs.
-    pub fn read(&mut self, report: &mut Report) -> Machine {
+    pub fn read(&mut self, report: &mut PassReport) -> Machine {
         let patience = if self.under_way.is_some() { Duration::ZERO } else { PATIENCE };
         let answer = self.under_way.take().or_else(|| self.start(report));
         let Some(answer) = answer else { return Machine::default() };
@@ -85,7 +88,7 @@ impl MachineReader {
                 machine
             }
             Err(RecvTimeoutError::Timeout) => {
-                report.failed(&self.proc_root, "meminfo", Reason::Hangs);
+                report.failed(&self.proc_root, MEMINFO, Reason::Hangs);
                 self.under_way = Some(answer);
                 Machine::default()
             }
@@ -93,18 +96,18 @@ impl MachineReader {
         }
     }
 
-    fn start(&self, report: &mut Report) -> Option<Receiver<(Machine, Report)>> {
+    fn start(&self, report: &mut PassReport) -> Option<Receiver<(Machine, PassReport)>> {
         let (sender, receiver) = sync_channel(1);
         let proc_root = self.proc_root.clone();
         let thread = thread::Builder::new().name("machine".into()).spawn(move || {
-            let mut report = Report::default();
+            let mut report = PassReport::default();
             let machine = Machine::read_into(&proc_root, &mut report);
             let _nobody_waits = sender.send((machine, report));
         });
         match thread {
             Ok(_) => Some(receiver),
             Err(error) => {
-                report.failed(&self.proc_root, "meminfo", Reason::Errno(super::errno_of(&error)));
+                report.failed(&self.proc_root, MEMINFO, Reason::Errno(super::errno_of(&error)));
                 None
             }
         }
@@ -117,7 +120,7 @@ mod tests {
 
     #[test]
     fn a_hidden_proc_gives_nothing_and_is_no_failure() {
-        let mut report = Report::default();
+        let mut report = PassReport::default();
         assert_eq!(MachineReader::new(Path::new("/nonexistent")).read(&mut report), Machine::default());
         assert!(report.failures.is_empty());
     }
@@ -130,7 +133,7 @@ mod tests {
             return;
         }
         std::fs::write(proc.path().join("stat"), "cpu 1\ncpu0 1\n").unwrap();
-        let mut report = Report::default();
+        let mut report = PassReport::default();
         let machine = MachineReader::new(proc.path()).read(&mut report);
         assert_eq!(machine, Machine { cpu_cores: Some(1), ..Machine::default() });
         let failures: Vec<_> = report.failures.iter().map(|failure| (failure.file, failure.reason)).collect();
@@ -142,13 +145,13 @@ mod tests {
         let (sender, receiver) = sync_channel(1);
         let mut reader =
             MachineReader { under_way: Some(receiver), ..MachineReader::new(Path::new("/proc")) };
-        let mut report = Report::default();
+        let mut report = PassReport::default();
         for _ in 0..2 {
             assert_eq!(reader.read(&mut report), Machine::default());
         }
         assert_eq!(report.failures.len(), 2);
         let machine = Machine { memory_bytes: Some(7), ..Machine::default() };
-        sender.send((machine, Report::default())).unwrap();
+        sender.send((machine, PassReport::default())).unwrap();
         assert_eq!(reader.read(&mut report), machine);
         assert!(reader.under_way.is_none());
     }

@@ -5,11 +5,13 @@
 //! `ErrorKind`, since ENODEV, ESRCH and EMFILE have no kind of their own.
 
 pub mod devices;
+mod failure;
 pub mod interfaces;
 pub mod limits;
 pub mod machine;
 pub mod netns;
 pub mod own_process;
+mod pass;
 pub mod process;
 pub mod roots;
 pub mod samples;
@@ -19,119 +21,13 @@ pub mod stat_file;
 mod tally;
 
 pub use devices::DeviceNames;
+pub use failure::{Failure, PassReport, Reason};
 pub use interfaces::{BadGlob, Interfaces};
 pub use machine::{Machine, MachineReader};
 pub use netns::{NetProblem, NetReader, Netns};
 pub use nix::errno::Errno;
+pub use pass::Pass;
 pub use roots::{RootError, RootProblem, Roots, Seclusion, Tree};
 pub use samples::{NetTable, ScopeSample};
 pub use scope_reader::{Keep, OpenError, ScopeReader};
 pub use stat_file::{FileSet, KernelFile, errno_of};
-
-use crate::parse::ParseError;
-use std::{fmt, path::Path};
-
-/// Why a file that was there could not be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reason {
-    /// The kernel refused to open or read it.
-    Errno(Errno),
-    /// Its content was not what the format promises.
-    Parse(ParseError),
-    /// It is a FIFO, a socket, a device or a directory.
-    NotRegular,
-    /// A read has not come back in time, and may never.
-    Hangs,
-    /// There is more of it than is worth reading.
-    TooMany,
-}
-
-impl Reason {
-    /// The value of the label `reason`: an errno's name, or a word.
-    #[must_use]
-    pub fn label(&self) -> String {
-        match self {
-            Self::Errno(errno) => format!("{errno:?}"),
-            Self::Parse(_) => "parse".to_owned(),
-            Self::NotRegular => "not_regular".to_owned(),
-            Self::Hangs => "hangs".to_owned(),
-            Self::TooMany => "too_many".to_owned(),
-        }
-    }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Errno(errno) => write!(f, " {}", errno.desc()),
-            Self::Parse(error) => write!(f, "{error}"),
-            Self::NotRegular => f.write_str(" not a regular file"),
-            Self::Hangs => f.write_str(" a read has not come back"),
-            Self::TooMany => f.write_str(" more than is read"),
-        }
-    }
-}
-
-/// One file that could not be used, with its path.
-#[derive(Debug)]
-pub struct Failure {
-    /// Name of the file, the value of the label `file`.
-    pub file: &'static str,
-    /// What went wrong.
-    pub reason: Reason,
-    /// `path:line: expected X, found "Y"`, or `path: <errno's words>`.
-    pub message: String,
-}
-
-/// What a pass met besides numbers. Empty, and so without an allocation, when all went well.
-#[derive(Debug, Default)]
-pub struct Report {
-    /// Files that could not be used.
-    pub failures: Vec<Failure>,
-    /// Rows left out, by file.
-    pub skipped_rows: Vec<(&'static str, u64)>,
-}
-
-impl Report {
-    /// A file in a directory could not be used.
-    pub fn failed(&mut self, directory: &Path, file: &'static str, reason: Reason) {
-        let message = format!("{}/{file}:{reason}", directory.display());
-        self.failures.push(Failure { file, reason, message });
-    }
-
-    /// A directory itself could not be opened or listed.
-    pub fn failed_directory(&mut self, directory: &Path, errno: Errno) {
-        let (file, reason) = ("directory", Reason::Errno(errno));
-        let message = format!("{}:{reason}", directory.display());
-        self.failures.push(Failure { file, reason, message });
-    }
-
-    pub(crate) fn skipped(&mut self, file: &'static str, rows: u64) {
-        if rows > 0 {
-            self.skipped_rows.push((file, rows));
-        }
-    }
-
-    /// Forgets everything, keeping the memory.
-    pub fn clear(&mut self) {
-        self.failures.clear();
-        self.skipped_rows.clear();
-    }
-}
-
-/// What one pass over all containers shares: a buffer to read into, and the report.
-#[derive(Debug, Default)]
-pub struct Pass {
-    /// Where files are read into.
-    pub scratch: stat_file::Scratch,
-    /// What went wrong.
-    pub report: Report,
-    /// Device names met so far.
-    pub devices: DeviceNames,
-    /// Which interfaces count.
-    pub interfaces: Interfaces,
-    /// Child cgroups of containers looked into so far.
-    pub children: u64,
-    /// Whether files that were absent before are looked for again: controllers can be enabled later.
-    pub recheck_absent: bool,
-}

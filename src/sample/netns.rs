@@ -18,6 +18,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// The interface counters of a network namespace, below the directory of a process in it.
+const NET_DEV: &str = "net/dev";
+
 /// A network namespace, known by the number of its `ns/net` link where that may be read (root,
 /// `CAP_SYS_PTRACE`, same user), or by the inode of `net/dev`, which is per namespace and needs no privilege.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +34,7 @@ impl Netns {
     #[must_use]
     pub fn of(process: &Path) -> Option<Self> {
         let link = namespace_number(&process.join("ns/net"));
-        let net_dev_inode = stat(&process.join("net/dev")).ok().map(|stat| stat.st_ino);
+        let net_dev_inode = stat(&process.join(NET_DEV)).ok().map(|stat| stat.st_ino);
         (link.is_some() || net_dev_inode.is_some()).then_some(Self { link, net_dev_inode })
     }
 
@@ -144,8 +147,8 @@ impl NetReader {
         self.process.as_ref().and_then(|process| process.netns)
     }
 
-    /// Chooses a process: the container's first one as Docker knows it (`main_pid`), if it is among `listed` (a
-    /// process deeper in may have a namespace of its own), else any listed one; `main_pid` alone when the
+    /// Chooses a process: the container's first one as Docker knows it (`main_pid`), if it is among `listed`
+    /// (a process deeper in may have a namespace of its own), else any listed one; `main_pid` alone when the
     /// listed ones are outside our PID namespace and show as 0.
     ///
     /// # Errors
@@ -196,7 +199,7 @@ impl NetReader {
                 true
             }
             Ok(skipped) => {
-                pass.report.skipped("net/dev", skipped);
+                pass.report.skipped(NET_DEV, skipped);
                 table.read = true;
                 true
             }
@@ -205,7 +208,7 @@ impl NetReader {
                 false
             }
             Err(errno) => {
-                pass.report.failed(&process.path, "net/dev", Reason::Errno(errno));
+                pass.report.failed(&process.path, NET_DEV, Reason::Errno(errno));
                 true
             }
         }
@@ -250,8 +253,9 @@ impl Process {
                 if keep { self.directory.insert(opened) } else { &opened }
             }
         };
-        // Not looked at what kind of file it is, at each reading: a FIFO or a directory can't be read at an offset.
-        let file = openat(directory, c"net/dev", READ, Mode::empty())?;
+        // Not looked at what kind of file it is, at each reading: a FIFO or a directory can't be read at an
+        // offset.
+        let file = openat(directory, NET_DEV, READ, Mode::empty())?;
         let content = pass.scratch.read_records(&File::from(file))?;
         Ok(parse_net_dev(content, &mut table.rows, |name| pass.interfaces.excludes(name)))
     }

@@ -4,8 +4,8 @@ use super::stat_file::Scratch;
 use crate::parse::proc_cgroup::unified_path;
 use std::path::Path;
 
-/// The cgroup v2 path of a process, as `/proc/<pid>/cgroup` has it: seen from our own cgroup namespace, so that a path
-/// outside its root begins with `/..`. `None` if there is no such process or it can't be told.
+/// The cgroup v2 path of a process, as `/proc/<pid>/cgroup` has it: seen from our own cgroup namespace, so
+/// that a path outside its root begins with `/..`. `None` if there is no such process or it can't be told.
 #[must_use]
 pub fn cgroup_of(proc_root: &Path, pid: u32) -> Option<String> {
     let mut scratch = Scratch::small();
@@ -13,9 +13,9 @@ pub fn cgroup_of(proc_root: &Path, pid: u32) -> Option<String> {
     std::str::from_utf8(unified_path(file)?).ok().map(str::to_owned)
 }
 
-/// Whether a process with this cgroup path (see [`cgroup_of`]) is in a container's cgroup or below it; `None` if the path
-/// is of something else and tells nothing about the container. `cgroup` is below the cgroup root and ends in a directory
-/// named after the container's ID.
+/// Whether a process with this cgroup path (see [`cgroup_of`]) is in a container's cgroup or below it; `None`
+/// if the path is of something else and tells nothing about the container. `cgroup` is below the cgroup root
+/// and ends in a directory named after the container's ID.
 #[must_use]
 pub fn is_in_cgroup(path: &str, cgroup: &str, id: &str) -> Option<bool> {
     let named = path.find(id)?;

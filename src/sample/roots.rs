@@ -1,7 +1,7 @@
 //! Where the host's file systems are mounted.
 
-use super::errno_of;
-use crate::parse::proc_cgroup::unified_path;
+use super::{KernelFile, errno_of};
+use crate::parse::{CGROUP_CONTROLLERS, proc_cgroup::unified_path};
 use nix::{
     errno::Errno,
     sys::statfs::{self, statfs},
@@ -73,7 +73,8 @@ impl fmt::Display for RootError {
             RootProblem::Hybrid => write!(f, "{path} is cgroup v1 with a bare cgroup v2 beside it (hybrid)"),
             RootProblem::NotCgroup2(found) => write!(
                 f,
-                "{path} is not a cgroup v2 root: expected a cgroup2 file system with a file cgroup.controllers, found {found}"
+                "{path} is not a cgroup v2 root: expected a cgroup2 file system with a file \
+                 {CGROUP_CONTROLLERS}, found {found}"
             ),
         }
     }
@@ -93,13 +94,13 @@ impl Roots {
                 return Err(RootError { tree, path: path.clone(), problem });
             }
         }
-        if self.cgroup.join("cgroup.controllers").exists() {
+        if self.cgroup.join(CGROUP_CONTROLLERS).exists() {
             return Ok(());
         }
         let is_v1 = ["memory", "cpu", "cpuacct", "cpu,cpuacct", "blkio"]
             .iter()
             .any(|controller| self.cgroup.join(controller).is_dir());
-        let problem = if self.cgroup.join("unified/cgroup.controllers").exists() {
+        let problem = if self.cgroup.join("unified").join(CGROUP_CONTROLLERS).exists() {
             RootProblem::Hybrid
         } else if is_v1 {
             RootProblem::CgroupV1
@@ -121,7 +122,7 @@ impl Roots {
     /// host's tree mounted) no other container can be seen. The real root has no `cgroup.events`.
     #[must_use]
     pub fn is_top(&self) -> bool {
-        !self.cgroup.join("cgroup.events").exists()
+        !self.cgroup.join(KernelFile::CgroupEvents.name()).exists()
     }
 
     /// What of the host is out of sight if not even the top of its cgroups is there. PID 1 of a container is in the same

@@ -117,7 +117,8 @@ impl NetTable {
 }
 
 impl ScopeSample {
-    /// Bytes read and written over all block devices, where the io controller is there and each device was read.
+    /// Bytes read and written over all block devices, where the io controller is there and each device was
+    /// read.
     #[must_use]
     pub fn io_bytes(&self) -> Option<(u64, u64)> {
         self.io_sums.filter(|_| self.io.is_some())

@@ -1,7 +1,7 @@
 //! One container's cgroup directory and the descriptors kept on it.
 
 use super::{
-    FileSet, KernelFile, Pass, Reason, Report, ScopeSample,
+    FileSet, KernelFile, Pass, PassReport, Reason, ScopeSample,
     samples::Hugetlb,
     slot::{Outcome, Slot},
     stat_file::{READ, Scratch, errno_of, open_regular},
@@ -24,8 +24,8 @@ use std::{
     time::SystemTime,
 };
 
-/// Child cgroups looked into below one container, which may make as many as it likes. Above this its processes are not
-/// counted, and that is told.
+/// Child cgroups looked into below one container, which may make as many as it likes. Above this its
+/// processes are not counted, and that is told.
 const MAX_CHILDREN: u64 = 10_000;
 /// The same for all containers together in one pass: some tenths of a second.
 const MAX_CHILDREN_PER_PASS: u64 = 20_000;
@@ -97,8 +97,8 @@ impl ScopeReader {
         &self.path
     }
 
-    /// What makes this run of the container the one that it is: the directory's inode number and, on file systems that
-    /// give numbers again, when it was made. (cgroup2 never does, and does not tell.)
+    /// What makes this run of the container the one that it is: the directory's inode number and, on file
+    /// systems that give numbers again, when it was made. (cgroup2 never does, and does not tell.)
     #[must_use]
     pub fn run(&self) -> (u64, Option<SystemTime>) {
         let born = std::fs::metadata(&self.path).and_then(|metadata| metadata.created());
@@ -126,8 +126,8 @@ impl ScopeReader {
         self.slots.get(file as usize).is_some_and(|slot| slot.absent)
     }
 
-    /// Whether the directory on disk is still the one that was opened. It is as long as nothing says that it is not: a
-    /// path that can't be looked at is no removed cgroup.
+    /// Whether the directory on disk is still the one that was opened. It is as long as nothing says that it
+    /// is not: a path that can't be looked at is no removed cgroup.
     #[must_use]
     pub fn is_current(&self) -> bool {
         !is_gone(&self.path, self.identity)
@@ -150,8 +150,8 @@ impl ScopeReader {
         metadata.created().or_else(|_| metadata.modified()).ok()
     }
 
-    /// Reads the wanted files into `sample`; the first `keep` of those that are there stay open, but no settings, which are
-    /// rarely read. `false` if the container is gone.
+    /// Reads the wanted files into `sample`; the first `keep` of those that are there stay open, but no
+    /// settings, which are rarely read. `false` if the container is gone.
     pub fn sample(&mut self, wanted: FileSet, keep: Keep, pass: &mut Pass, sample: &mut ScopeSample) -> bool {
         let opened;
         let directory = match &self.directory {
@@ -231,7 +231,7 @@ impl ScopeReader {
             self.count_below(&mut pass.scratch)
         };
         if let Err((directory, reason)) = &below {
-            pass.report.failed(directory, "cgroup.procs", *reason);
+            pass.report.failed(directory, KernelFile::CgroupProcs.name(), *reason);
         }
         sample.processes = sample.processes.zip(below.ok()).map(|(own, below)| own + below);
     }
@@ -251,9 +251,10 @@ impl ScopeReader {
         }
     }
 
-    /// Whether the cgroup or one below it has a process, as `cgroup.events` says; `None` if that can't be told.
+    /// Whether the cgroup or one below it has a process, as `cgroup.events` says; `None` if that can't be
+    /// told.
     pub fn is_populated(&self, scratch: &mut Scratch) -> Option<bool> {
-        let populated = self.read_own(c"cgroup.events", scratch, |file| {
+        let populated = self.read_own(KernelFile::CgroupEvents.c_name(), scratch, |file| {
             flat_keyed_value(file, const { FlatKey::new("populated ") })
         });
         populated.ok()?.ok().flatten().map(|populated| populated != 0)
@@ -275,26 +276,28 @@ impl ScopeReader {
     }
 
     /// The container's PIDs: of the scope, or of its children when the scope has none of its own.
-    pub fn pids(&mut self, scratch: &mut Scratch, report: &mut Report) -> Vec<u32> {
+    pub fn pids(&mut self, scratch: &mut Scratch, report: &mut PassReport) -> Vec<u32> {
         let mut pids = Vec::new();
-        let own = self.read_own(c"cgroup.procs", scratch, |file| {
+        let own = self.read_own(KernelFile::CgroupProcs.c_name(), scratch, |file| {
             pids.extend(parse::cgroup_procs::pids(file));
         });
         if let Some(reason) = own.err().filter(is_worth_telling) {
-            report.failed(&self.path, "cgroup.procs", reason);
+            report.failed(&self.path, KernelFile::CgroupProcs.name(), reason);
         }
         if pids.is_empty() {
             // Any process will do, so that one that can't be read is no reason to end.
             let below = walk_below(&self.path, MAX_CHILDREN, &mut |child| {
-                match scratch.read_path(&child.join("cgroup.procs")) {
+                match scratch.read_path(&child.join(KernelFile::CgroupProcs.name())) {
                     Ok(file) => pids.extend(parse::cgroup_procs::pids(file)),
-                    Err(reason) if is_worth_telling(&reason) => report.failed(child, "cgroup.procs", reason),
+                    Err(reason) if is_worth_telling(&reason) => {
+                        report.failed(child, KernelFile::CgroupProcs.name(), reason)
+                    }
                     Err(_) => {}
                 }
                 Ok(())
             });
             if let Err((directory, reason)) = below {
-                report.failed(&directory, "cgroup.procs", reason);
+                report.failed(&directory, KernelFile::CgroupProcs.name(), reason);
             }
         }
         pids
@@ -305,7 +308,7 @@ impl ScopeReader {
         let mut count = 0;
         // Some more than there were just now.
         walk_below(&self.path, 2 * MAX_CHILDREN, &mut |child| {
-            match scratch.read_path(&child.join("cgroup.procs")) {
+            match scratch.read_path(&child.join(KernelFile::CgroupProcs.name())) {
                 Ok(file) => count += parse::cgroup_procs::count_pids(file).map_err(Reason::Parse)?,
                 // Removed meanwhile, or threaded: then its processes are listed by the domain above it.
                 Err(reason) if is_worth_telling(&reason) => return Err(reason),

@@ -13,7 +13,8 @@ pub(super) struct Slot {
     pub(super) kept: Option<File>,
     /// Not offered by this kernel, or its controller is off.
     pub(super) absent: bool,
-    /// Whether it was seen to be a regular file. Looked at once: what is not is refused by `pread` too, but for devices.
+    /// Whether it was seen to be a regular file. Looked at once: what is not is refused by `pread` too, but
+    /// for devices.
     regular: bool,
 }
 

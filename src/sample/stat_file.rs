@@ -9,7 +9,8 @@ use nix::{
 };
 use std::{ffi::CStr, fs::File, io, os::fd::AsFd, os::unix::fs::FileExt, path::Path};
 
-/// How everything is opened: without waiting. A FIFO would else wait for a writer; on a file of the kernel it means nothing.
+/// How everything is opened: without waiting. A FIFO would else wait for a writer; on a file of the kernel it
+/// means nothing.
 pub(crate) const READ: OFlag =
     OFlag::O_RDONLY.union(OFlag::O_CLOEXEC).union(OFlag::O_NONBLOCK).union(OFlag::O_NOCTTY);
 
@@ -23,10 +24,19 @@ pub(crate) fn open_regular<P: NixPath + ?Sized>(directory: impl AsFd, path: &P) 
     if kind == SFlag::S_IFREG.bits() { Ok(File::from(file)) } else { Err(Reason::NotRegular) }
 }
 
+/// A name with its zero, as the kernel takes it.
+const fn c_name(name: &'static str) -> &'static CStr {
+    match CStr::from_bytes_with_nul(name.as_bytes()) {
+        Ok(name) => name,
+        Err(_) => c"",
+    }
+}
+
 macro_rules! kernel_files {
-    ($($variant:ident = $name:literal, $c_name:literal;)*) => {
-        /// A file of a container's cgroup directory. In the order in which a kept descriptor is worth
-        /// its kernel memory: the files of the polling tick first, then what is read at each scrape, then what is read rarely.
+    ($($variant:ident = $name:literal;)*) => {
+        /// A file of a container's cgroup directory. In the order in which a kept descriptor is worth its
+        /// kernel memory: the files of the polling tick first, then what is read at each scrape, then what is
+        /// read rarely.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum KernelFile { $(#[doc = concat!("`", $name, "`")] $variant),* }
 
@@ -41,43 +51,43 @@ macro_rules! kernel_files {
             }
 
             pub(crate) const fn c_name(self) -> &'static CStr {
-                match self { $(Self::$variant => $c_name),* }
+                match self { $(Self::$variant => c_name(concat!($name, "\0"))),* }
             }
         }
     };
 }
 
 kernel_files! {
-    CpuStat = "cpu.stat", c"cpu.stat";
-    IoStat = "io.stat", c"io.stat";
-    MemoryCurrent = "memory.current", c"memory.current";
-    MemoryStat = "memory.stat", c"memory.stat";
-    MemoryEvents = "memory.events", c"memory.events";
-    MemorySwapCurrent = "memory.swap.current", c"memory.swap.current";
-    CpuPressure = "cpu.pressure", c"cpu.pressure";
-    MemoryPressure = "memory.pressure", c"memory.pressure";
-    IoPressure = "io.pressure", c"io.pressure";
-    PidsCurrent = "pids.current", c"pids.current";
-    CgroupProcs = "cgroup.procs", c"cgroup.procs";
-    CgroupStat = "cgroup.stat", c"cgroup.stat";
-    CgroupEvents = "cgroup.events", c"cgroup.events";
-    MemoryPeak = "memory.peak", c"memory.peak";
-    MemorySwapPeak = "memory.swap.peak", c"memory.swap.peak";
-    MemorySwapEvents = "memory.swap.events", c"memory.swap.events";
-    MemoryZswapCurrent = "memory.zswap.current", c"memory.zswap.current";
-    PidsPeak = "pids.peak", c"pids.peak";
-    PidsEvents = "pids.events", c"pids.events";
-    CpuStatLocal = "cpu.stat.local", c"cpu.stat.local";
-    CpusetCpusEffective = "cpuset.cpus.effective", c"cpuset.cpus.effective";
-    IrqPressure = "irq.pressure", c"irq.pressure";
-    MemoryMax = "memory.max", c"memory.max";
-    CpuMax = "cpu.max", c"cpu.max";
-    MemorySwapMax = "memory.swap.max", c"memory.swap.max";
-    MemoryLow = "memory.low", c"memory.low";
-    MemoryMin = "memory.min", c"memory.min";
-    MemoryHigh = "memory.high", c"memory.high";
-    PidsMax = "pids.max", c"pids.max";
-    CpuWeight = "cpu.weight", c"cpu.weight";
+    CpuStat = "cpu.stat";
+    IoStat = "io.stat";
+    MemoryCurrent = "memory.current";
+    MemoryStat = "memory.stat";
+    MemoryEvents = "memory.events";
+    MemorySwapCurrent = "memory.swap.current";
+    CpuPressure = "cpu.pressure";
+    MemoryPressure = "memory.pressure";
+    IoPressure = "io.pressure";
+    PidsCurrent = "pids.current";
+    CgroupProcs = "cgroup.procs";
+    CgroupStat = "cgroup.stat";
+    CgroupEvents = "cgroup.events";
+    MemoryPeak = "memory.peak";
+    MemorySwapPeak = "memory.swap.peak";
+    MemorySwapEvents = "memory.swap.events";
+    MemoryZswapCurrent = "memory.zswap.current";
+    PidsPeak = "pids.peak";
+    PidsEvents = "pids.events";
+    CpuStatLocal = "cpu.stat.local";
+    CpusetCpusEffective = "cpuset.cpus.effective";
+    IrqPressure = "irq.pressure";
+    MemoryMax = "memory.max";
+    CpuMax = "cpu.max";
+    MemorySwapMax = "memory.swap.max";
+    MemoryLow = "memory.low";
+    MemoryMin = "memory.min";
+    MemoryHigh = "memory.high";
+    PidsMax = "pids.max";
+    CpuWeight = "cpu.weight";
 }
 
 impl KernelFile {
@@ -98,8 +108,9 @@ impl FileSet {
     /// The files of the polling tick, besides `net/dev`: the sources of the rate gauges.
     pub const RATES: Self = Self::of(&[KernelFile::CpuStat, KernelFile::IoStat]);
 
-    /// The files that only somebody's write changes. (`cpuset.cpus.effective` is not one: it follows its parents and the
-    /// processors that are online.) Last in [`KernelFile`]'s order, since a watch on their directory saves reading them.
+    /// The files that only somebody's write changes. (`cpuset.cpus.effective` is not one: it follows its
+    /// parents and the processors that are online.) Last in [`KernelFile`]'s order, since a watch on their
+    /// directory saves reading them.
     pub const SETTINGS: Self = Self::of(&[
         KernelFile::MemoryMax,
         KernelFile::CpuMax,
@@ -265,6 +276,13 @@ pub fn errno_of(error: &io::Error) -> Errno {
 mod tests {
     use super::*;
     use std::io::Write;
+
+    #[test]
+    fn a_file_is_opened_by_its_own_name() {
+        for file in KernelFile::ALL {
+            assert_eq!(file.c_name().to_str(), Ok(file.name()));
+        }
+    }
 
     #[test]
     fn a_file_longer_than_the_buffer_is_read_whole() {

@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-/// Rows of a file come and go, and counters start over: rarely, and for good. A row that is missing for a moment was not
-/// read, and a sum without it is no sum. So long nothing is said before the fewer or smaller rows are believed.
+/// Rows of a file come and go, and counters start over: rarely, and for good. A row that is missing for a
+/// moment was not read, and a sum without it is no sum. So long nothing is said before the fewer or smaller
+/// rows are believed.
 const DOUBT: Duration = Duration::from_secs(10);
 
 /// Two counters per row of a file, as last read.
@@ -20,8 +21,8 @@ impl<K> Default for Tally<K> {
 }
 
 impl<K: Copy + PartialEq> Tally<K> {
-    /// The sums over rows with different keys; `None` when a counter is missing, when a row is missing that was there before,
-    /// and when a counter fell.
+    /// The sums over rows with different keys; `None` when a counter is missing, when a row is missing that
+    /// was there before, and when a counter fell.
     pub(super) fn add(
         &mut self,
         rows: impl Iterator<Item = (K, Option<u64>, Option<u64>)> + Clone,

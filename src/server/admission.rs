@@ -2,10 +2,10 @@
 
 use super::{
     client::{Client, worst_reader},
+    peer::Peer,
     refusals::{Reason, Refusals},
 };
 use std::{
-    fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -19,31 +19,6 @@ const RESERVE: usize = 8;
 const PER_PEER: usize = CONNECTIONS / 4;
 /// A peer with so many can lose one that is being answered to a peer that has none.
 const CROWD: usize = 3;
-
-/// Whom a connection is counted for: an IPv4 address, or an IPv6 network of 64 bits, as one machine can have all
-/// addresses of such a network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Peer(IpAddr);
-
-impl Peer {
-    pub(super) fn of(address: IpAddr) -> Self {
-        Self(match address.to_canonical() {
-            IpAddr::V6(address) if !address.is_loopback() => {
-                IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)))
-            }
-            other => other,
-        })
-    }
-}
-
-impl fmt::Display for Peer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            IpAddr::V6(network) if !network.is_loopback() => write!(f, "{network}/64"),
-            address => write!(f, "{address}"),
-        }
-    }
-}
 
 /// The open connections.
 #[derive(Debug)]
@@ -86,8 +61,8 @@ impl Admission {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place for a connection from `address` to the exporter's own `local` address. When there is none left, the
-    /// connection that does nothing for the longest time gives its own; but a peer takes none from
+    /// A place for a connection from `address` to the exporter's own `local` address. When there is none
+    /// left, the connection that does nothing for the longest time gives its own; but a peer takes none from
     /// another that has no more of them than itself.
     pub(super) fn admit(self: &Arc<Self>, address: IpAddr, local: IpAddr) -> Option<Place> {
         let peer = Peer::of(address);
@@ -129,7 +104,8 @@ impl Admission {
     }
 }
 
-/// The one that asks for nothing for the longest time; if all have asked, the one that takes its answer worst.
+/// The one that asks for nothing for the longest time; if all have asked, the one that takes its answer
+/// worst.
 fn longest_idle<'a>(entries: impl Iterator<Item = &'a Entry> + Clone) -> Option<Arc<Client>> {
     let clients = || entries.clone().map(|entry| &entry.client);
     let idle = clients().filter_map(|client| Some((client.idle_since()?, client)));
@@ -137,8 +113,8 @@ fn longest_idle<'a>(entries: impl Iterator<Item = &'a Entry> + Clone) -> Option<
     longest.or_else(|| worst_reader(clients(), Duration::ZERO)).map(Arc::clone)
 }
 
-/// Whether a health check of this machine comes so: from exactly the addresses that it uses, or from the very address
-/// that is served on. All of 127.0.0.0/8 would be too much: any program could have hundreds.
+/// Whether a health check of this machine comes so: from exactly the addresses that it uses, or from the very
+/// address that is served on. All of 127.0.0.0/8 would be too much: any program could have hundreds.
 fn is_own(address: IpAddr, local: IpAddr) -> bool {
     address == Ipv4Addr::LOCALHOST
         || address == Ipv6Addr::LOCALHOST
@@ -227,15 +203,5 @@ mod tests {
         let elsewhere = IpAddr::from([192, 0, 2, 1]);
         assert!(is_own(elsewhere, elsewhere) && is_own(Ipv6Addr::LOCALHOST.into(), LOCAL));
         assert!(!is_own(address(2), address(2)) && !is_own(elsewhere, LOCAL));
-    }
-
-    #[test]
-    fn an_ipv6_network_is_one_peer() {
-        let peer = |text: &str| Peer::of(text.parse().unwrap());
-        assert_eq!(peer("2001:db8::1"), peer("2001:db8::2"));
-        assert_ne!(peer("2001:db8::1"), peer("2001:db8:0:1::1"));
-        assert_eq!(peer("::ffff:192.0.2.1"), peer("192.0.2.1"));
-        assert_ne!(peer("192.0.2.1"), peer("192.0.2.2"));
-        assert_eq!(peer("::1"), Peer(Ipv6Addr::LOCALHOST.into()));
     }
 }

@@ -1,7 +1,7 @@
-//! What one connection is doing, since when, and when it must end. Deadlines act on the connection: hyper does not ask
-//! a body for more while an HTTP/2 client's window is shut, so a body can't watch its own.
+//! What one connection is doing, since when, and when it must end. Deadlines act on the connection: hyper
+//! does not ask a body for more while an HTTP/2 client's window is shut, so a body can't watch its own.
 
-use super::admission::Peer;
+use super::peer::Peer;
 use crate::table::SelfMetrics;
 use std::{
     collections::HashMap,
@@ -66,17 +66,17 @@ struct Taking {
 /// How a client takes the answer that it takes worst.
 #[derive(Debug, Clone, Copy)]
 struct Progress {
-    /// The part of its time in which it went on taking, from 0 to 1. One whose socket was filled once and who then reads
-    /// nothing comes to nearly 0, and ever nearer. One who reads slowly comes to nearly 1, although it too is seen to
-    /// take something only now and then.
+    /// The part of its time in which it went on taking, from 0 to 1. One whose socket was filled once and who
+    /// then reads nothing comes to nearly 0, and ever nearer. One who reads slowly comes to nearly 1,
+    /// although it too is seen to take something only now and then.
     steadiness: f64,
     /// How long it has taken nothing.
     stalled: Duration,
 }
 
-/// Of the clients that took nothing for at least `stalled`, the one that went on taking for the smallest part of its time.
-/// Not the one that took something longest ago: a slow reader is seen to take something only every second or so, and
-/// those who read nothing but come again and again have always come later than that.
+/// Of the clients that took nothing for at least `stalled`, the one that went on taking for the smallest part
+/// of its time. Not the one that took something longest ago: a slow reader is seen to take something only
+/// every second or so, and those who read nothing but come again and again have always come later than that.
 pub(super) fn worst_reader<'a>(
     clients: impl Iterator<Item = &'a Arc<Client>>,
     stalled: Duration,

@@ -45,7 +45,8 @@ impl<S: AsyncRead + AsyncWrite + Send> Stream for S {}
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// Serves what `handle` tells until `shutdown` resolves, then lets what is under way end, for 5 s at the most.
+/// Serves what `handle` tells until `shutdown` resolves, then lets what is under way end, for 5 s at the
+/// most.
 pub async fn serve(
     listener: TcpListener,
     tls: Option<Tls>,

@@ -64,8 +64,8 @@ struct Job {
     done: oneshot::Sender<bool>,
 }
 
-/// The thread that compresses: some milliseconds of work that must not delay other answers. One, made at the start:
-/// when the system refuses threads later, pages still go out.
+/// The thread that compresses: some milliseconds of work that must not delay other answers. One, made at the
+/// start: when the system refuses threads later, pages still go out.
 #[derive(Debug, Clone)]
 pub(super) struct Compressor {
     jobs: Option<SyncSender<Job>>,
@@ -129,7 +129,7 @@ fn zstd(text: &[u8]) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::{
-        server::{admission::Peer, client::Client, pages::Pages, refusals::Refusals},
+        server::{client::Client, pages::Pages, peer::Peer, refusals::Refusals},
         table::SelfMetrics,
     };
 

@@ -104,7 +104,8 @@ fn client(certificate: &Path) -> Result<ClientConfig> {
         .with_no_client_auth())
 }
 
-/// Trusts one certificate: the one that the exporter was told to serve. Its names are of no matter on loopback.
+/// Trusts one certificate: the one that the exporter was told to serve. Its names are of no matter on
+/// loopback.
 #[derive(Debug)]
 struct TheVeryCertificate {
     expected: CertificateDer<'static>,

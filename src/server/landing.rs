@@ -14,15 +14,16 @@ const HEAD: &str = r#"<!doctype html>
 body { font: 1rem/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 75rem; padding: 0 1rem }
 h1 { color: #e6522c; font-size: 1.5rem }
 table { border-collapse: collapse; width: 100%; font-size: .9rem }
-th, td { text-align: left; padding: .25rem .75rem .25rem 0; border-bottom: 1px solid #8884; vertical-align: top }
+th, td { text-align: left; vertical-align: top }
+th, td { padding: .25rem .75rem .25rem 0; border-bottom: 1px solid #8884 }
 td { overflow-wrap: anywhere }
 </style>
 </head>
 <body>
 "#;
 
-/// The landing page: what this is, where the metrics are, which containers were found, and what is missing of them.
-/// `docker_answers` is whether the names come from a Docker that answers now.
+/// The landing page: what this is, where the metrics are, which containers were found, and what is missing of
+/// them. `docker_answers` is whether the names come from a Docker that answers now.
 pub(super) fn html(report: &Report, docker_answers: bool) -> String {
     let Report { containers, missing } = report;
     let live = containers.iter().filter(|container| container.live).count();
@@ -39,11 +40,14 @@ pub(super) fn html(report: &Report, docker_answers: bool) -> String {
         page,
         "<h1>docker-stat-prom {} <small>({})</small></h1>\n\
          <p>Prometheus exporter for Docker containers: reads cgroup v2 and /proc directly.</p>\n\
-         <p><a href=\"metrics\">Metrics</a> · <a href=\"healthz\">Health</a> · <a href=\"readyz\">Readiness</a> · \
+         <p><a href=\"metrics\">Metrics</a> · <a href=\"healthz\">Health</a> · <a \
+         href=\"readyz\">Readiness</a> · \
          <a href=\"debug/containers\">Containers as JSON</a></p>\n\
-         <p>{live} containers found, {named} named by Docker, {} without a name, {hidden} hidden, {} not running.</p>\n\
+         <p>{live} containers found, {named} named by Docker, {} without a name, {hidden} hidden, {} not \
+         running.</p>\n\
          {missing}{outage}\
-         <table>\n<tr><th>name</th><th>image</th><th>state</th><th>cgroup</th><th>network counters</th><th>not offered by the kernel</th></tr>\n",
+         <table>\n<tr><th>name</th><th>image</th><th>state</th><th>cgroup</th><th>network \
+         counters</th><th>not offered by the kernel</th></tr>\n",
         env!("CARGO_PKG_VERSION"),
         env!("BUILD_REVISION"),
         live.saturating_sub(named),

@@ -6,10 +6,11 @@ use std::{
 };
 use tokio::net::{TcpListener, TcpSocket};
 
-/// Connections that may wait to be accepted; a scraper whose SYN finds no room tries again only after a second.
+/// Connections that may wait to be accepted; a scraper whose SYN finds no room tries again only after a
+/// second.
 const BACKLOG: u32 = 4096;
-/// What the kernel may hold of each answer. Left to itself it takes megabytes, and a client that reads slowly can't be
-/// told from one that reads nothing.
+/// What the kernel may hold of each answer. Left to itself it takes megabytes, and a client that reads slowly
+/// can't be told from one that reads nothing.
 const SEND_BUFFER: u32 = 128 * 1024;
 
 /// Listens on the first of some addresses that can be had. Needs a runtime around it.

@@ -9,6 +9,7 @@ mod landing;
 mod listen;
 mod negotiate;
 mod pages;
+mod peer;
 mod refusals;
 mod routes;
 mod service;

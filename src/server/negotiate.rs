@@ -66,8 +66,8 @@ pub(super) fn format(accept: &str) -> Format {
     best.1
 }
 
-/// The encoding that the client prefers among ours; of equals, the one it names first. `*` is gzip, unless gzip is
-/// named itself: a client that refuses gzip and takes anything else gets the page as it is.
+/// The encoding that the client prefers among ours; of equals, the one it names first. `*` is gzip, unless
+/// gzip is named itself: a client that refuses gzip and takes anything else gets the page as it is.
 pub(super) fn encoding(accept_encoding: &str) -> Encoding {
     let names_gzip = elements(accept_encoding).any(|element| is_gzip(element.value));
     let mut best = (0, Encoding::Identity);
@@ -103,12 +103,14 @@ mod tests {
             ("text/html,application/xhtml+xml,*/*;q=0.8", Format::Text),
             // Prometheus 2.42
             (
-                "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+                "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;\
+                 q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
                 Format::OpenMetrics,
             ),
             // Prometheus 3
             (
-                "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1",
+                "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,text/plain;\
+                 version=1.0.0;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1",
                 Format::OpenMetrics,
             ),
             ("application/openmetrics-text;version=1.0.0;q=0.1,text/plain;version=0.0.4", Format::Text),

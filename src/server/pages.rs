@@ -1,4 +1,5 @@
-//! Who may hold a page: an answer as large as the host has containers, in memory until its client has taken it.
+//! Who may hold a page: an answer as large as the host has containers, in memory until its client has taken
+//! it.
 
 use super::{
     client::{Client, worst_reader},
@@ -15,8 +16,8 @@ use tokio::{sync::Notify, time::timeout};
 const PAGES: usize = 16;
 const PER_PEER: usize = PAGES / 2;
 const PER_CONNECTION: usize = 2;
-/// While those on their way have more bytes than this, no third one is made: two scrapers are usual, whatever a page's
-/// size. Whoever shares a page shares its bytes.
+/// While those on their way have more bytes than this, no third one is made: two scrapers are usual, whatever
+/// a page's size. Whoever shares a page shares its bytes.
 const BYTES: usize = 32 * 1024 * 1024;
 /// A client that took nothing for so long may lose its page to one that has none.
 const STALLED: Duration = Duration::from_millis(500);
@@ -109,8 +110,8 @@ impl Pages {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A page for this client, if it and its address do not hold too many. When all are held, one of a client that
-    /// takes nothing goes to a peer that has none.
+    /// A page for this client, if it and its address do not hold too many. When all are held, one of a client
+    /// that takes nothing goes to a peer that has none.
     pub(super) async fn acquire(self: &Arc<Self>, client: &Arc<Client>) -> Option<Permit> {
         let permit = match self.enter(client) {
             Ok((holder, is_first)) => self.wait(holder, is_first).await.ok_or(Reason::Pages),
@@ -175,7 +176,7 @@ impl Pages {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{server::admission::Peer, table::SelfMetrics};
+    use crate::{server::peer::Peer, table::SelfMetrics};
 
     fn client(last: u8) -> Arc<Client> {
         Client::new(Peer::of([127, 0, 0, last].into()), SelfMetrics::new().unwrap())

@@ -23,8 +23,8 @@ use warp::{
 
 type Answer = Response<Bytes>;
 
-/// A pass over thousands of containers takes a fraction of this: without an answer by then, readiness is no longer so.
-/// Shorter than the patience of `--healthcheck`, so that it can tell why.
+/// A pass over thousands of containers takes a fraction of this: without an answer by then, readiness is no
+/// longer so. Shorter than the patience of `--healthcheck`, so that it can tell why.
 const PROMPT: Duration = Duration::from_secs(2);
 /// A collector that has not turned a round for so long hangs in a file, and may be restarted.
 const HUNG: Duration = Duration::from_secs(30);
@@ -73,7 +73,8 @@ impl Site {
         }
     }
 
-    /// Whether the collector lives, without asking it: a pass may take longer than a supervisor wants to wait.
+    /// Whether the collector lives, without asking it: a pass may take longer than a supervisor wants to
+    /// wait.
     fn health(&self) -> Answer {
         let silence = self.handle.silence();
         if silence > HUNG {
@@ -187,7 +188,7 @@ fn json(report: &Report, permit: Permit) -> Answer {
                 "named": container.named,
                 "image": container.image,
                 "state": container.state,
-                "cgroup": container.cgroup,
+                "cgroup": container.cgroup.as_str(),
                 "live": container.live,
                 "pid": container.pid,
                 "network": container.network.as_str(),
@@ -204,7 +205,7 @@ fn json(report: &Report, permit: Permit) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{collector::Message, server::admission::Peer, table::SelfMetrics};
+    use crate::{collector::Message, server::peer::Peer, table::SelfMetrics};
     use std::sync::mpsc::{Receiver, channel};
 
     /// A site whose collector takes no message, and has not for a while.

@@ -1,5 +1,5 @@
-//! What hyper calls for each request: lets through to the routes what warp can take, and follows the answer until its
-//! last byte is with the kernel.
+//! What hyper calls for each request: lets through to the routes what warp can take, and follows the answer
+//! until its last byte is with the kernel.
 
 use super::{
     client::{Answering, Client},
@@ -23,7 +23,8 @@ use std::{
 /// Bodies go out in pieces of this size, so that it is seen when a client takes nothing.
 const PIECE: usize = 64 * 1024;
 
-/// The requests of one connection, for the routes in `inner`, which find the [`Client`] in a request's extensions.
+/// The requests of one connection, for the routes in `inner`, which find the [`Client`] in a request's
+/// extensions.
 #[derive(Debug)]
 pub(super) struct Requests<S> {
     pub(super) inner: S,

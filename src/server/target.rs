@@ -1,10 +1,10 @@
-//! Which request targets are let through to the routes: those with a path. warp panics on others, and a panic ends
-//! the process.
+//! Which request targets are let through to the routes: those with a path. warp panics on others, and a panic
+//! ends the process.
 
 use hyper::http::{Method, Uri, uri::PathAndQuery};
 
-/// The target as a path and a query alone, or `None` if it has no path: `CONNECT host:port`, `OPTIONS *`, a host
-/// without a scheme, HTTP/2 without `:path`.
+/// The target as a path and a query alone, or `None` if it has no path: `CONNECT host:port`, `OPTIONS *`, a
+/// host without a scheme, HTTP/2 without `:path`.
 ///
 /// `GET http://host/path` is a target with a path (RFC 9112, 3.2.2): its scheme and host are dropped.
 pub(super) fn with_path(method: &Method, target: &Uri) -> Option<Uri> {

@@ -46,7 +46,8 @@ impl Bind {
         }
     }
 
-    /// Host and port to connect to from this machine. A server that listens on all addresses is reached on loopback.
+    /// Host and port to connect to from this machine. A server that listens on all addresses is reached on
+    /// loopback.
     #[must_use]
     pub fn local(&self) -> (String, u16) {
         let host = match &self.host {

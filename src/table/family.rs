@@ -1,97 +1,12 @@
-//! THE table: every family that is served of containers and the machine, and how a row of it is written.
+//! One family of the table, and how a row of it is written.
+
+pub use super::heading::{Heading, MetricType, Unit};
 
 use super::{
-    Label, Row, Sink, cadvisor, core,
+    Label, Row, Sink,
     group::{Group, Set},
-    lifecycle, v2,
 };
 use crate::sample::{FileSet, KernelFile, Machine};
-
-/// The type of a family.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MetricType {
-    /// Goes up and down.
-    Gauge,
-    /// Only goes up, until the container starts anew.
-    Counter,
-    /// Counts observations in buckets. Only the exporter's own.
-    Histogram,
-}
-
-impl MetricType {
-    /// Its name in Prometheus' words.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Gauge => "gauge",
-            Self::Counter => "counter",
-            Self::Histogram => "histogram",
-        }
-    }
-}
-
-/// The unit of a family's values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "named after what they are")]
-pub enum Unit {
-    /// A number of things, a state or a time that is no number of seconds.
-    None,
-    Bytes,
-    BytesPerSecond,
-    BitsPerSecond,
-    Cpus,
-    Microseconds,
-    Pages,
-    Ratio,
-    Seconds,
-}
-
-impl Unit {
-    /// Its name in Prometheus' words; empty for [`Self::None`].
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::None => "",
-            Self::Bytes => "bytes",
-            Self::BytesPerSecond => "bytes per second",
-            Self::BitsPerSecond => "bits per second",
-            Self::Cpus => "CPUs",
-            Self::Microseconds => "microseconds",
-            Self::Pages => "pages",
-            Self::Ratio => "ratio",
-            Self::Seconds => "seconds",
-        }
-    }
-}
-
-/// What every output says of a family.
-#[derive(Debug, Clone, Copy)]
-pub struct Heading {
-    /// Its name.
-    pub name: &'static str,
-    /// Its type.
-    pub metric_type: MetricType,
-    /// Its unit.
-    pub unit: Unit,
-    /// What it means, in one sentence.
-    pub help: &'static str,
-}
-
-impl Heading {
-    /// The longest name that a family may have, in bytes: encoders copy names of this fixed length.
-    pub const LONGEST_NAME: usize = 64;
-
-    /// A heading. A name that is too long does not compile where the heading is a constant, as all of them are.
-    pub(super) const fn new(
-        name: &'static str,
-        metric_type: MetricType,
-        unit: Unit,
-        help: &'static str,
-    ) -> Self {
-        assert!(name.len() <= Self::LONGEST_NAME, "the name of a family is too long: encoders would cut it");
-        Self { name, metric_type, unit, help }
-    }
-}
 
 /// What must be read for a family. What it does not name is not read on its behalf.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -202,7 +117,9 @@ impl Family {
 ///     group::{Group, Set},
 /// };
 /// const CPU: Topic = Topic::new(Set::V2, Group::Cpu);
-/// const IDLE: Family = CPU.counter("container_cpu_idle_seconds_total", "CPU time not used").get(|_row, _out| ());
+/// const IDLE: Family = CPU
+///     .counter("container_cpu_idle_seconds_total", "CPU time not used")
+///     .get(|_row, _out| ());
 /// assert_eq!(IDLE.name().len(), 32);
 /// ```
 #[derive(Debug, Clone, Copy)]
@@ -308,104 +225,5 @@ impl Draft {
     const fn done(self, getter: Getter) -> Family {
         assert!(!self.0.origin.is_empty(), "a family must say where its numbers come from");
         Family { getter, ..self.0 }
-    }
-}
-
-/// The files of rows, in the order of the page.
-const PARTS: &[&[Family]] = &[
-    core::FAMILIES,
-    cadvisor::state::TIMES,
-    cadvisor::cpu::FAMILIES,
-    cadvisor::memory::FAMILIES,
-    cadvisor::pressure::FAMILIES,
-    cadvisor::io::FAMILIES,
-    cadvisor::network::FAMILIES,
-    cadvisor::pids::FAMILIES,
-    cadvisor::state::HEALTH,
-    cadvisor::machine::FAMILIES,
-    v2::FAMILIES,
-    lifecycle::FAMILIES,
-];
-
-const COUNT: usize = {
-    let (mut count, mut rest) = (0, PARTS);
-    while let [first, others @ ..] = rest {
-        count += first.len();
-        rest = others;
-    }
-    count
-};
-
-#[expect(clippy::indexing_slicing, reason = "in a constant: the compiler looks")]
-const fn joined() -> [Family; COUNT] {
-    let mut all = [PARTS[0][0]; COUNT];
-    let (mut count, mut parts) = (0, PARTS);
-    while let [part, others @ ..] = parts {
-        let mut rest = *part;
-        while let [family, after @ ..] = rest {
-            all[count] = *family;
-            count += 1;
-            rest = after;
-        }
-        parts = others;
-    }
-    all
-}
-
-static ALL: [Family; COUNT] = joined();
-
-/// Every family, in the order of the page.
-pub static FAMILIES: &[Family] = &ALL;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::HashSet;
-
-    #[test]
-    fn names_are_unique_and_legal() {
-        let mut seen = HashSet::new();
-        for family in FAMILIES {
-            assert!(seen.insert(family.name()), "{} stands twice", family.name());
-            assert!(
-                family.name().bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_' || byte == b'2'),
-                "{}",
-                family.name()
-            );
-            for label in family.labels {
-                assert!(!matches!(label.name(), "id" | "name" | "image"), "{} {label:?}", family.name());
-            }
-        }
-    }
-
-    #[test]
-    fn a_unit_in_a_name_is_the_unit() {
-        for family in FAMILIES {
-            for (part, unit) in [("_seconds", Unit::Seconds), ("_bytes", Unit::Bytes)] {
-                if family.name().contains(part) {
-                    assert_eq!(family.heading.unit, unit, "{}", family.name());
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn counters_end_in_total_but_for_the_names_of_others() {
-        for family in FAMILIES {
-            let total = family.name().ends_with("_total") || family.name().ends_with("_failcnt");
-            assert_eq!(family.heading.metric_type == MetricType::Counter, total, "{}", family.name());
-        }
-    }
-
-    #[test]
-    fn a_kernel_file_that_is_named_is_read() {
-        for family in FAMILIES {
-            for file in KernelFile::ALL.iter().filter(|file| family.needs.files.contains(**file)) {
-                let named = family.origin.contains(file.name())
-                    || family.origin.contains(file.name().trim_end_matches(".pressure"))
-                    || matches!(file, KernelFile::CpuMax | KernelFile::CgroupStat);
-                assert!(named, "{} reads {}", family.name(), file.name());
-            }
-        }
     }
 }

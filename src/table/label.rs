@@ -4,7 +4,8 @@ use crate::{model::Container, parse::Name};
 
 macro_rules! labels {
     ($($variant:ident = $name:literal,)*) => {
-        /// The name of a label that not every series of a container has: one for the column `labels` of a row and for its getter.
+        /// The name of a label that not every series of a container has: one for the column `labels` of a row
+        /// and for its getter.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Label { $(#[doc = concat!("`", $name, "`")] $variant),* }
 
@@ -72,8 +73,8 @@ impl<'a> LabelValue<'a> {
     }
 }
 
-/// The labels that every series of one container has. An encoder may keep them in a form of its own from pass to pass; they
-/// change only when the container's cgroup or its metadata does.
+/// The labels that every series of one container has. An encoder may keep them in a form of its own from pass
+/// to pass; they change only when the container's cgroup or its metadata does.
 #[derive(Debug, Clone, Copy)]
 pub struct BaseLabels<'a> {
     container: &'a Container,
@@ -87,7 +88,8 @@ impl<'a> BaseLabels<'a> {
         Self { container, core_only }
     }
 
-    /// Name and value of each, in the order of the page: `id`, `name`, `image`, then the chosen labels and environment variables.
+    /// Name and value of each, in the order of the page: `id`, `name`, `image`, then the chosen labels and
+    /// environment variables.
     pub fn pairs(self) -> impl Iterator<Item = (&'a str, &'a str)> {
         let Self { container, core_only } = self;
         let metadata = container.metadata.as_ref().filter(|_| !core_only);
@@ -109,7 +111,7 @@ mod tests {
     #[test]
     fn a_container_has_what_docker_knows_unless_only_core_is_served() {
         let id = ContainerId::new(&"1".repeat(64)).unwrap();
-        let mut container = Container::new(id.clone(), "/a".into());
+        let mut container = Container::new(id.clone(), "/a");
         let pairs = |container: &Container, core_only| -> Vec<_> {
             let pairs = BaseLabels::of(container, core_only).pairs();
             pairs.map(|(name, value)| format!("{name}={value}")).collect()

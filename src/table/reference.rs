@@ -1,6 +1,6 @@
 //! The tables of the README, made from the same table as the page.
 
-use super::{Label, family::FAMILIES, group::Set, own::OWN_FAMILIES};
+use super::{Label, families::FAMILIES, group::Set, own::OWN_FAMILIES};
 use std::fmt::Write;
 
 /// All families as Markdown, one table per set.

@@ -37,7 +37,8 @@ pub struct Row<'a> {
     pub page: &'a Page<'a>,
 }
 
-/// A value in the family's unit. It keeps the digits it was counted in, so that an encoder can write it exactly.
+/// A value in the family's unit. It keeps the digits it was counted in, so that an encoder can write it
+/// exactly.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Number {
     /// An integer.
@@ -55,7 +56,8 @@ pub trait Sink {
     /// One sample with the labels that not every series of the container has.
     fn sample(&mut self, labels: &[(Label, LabelValue<'_>)], value: Number);
 
-    /// One integer without labels of its own, as half of all samples are: an encoder may have a shorter way for it.
+    /// One integer without labels of its own, as half of all samples are: an encoder may have a shorter way
+    /// for it.
     fn integer(&mut self, value: u64) {
         self.sample(&[], Number::Int(value));
     }
@@ -91,8 +93,8 @@ impl dyn Sink + '_ {
     }
 }
 
-/// Takes families one after the other: `begin`, its samples and histograms, `end`. This is what an encoder of an output
-/// implements.
+/// Takes families one after the other: `begin`, its samples and histograms, `end`. This is what an encoder of
+/// an output implements.
 pub trait FamilySink: Sink {
     /// A family begins. It may turn out to have no samples.
     fn begin(&mut self, heading: &Heading);
@@ -104,11 +106,11 @@ pub trait FamilySink: Sink {
     fn end(&mut self);
 }
 
-/// Takes the families of containers. `Kept` is what the encoder keeps of each container from pass to pass, such as its base
-/// labels in its own form. An encoder that keeps nothing implements this for every `Kept`.
+/// Takes the families of containers. `Kept` is what the encoder keeps of each container from pass to pass,
+/// such as its base labels in its own form. An encoder that keeps nothing implements this for every `Kept`.
 pub trait ContainerSink<Kept>: FamilySink {
-    /// The samples that follow are of this container, until the family ends. Before the first such call, samples are of
-    /// the machine.
+    /// The samples that follow are of this container, until the family ends. Before the first such call,
+    /// samples are of the machine.
     fn container(&mut self, labels: BaseLabels<'_>, kept: Kept);
 }
 

@@ -1,14 +1,16 @@
 //! `--metrics`: which families are served, and so which files are read.
 
 use super::{
-    family::{FAMILIES, Family, Needs},
+    families::FAMILIES,
+    family::{Family, Needs},
     group::{Group, Set},
 };
 use crate::sample::FileSet;
 
 /// A name that is neither a set nor a group, or a choice that can't be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected sets (core, cadvisor, v2, lifecycle) and groups with + or - ({groups}), found \"{word}\"", groups = groups())]
+#[error("expected sets (core, cadvisor, v2, lifecycle) and groups with + or - ({groups}), found \
+    \"{word}\"", groups = groups())]
 pub struct UnknownMetrics {
     word: String,
 }
@@ -34,8 +36,9 @@ impl Default for Selection {
 }
 
 impl Selection {
-    /// Reads a list such as `core,cadvisor`, `+hugetlb` or `core,v2,-network`. Sets named without a sign replace the
-    /// default; `+` and `-` add and remove sets and groups. `core` is always on, but its groups can be removed.
+    /// Reads a list such as `core,cadvisor`, `+hugetlb` or `core,v2,-network`. Sets named without a sign
+    /// replace the default; `+` and `-` add and remove sets and groups. `core` is always on, but its groups
+    /// can be removed.
     ///
     /// # Errors
     /// An unknown name, or `-core`.

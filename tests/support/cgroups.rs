@@ -7,8 +7,8 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-/// A folder on a cgroup2 mount that holds nothing but the test's own cgroups: what else runs on this machine is not
-/// in it. Meant as `--cgroup_root`. It goes with the test, and its processes with it.
+/// A folder on a cgroup2 mount that holds nothing but the test's own cgroups: what else runs on this machine
+/// is not in it. Meant as `--cgroup_root`. It goes with the test, and its processes with it.
 pub struct LiveCgroups {
     root: PathBuf,
     processes: Vec<Child>,
@@ -70,7 +70,8 @@ fn remove(path: &Path) {
     let _somebody_is_still_in_it = fs::remove_dir(path);
 }
 
-/// Folders to try: in each cgroup2 mount the cgroup of this process, which a user may have been given, then the top.
+/// Folders to try: in each cgroup2 mount the cgroup of this process, which a user may have been given, then
+/// the top.
 fn mounts() -> Vec<PathBuf> {
     let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let own = own.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default().to_owned();

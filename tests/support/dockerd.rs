@@ -1,5 +1,5 @@
-//! A Docker daemon on a unix socket: a fixture's recorded answers, with delays, lies, refusals and events as a test wants
-//! them.
+//! A Docker daemon on a unix socket: a fixture's recorded answers, with delays, lies, refusals and events as
+//! a test wants them.
 
 use std::{
     collections::HashMap,
@@ -137,7 +137,8 @@ impl FakeDockerd {
         };
     }
 
-    /// Puts a proxy before the daemon: what it does not let through is answered 403, without a word of the daemon.
+    /// Puts a proxy before the daemon: what it does not let through is answered 403, without a word of the
+    /// daemon.
     pub fn let_through(&self, gate: impl Fn(&str) -> bool + Send + 'static) {
         self.state.lock().unwrap().gate = Some(Box::new(gate));
     }

@@ -1,5 +1,6 @@
 //! The shipped binary, run on a recorded host.
 
+use super::fixture;
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
@@ -23,6 +24,16 @@ pub fn on_host(host: &Path) -> Command {
     for (flag, path) in [("--cgroup_root", "sys/fs/cgroup"), ("--proc_root", "proc"), ("--sys_root", "sys")] {
         command.arg(flag).arg(host.join(path));
     }
+    command
+}
+
+/// A daemon that is not there.
+pub const NO_DOCKER: [&str; 2] = ["-H", "unix:///nonexistent/docker.sock"];
+
+/// The binary on a recorded host whose Docker does not answer.
+pub fn without_docker() -> Command {
+    let mut command = on_host(&fixture("debian13-docker26.1-linux6.12"));
+    command.args(NO_DOCKER);
     command
 }
 

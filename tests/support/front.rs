@@ -1,5 +1,6 @@
 //! A TCP port, with TLS or without, before a unix socket.
 
+use super::fixture;
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -24,11 +25,14 @@ fn certificates(file: &Path) -> Vec<CertificateDer<'static>> {
     CertificateDer::pem_file_iter(file).unwrap().map(Result::unwrap).collect()
 }
 
-/// A server with this certificate and key that lets in only clients whose certificate is of `ca`.
-pub fn mutual_tls(certificate: &Path, key: &Path, ca: &Path) -> TlsAcceptor {
+/// A server with the recorded certificate that lets in only clients whose certificate is of the recorded
+/// authority.
+pub fn mutual_tls() -> TlsAcceptor {
+    let tls = fixture("tls");
+    let (certificate, key) = (tls.join("ec-chain.crt"), tls.join("ec-sec1.key"));
     let provider = Arc::new(ring::default_provider());
     let mut roots = RootCertStore::empty();
-    for root in certificates(ca) {
+    for root in certificates(&tls.join("ca.crt")) {
         roots.add(root).unwrap();
     }
     let verifier =
@@ -37,7 +41,7 @@ pub fn mutual_tls(certificate: &Path, key: &Path, ca: &Path) -> TlsAcceptor {
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_client_cert_verifier(verifier)
-        .with_single_cert(certificates(certificate), PrivateKeyDer::from_pem_file(key).unwrap())
+        .with_single_cert(certificates(&certificate), PrivateKeyDer::from_pem_file(key).unwrap())
         .unwrap();
     TlsAcceptor::from(Arc::new(config))
 }

@@ -1,11 +1,12 @@
 //! Small hosts made by a test, and the collector on one without a server.
 
-use super::{fixture, value};
+use super::{exporter::NO_DOCKER, fixture, value};
 use docker_stat_prom::{
     collector::{Body, Collector, Config, Handle, Message},
     discovery::{ScopeEvent, resync},
     encode::Format,
     metadata::{Filter, MetadataEvent, News, Source},
+    parse::ContainerId,
     sample::{Interfaces, Keep, KernelFile, Roots},
     table::{Selection, SelfMetrics},
 };
@@ -20,11 +21,11 @@ use std::{
 pub const ALL: Keep = Keep { directory: true, files: KernelFile::COUNT };
 
 pub fn scope(digit: &str) -> String {
-    format!("docker-{}.scope", digit.repeat(64))
+    ContainerId::new(&digit.repeat(64)).unwrap().scope_name()
 }
 
 pub fn no_docker(command: &mut Command) -> &mut Command {
-    command.args(["-H", "unix:///nonexistent/docker.sock", "-i", "100"])
+    command.args(NO_DOCKER).args(["-i", "100"])
 }
 
 pub fn copy_of(name: &str) -> tempfile::TempDir {

@@ -1,4 +1,5 @@
-//! What the tests share: the shipped binary, a Docker daemon that does as it is told, and a small HTTP client.
+//! What the tests share: the shipped binary, a Docker daemon that does as it is told, and a small HTTP
+//! client.
 #![allow(
     dead_code,
     clippy::unwrap_used,

@@ -7,13 +7,16 @@
 //! One in a user's subtree needs a proof once Docker knows the ID, see [`Proof`]. That Docker does not
 //! contradict is none: a container that is being restarted has no process anywhere.
 
-use super::{Reading, entry::Entry};
+use super::{
+    candidate::{Candidate, Obstacle},
+    entry::Entry,
+    reading::Reading,
+};
 use crate::{
-    advice::Hidden,
     discovery::Scope,
     metadata::{Metadata, State},
     sample::{
-        Errno, OpenError, Report, ScopeReader,
+        OpenError, PassReport, ScopeReader,
         process::{cgroup_of, is_in_cgroup},
         stat_file::Scratch,
     },
@@ -28,40 +31,6 @@ use std::{
 const REMEMBERED: usize = 64;
 /// Directories of one ID looked at in a pass: a user can make any number, but those of root come first.
 const LOOKED_AT: usize = 16;
-
-/// A directory with a container's ID.
-#[derive(Debug)]
-pub(super) struct Candidate {
-    pub(super) cgroup: String,
-    /// Whether a write to its files would be told of.
-    pub(super) watched: bool,
-    /// Whether it is in a subtree that was handed to a user.
-    delegated: bool,
-    born: SystemTime,
-    /// What keeps it from being read.
-    pub(super) obstacle: Option<Obstacle>,
-}
-
-/// Why a directory is not read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Obstacle {
-    /// It has no process.
-    Empty,
-    /// It can't be opened.
-    Unopened(Errno),
-    /// A user made it, and Docker's container is not in it.
-    Foreign,
-}
-
-impl Obstacle {
-    pub(super) fn reason(self) -> Hidden {
-        match self {
-            Self::Empty => Hidden::Empty,
-            Self::Unopened(_) => Hidden::Unopened,
-            Self::Foreign => Hidden::Foreign,
-        }
-    }
-}
 
 /// What proves that a directory is the container's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -218,7 +187,7 @@ impl Entry {
             let mut is_hidden = false;
             let holds_main = match main_pid {
                 Some(pid) if is_one_of_many || candidate.delegated => {
-                    let pids = reader.pids(scratch, &mut Report::default());
+                    let pids = reader.pids(scratch, &mut PassReport::default());
                     is_hidden = !pids.is_empty() && pids.iter().all(|pid| *pid == 0);
                     named.unwrap_or_else(|| pids.contains(&pid))
                 }

@@ -1,6 +1,6 @@
 //! Which directories are known, and which of them are read.
 
-use super::{Containers, candidates::Obstacle, entry::Entry, unreached::MAX_TOLD};
+use super::{Containers, candidate::Obstacle, entry::Entry, unreached::MAX_TOLD};
 use crate::{
     discovery::Scope,
     parse::ContainerId,
@@ -10,52 +10,10 @@ use crate::{
 /// Directories without a process and without a name from Docker that are remembered: so many of root's, and
 /// so many of users, who can make any number and must not crowd out the others.
 const MAX_IDLE: usize = 4096;
-/// Of each of these, how many are looked at in one pass for a first process.
-const IDLE_PER_PASS: usize = 512;
 
 /// Of containers that Docker has not named, so many are said to have more than one directory: IDs can be made
 /// up.
 const MAX_UNNAMED_CONTESTS: u32 = 20;
-
-/// Containers that are neither live nor named by Docker.
-#[derive(Debug, Default)]
-pub(super) struct Idle {
-    roots: Turns,
-    /// Those with no directory but in users' subtrees.
-    users: Turns,
-}
-
-#[derive(Debug, Default)]
-struct Turns {
-    known: usize,
-    /// Where this pass began to look, and the next one will.
-    first: usize,
-    next: usize,
-    looked_at: usize,
-}
-
-impl Idle {
-    fn of_mut(&mut self, is_delegated: bool) -> &mut Turns {
-        if is_delegated { &mut self.users } else { &mut self.roots }
-    }
-}
-
-impl Turns {
-    fn begin_pass(&mut self) {
-        *self = Self { first: self.next, ..Self::default() };
-    }
-
-    /// Whether one is looked at in this pass. After a pass that came to the end it goes on from the
-    /// beginning.
-    fn is_its_turn(&mut self, at: usize) -> bool {
-        if at < self.first || self.looked_at == IDLE_PER_PASS {
-            return false;
-        }
-        self.looked_at += 1;
-        self.next = if self.looked_at == IDLE_PER_PASS { at + 1 } else { 0 };
-        true
-    }
-}
 
 impl Containers {
     /// Takes a directory in, without deciding yet whether it is the one that is read.

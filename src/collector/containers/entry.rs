@@ -2,7 +2,7 @@
 
 use super::{
     Reading,
-    candidates::{Candidate, Obstacle},
+    candidate::{Candidate, Obstacle},
     live_scope::LiveScope,
     sources::Sources,
 };
@@ -115,7 +115,7 @@ impl Entry {
             self.kills_before_doubt.get_or_insert(self.container.oom_kills);
         }
         let container = &mut self.container;
-        cgroup.clone_into(&mut container.cgroup);
+        container.cgroup = cgroup.into();
         container.scope_created = reader.created().and_then(Self::seconds);
         if is_swap {
             container.oom_kills.was_not_its_own();

@@ -1,11 +1,13 @@
 //! All containers: those with a cgroup, and those that only Docker knows.
 
+mod candidate;
 mod candidates;
 mod cgroups;
 mod complaints;
 mod decisions;
 mod entry;
 mod forgetting;
+mod idle;
 mod live_scope;
 mod lookups;
 mod news;
@@ -20,14 +22,15 @@ pub(super) use reading::Reading;
 use super::{TickRow, report::ContainerReport};
 use crate::{
     advice,
+    discovery::Unlisted,
     encode::LabelBlock,
     model::{Claimant, Container, RatePoint, Rates, claims},
     parse::ContainerId,
     sample::{Errno, FileSet, Keep, KernelFile, Netns, Pass, ScopeSample, stat_file::Scratch},
     table::Shown,
 };
-use decisions::Idle;
 use entry::Entry;
+use idle::Idle;
 use live_scope::LiveScope;
 use sources::Sources;
 use std::time::Instant;
@@ -288,6 +291,16 @@ impl Containers {
     /// Connections to Docker after the first.
     pub(super) fn docker_reconnects(&self) -> u64 {
         self.sources.reconnects()
+    }
+
+    /// What a scan could not list.
+    fn take_unlisted(&mut self, unlisted: Vec<Unlisted>) {
+        self.unreached.take(unlisted, &self.reading);
+    }
+
+    /// Whether all directories could be looked into at the last scan.
+    pub(super) fn all_reached(&self) -> bool {
+        self.unreached.is_none()
     }
 
     /// Descriptors held for all containers.

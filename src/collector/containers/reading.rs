@@ -1,8 +1,9 @@
 //! What is read of each container, and how many of its files stay open.
 
-use super::super::Config;
+use crate::collector::config::Config;
 use crate::{
     metadata::Filter,
+    parse::CGROUP_CONTROLLERS,
     sample::{FileSet, Keep, KernelFile, ScopeReader},
     table::Selection,
 };
@@ -44,7 +45,7 @@ impl Reading {
         let heard = FileSet::RATES.union(FileSet::of(&[KernelFile::MemoryCurrent]));
         Self {
             cgroup_root: roots.cgroup.clone(),
-            mark_of_root: Some(roots.cgroup.join("cgroup.controllers")).filter(|mark| mark.exists()),
+            mark_of_root: Some(roots.cgroup.join(CGROUP_CONTROLLERS)).filter(|mark| mark.exists()),
             proc_root: roots.proc.clone(),
             root_owner: ScopeReader::open(&roots.cgroup).ok().and_then(|root| root.owner()),
             // Always: it tells whether the container has a process.

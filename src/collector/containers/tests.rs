@@ -37,7 +37,7 @@ fn containers(cgroups: &Path) -> (Containers, UnboundedReceiver<ContainerId>) {
 fn appear(containers: &mut Containers, id: &ContainerId) -> Scope {
     let cgroup = format!("/docker-{id}.scope");
     std::fs::create_dir(containers.reading.directory_of(&cgroup)).unwrap();
-    let scope = Scope { cgroup, id: id.clone(), watched: true };
+    let scope = Scope { cgroup: cgroup.into(), id: id.clone(), watched: true };
     containers.take_scope(ScopeEvent::Appeared(scope.clone()));
     scope
 }
@@ -135,7 +135,7 @@ fn a_container_that_runs_and_is_not_read_is_told_of_once() {
     let (mut containers, _wanted) = containers(cgroups.path());
     let tell_of = |containers: &mut Containers, state, digit: &str| {
         let cgroup = format!("/far/away/docker-{}.scope", id(digit));
-        let metadata = Metadata { state: Some(state), cgroup, ..Metadata::new(id(digit)) };
+        let metadata = Metadata { state: Some(state), cgroup: cgroup.into(), ..Metadata::new(id(digit)) };
         tell(containers, ONE, News::Changed(Arc::new(Metadata { name: format!("web{digit}"), ..metadata })));
     };
     tell_of(&mut containers, State::Running, "1");
@@ -215,7 +215,7 @@ fn directories_that_anybody_makes_are_remembered_up_to_a_bound() {
         // The last ones have a process.
         let populated = i32::from(number >= 4998);
         std::fs::write(directory.join("cgroup.events"), format!("populated {populated}\n")).unwrap();
-        scopes.push(Scope { cgroup, id, watched: true });
+        scopes.push(Scope { cgroup: cgroup.into(), id, watched: true });
     }
     containers.take_scope(ScopeEvent::Resync { scopes: scopes.clone(), unlisted: vec![] });
     assert_eq!((containers.entries.len(), containers.count()), (4098, (2, 0)));
@@ -229,7 +229,7 @@ fn directories_that_anybody_makes_are_remembered_up_to_a_bound() {
     // Many directories of one ID cost no more than that.
     let id = id("f");
     let twins: Vec<_> = (0..100)
-        .map(|number| Scope { cgroup: format!("/{number}/{id}"), id: id.clone(), watched: true })
+        .map(|number| Scope { cgroup: format!("/{number}/{id}").into(), id: id.clone(), watched: true })
         .collect();
     for twin in &twins {
         std::fs::create_dir_all(containers.reading.directory_of(&twin.cgroup)).unwrap();
@@ -248,7 +248,11 @@ fn empty_directories_of_a_user_hide_no_container_and_close_no_file() {
         let directory = containers.reading.directory_of(&cgroup);
         std::fs::create_dir(&directory).unwrap();
         std::fs::write(directory.join("cgroup.events"), "populated 0\n").unwrap();
-        containers.take_scope(ScopeEvent::Appeared(Scope { cgroup, id: id.clone(), watched: true }));
+        containers.take_scope(ScopeEvent::Appeared(Scope {
+            cgroup: cgroup.into(),
+            id: id.clone(),
+            watched: true,
+        }));
         directory.join("cgroup.events")
     };
     let running = add(&mut containers, &id("e"));
@@ -285,7 +289,7 @@ fn a_directory_that_can_not_be_opened_is_counted_and_tried_again() {
         // Root may open everything.
         return;
     }
-    containers.take_scope(ScopeEvent::Appeared(Scope { cgroup, id: id("1"), watched: true }));
+    containers.take_scope(ScopeEvent::Appeared(Scope { cgroup: cgroup.into(), id: id("1"), watched: true }));
     let mut pass = crate::sample::Pass::default();
     containers.sample(&mut pass);
     assert_eq!((pass.report.failures.len(), containers.count()), (1, (0, 0)));

@@ -1,6 +1,6 @@
 //! The body of an answer that bollard does not read: in pieces, as they come.
 
-use super::client::Problem;
+use super::problem::Problem;
 use hyper::body::{Body as _, Bytes, Incoming};
 use std::{
     future::poll_fn,

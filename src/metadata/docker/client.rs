@@ -1,9 +1,11 @@
-//! Questions to the daemon. Each has its own connection, a deadline around the whole exchange and a limit on the answer.
+//! Questions to the daemon. Each has its own connection, a deadline around the whole exchange and a limit on
+//! the answer.
 
 use super::{
     body::Body,
     convert::http_date,
     events::Events,
+    problem::{Problem, short},
     rows::Splitter,
     tolerant::{Inspection, List, read_info, read_inspection, read_version},
     transport::{MAX_OBJECTS, Transport},
@@ -27,17 +29,18 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use std::{
     cell::{Cell, RefCell},
-    fmt, io,
+    io,
     pin::pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 use tokio::time::timeout;
 
-/// The first question of a session: a daemon that is starting has it in its queue and answers it when it is up. Given up
-/// earlier, it would only be asked again and queue behind itself.
+/// The first question of a session: a daemon that is starting has it in its queue and answers it when it is
+/// up. Given up earlier, it would only be asked again and queue behind itself.
 const FIRST: Limits = Limits { wait: Duration::from_secs(10), bytes: 4 << 20 };
-/// A daemon that takes longer than this for an inspection is as good as absent; 4 MiB are some thousand times the usual.
+/// A daemon that takes longer than this for an inspection is as good as absent; 4 MiB are some thousand times
+/// the usual.
 const SMALL: Limits = Limits { wait: Duration::from_secs(5), bytes: 4 << 20 };
 /// A list has about 2 KiB per container.
 const LIST: Limits = Limits { wait: Duration::from_secs(10), bytes: 64 << 20 };
@@ -46,12 +49,9 @@ const STREAM: Limits = Limits { wait: Duration::from_secs(10), bytes: u64::MAX }
 /// The head of an answer: the daemon's own has some 300 bytes, proxies add theirs.
 const HEAD_BYTES: usize = 64 << 10;
 
-/// The version to try where nothing tells one: old enough for every daemon since 2024, and not too old for those of today.
+/// The version to try where nothing tells one: old enough for every daemon since 2024, and not too old for
+/// those of today.
 const GUESS: ClientVersion = ClientVersion { major_version: 1, minor_version: 44 };
-
-/// Errnos for a permission that is missing; the same on every architecture of Linux.
-const EPERM: i32 = 1;
-const EACCES: i32 = 13;
 
 /// The events that change what is shown. Others (`exec_create` of every healthcheck…) are not asked for.
 const EVENTS: [&str; 10] =
@@ -60,91 +60,6 @@ const EVENTS: [&str; 10] =
 struct Limits {
     wait: Duration,
     bytes: u64,
-}
-
-/// Why a question has no answer.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Problem {
-    /// It answers, and says no.
-    #[error("status {status}: {message}")]
-    Refused { status: u16, message: String },
-    /// It answers, and nobody understands it.
-    #[error("an answer that is not understood: {0}")]
-    Odd(String),
-    /// No whole answer before the deadline.
-    #[error("no whole answer within {} s", .0.as_secs())]
-    Late(Duration),
-    /// No answer, or no whole one.
-    #[error("{0}")]
-    Silent(String),
-    /// The kernel does not let it be asked.
-    #[error("{0}")]
-    Denied(io::Error),
-}
-
-impl Problem {
-    /// Whether Docker says that it has no such container. A proxy that hides a path with a 404 says other words.
-    pub(super) fn is_absence(&self) -> bool {
-        match self {
-            Self::Refused { status: 404, message } => {
-                message.to_ascii_lowercase().contains("no such container")
-            }
-            _ => false,
-        }
-    }
-
-    /// Whether it is no sign of life.
-    pub(super) fn is_silence(&self) -> bool {
-        matches!(self, Self::Late(_) | Self::Silent(_) | Self::Denied(_))
-    }
-}
-
-impl From<Error> for Problem {
-    fn from(error: Error) -> Self {
-        match error {
-            Error::DockerResponseServerError { status_code, message } => {
-                Self::Refused { status: status_code, message: short(&message) }
-            }
-            Error::JsonDataError { message, .. } => Self::Odd(message),
-            Error::JsonSerdeError { err } => Self::Odd(err.to_string()),
-            error => Self::Silent(Chain(&error).to_string()),
-        }
-    }
-}
-
-impl From<io::Error> for Problem {
-    fn from(error: io::Error) -> Self {
-        if matches!(error.raw_os_error(), Some(EACCES | EPERM)) {
-            return Self::Denied(error);
-        }
-        Self::Silent(error.to_string())
-    }
-}
-
-impl From<hyper::Error> for Problem {
-    fn from(error: hyper::Error) -> Self {
-        Self::Silent(Chain(&error).to_string())
-    }
-}
-
-/// A daemon can be made to say anything at any length.
-fn short(message: &str) -> String {
-    message.chars().take(200).collect()
-}
-
-/// An error with its causes, since those of HTTP clients keep the reason to themselves.
-struct Chain<'a>(&'a dyn std::error::Error);
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut cause = self.0.source();
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
-    }
 }
 
 /// What can be asked of one daemon.
@@ -178,8 +93,9 @@ impl Client {
         self.date.get()
     }
 
-    /// Finds the version to speak: the daemon's, at most bollard's own, at least the daemon's minimum. A proxy may let
-    /// only some paths through, or only those with a version, so each way of asking is tried in turn.
+    /// Finds the version to speak: the daemon's, at most bollard's own, at least the daemon's minimum. A
+    /// proxy may let only some paths through, or only those with a version, so each way of asking is tried in
+    /// turn.
     pub(super) async fn negotiate(&self) -> Result<(), Problem> {
         for attempt in [None, Some(GUESS)] {
             *self.version.borrow_mut() = attempt;
@@ -228,7 +144,8 @@ impl Client {
         }
     }
 
-    /// All containers. The list is read here and not by bollard, which keeps it whole in memory, and decoded besides.
+    /// All containers. The list is read here and not by bollard, which keeps it whole in memory, and decoded
+    /// besides.
     pub(super) async fn list(&self, row: impl Fn(&ContainerSummary) -> Option<Row>) -> Result<List, Problem> {
         match self.list_once(&row).await {
             Err(problem) if self.is_corrected(&problem) => self.list_once(&row).await,
@@ -275,8 +192,8 @@ impl Client {
         }
     }
 
-    /// The event stream. It is read here and not by bollard, whose stream is over after one event that it does not
-    /// understand.
+    /// The event stream. It is read here and not by bollard, whose stream is over after one event that it
+    /// does not understand.
     pub(super) async fn events(&self, since: f64) -> Result<Events, Problem> {
         match self.open_events(since).await {
             Err(problem) if self.is_corrected(&problem) => self.open_events(since).await,
@@ -319,8 +236,8 @@ impl Client {
         timeout(limits.wait, exchange).await.unwrap_or(Err(Problem::Late(limits.wait)))
     }
 
-    /// Asks one question over one connection. Connection and question are polled as one, so that a question that is given
-    /// up closes its connection at once.
+    /// Asks one question over one connection. Connection and question are polled as one, so that a question
+    /// that is given up closes its connection at once.
     async fn ask<T, U, Asked: Future<Output = Result<T, Error>>>(
         &self,
         limits: &Limits,
@@ -413,7 +330,8 @@ fn parse_version(text: &str) -> Option<ClientVersion> {
     Some(ClientVersion { major_version: major.parse().ok()?, minor_version: minor.parse().ok()? })
 }
 
-/// The version in "client version 1.53 is too new. Maximum supported API version is 1.41", or too old and a minimum.
+/// The version in "client version 1.53 is too new. Maximum supported API version is 1.41", or too old and a
+/// minimum.
 fn version_in(message: &str) -> Option<ClientVersion> {
     let after = message.split_once("supported API version is ")?.1;
     let end = after.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(after.len());
@@ -451,7 +369,8 @@ mod tests {
             version_in("client version 1.53 is too new. Maximum supported API version is 1.41"),
             version(41)
         );
-        let old = "client version 1.41 is too old. Minimum supported API version is 1.44, please upgrade your client";
+        let old = "client version 1.41 is too old. Minimum supported API version is 1.44, please upgrade \
+            your client";
         assert_eq!(version_in(old), version(44));
         assert_eq!(version_in("no such container"), None);
         assert_eq!(version_in("supported API version is ."), None);

@@ -1,9 +1,11 @@
 //! Docker's models, turned into [`Metadata`].
 
-use super::{Docker, Health, Metadata, State, client::Problem, tolerant::Inspection};
+use super::{problem::Problem, tolerant::Inspection};
 use crate::{
     metadata::{
-        resolver::{Action, Row, Words},
+        Filter, Health, Labels, Metadata, State,
+        action::Action,
+        resolver::{Row, Words},
         told::{Tells, Told},
     },
     parse::ContainerId,
@@ -31,7 +33,15 @@ impl CgroupDriver {
     }
 }
 
-impl Docker {
+/// Turns answers into [`Metadata`]: which labels are taken over, and which containers are wanted.
+pub(super) struct Converter {
+    pub(super) labels: Labels,
+    pub(super) filter: Filter,
+    /// Called for every label that is too long to be shown whole.
+    pub(super) on_cut: Box<dyn Fn() + Send + Sync>,
+}
+
+impl Converter {
     /// What an inspection tells. An answer about another container than the one asked for is not understood.
     pub(super) fn metadata(
         &self,
@@ -81,14 +91,14 @@ impl Docker {
             oom_killed: state.oom_killed,
             health,
             state: state.status.and_then(inspected_state),
-            cgroup: expected_cgroup(driver, host_config.cgroup_parent.as_deref(), &id),
+            cgroup: expected_cgroup(driver, host_config.cgroup_parent.as_deref(), &id).into(),
             ..Metadata::new(id)
         };
         Ok(Told { metadata, filtered_by: self.filter.kept(&labels), tells })
     }
 
-    /// What the `create` or `start` event of a container tells: enough for a name while inspect waits for the daemon, which
-    /// holds the container's lock until it runs.
+    /// What the `create` or `start` event of a container tells: enough for a name while inspect waits for the
+    /// daemon, which holds the container's lock until it runs.
     pub(super) fn metadata_of_event(
         &self,
         event: &EventMessage,
@@ -142,7 +152,7 @@ impl Docker {
                 .and_then(positive)
                 .map(|seconds| Duration::from_secs(seconds).as_secs_f64()),
             health,
-            cgroup: expected_cgroup(driver, None, &id),
+            cgroup: expected_cgroup(driver, None, &id).into(),
             ..Metadata::new(id)
         };
         let told = Told { metadata, filtered_by: self.filter.kept(labels), tells };
@@ -362,7 +372,7 @@ pub(super) fn expected_cgroup(
             if name != "-" {
                 path.extend(["/", slice]);
             }
-            format!("{path}/docker-{id}.scope")
+            format!("{path}/{}", id.scope_name())
         }
     };
     // No container can run there.

@@ -1,6 +1,6 @@
 //! The event stream: lines of JSON without an end.
 
-use super::{body::Body, client::Problem, tolerant::read_event};
+use super::{body::Body, problem::Problem, tolerant::read_event};
 use crate::parse::ContainerId;
 use bollard::models::EventMessage;
 use hyper::body::Bytes;

@@ -1,9 +1,7 @@
-//! The one queue of inspections: at most one per container, so that no old answer overtakes a new one, and a few at once.
+//! The one queue of inspections: at most one per container, so that no old answer overtakes a new one, and a
+//! few at once.
 
-use super::{
-    client::{Client, Problem},
-    tolerant::Inspection,
-};
+use super::{client::Client, problem::Problem, tolerant::Inspection};
 use crate::{metadata::told::Newer, parse::ContainerId};
 use futures_util::{StreamExt, future::LocalBoxFuture, stream::FuturesUnordered};
 use std::{

@@ -3,21 +3,24 @@
 mod body;
 mod client;
 mod convert;
+mod daemon;
 mod events;
 mod inspections;
 mod outage;
+mod problem;
 mod rows;
 mod session;
 mod stream;
 mod tolerant;
 mod transport;
 
-use super::{DockerHost, Filter, Health, Labels, Metadata, MetadataEvent, News, Source, State};
+use super::{DockerHost, Filter, Labels, MetadataEvent, News, Source};
 use crate::parse::ContainerId;
-use convert::understood;
-use outage::Outage;
+use convert::{Converter, understood};
+use daemon::Daemon;
+use outage::{LASTING, Outage};
 use rows::Splitter;
-use session::{Memory, at};
+use session::{Memory, Tell, at};
 use std::{
     cell::RefCell,
     fmt,
@@ -38,33 +41,23 @@ const FIRST_BACKOFF: Duration = Duration::from_millis(250);
 const LAST_BACKOFF: Duration = Duration::from_secs(2);
 /// One that comes and goes is left alone for longer.
 const FLAPPING_BACKOFF: Duration = Duration::from_secs(10);
-/// A connection that lasted this long was no coming and going.
-const LASTING: Duration = Duration::from_secs(60);
 /// How often the socket of a daemon that is away is looked at: it makes it anew when it starts.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// Characters of the daemon's version that are kept.
-const MAX_VERSION: usize = 40;
-
 /// The client, and what it is to look for.
 pub struct Docker {
-    host: DockerHost,
-    labels: Labels,
-    filter: Filter,
-    on_cut: Box<dyn Fn() + Send + Sync>,
-    engine: Arc<OnceLock<String>>,
+    daemon: Daemon,
 }
 
 impl fmt::Debug for Docker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Docker").field("host", &self.host).finish_non_exhaustive()
+        f.debug_struct("Docker").field("host", &self.daemon.host).finish_non_exhaustive()
     }
 }
 
-type Tell<'a> = &'a dyn Fn(News);
-
 impl Docker {
-    /// A client that has not connected yet. `on_cut` is called for every label that is too long to be shown whole.
+    /// A client that has not connected yet. `on_cut` is called for every label that is too long to be shown
+    /// whole.
     #[must_use]
     pub fn new(
         host: DockerHost,
@@ -72,47 +65,41 @@ impl Docker {
         filter: Filter,
         on_cut: impl Fn() + Send + Sync + 'static,
     ) -> Self {
-        Self { host, labels, filter, on_cut: Box::new(on_cut), engine: Arc::default() }
+        let converter = Converter { labels, filter, on_cut: Box::new(on_cut) };
+        Self { daemon: Daemon::new(host, converter) }
     }
 
     /// Where the version of the daemon will stand once it has told it.
     #[must_use]
     pub fn engine(&self) -> Arc<OnceLock<String>> {
-        Arc::clone(&self.engine)
+        Arc::clone(&self.daemon.engine)
     }
 
     /// Where the API is.
     #[must_use]
     pub fn host(&self) -> &DockerHost {
-        &self.host
+        &self.daemon.host
     }
 
-    /// Notes the version of the first daemon that told one. A daemon can be made to say anything at any length.
-    fn note_engine(&self, version: Option<String>) {
-        if let Some(version) = version {
-            let _already_known = self.engine.set(version.chars().take(MAX_VERSION).collect());
-        }
-    }
-
-    /// Follows the daemon for ever: connects, lists, listens, and connects again when it goes away. `lookups` are
-    /// containers that the reader found and Docker has not told of.
+    /// Follows the daemon for ever: connects, lists, listens, and connects again when it goes away. `lookups`
+    /// are containers that the reader found and Docker has not told of.
     ///
     /// Answers of any size are decoded in between, so this wants a thread of its own.
     pub async fn follow(self, mut lookups: UnboundedReceiver<ContainerId>, tell: &dyn Fn(MetadataEvent)) {
         let outage = RefCell::new(Outage::default());
         let send: Tell<'_> = &|news| {
             if matches!(news, News::Connected) && outage.borrow_mut().ends() {
-                tracing::info!("docker at {} answers again", self.host);
+                tracing::info!("docker at {} answers again", self.daemon.host);
             }
             tell(MetadataEvent { source: Source::default(), news });
         };
-        let mut memory = Memory::new(self.filter.clone());
+        let mut memory = Memory::new(self.daemon.converter.filter.clone());
         let mut backoff = FIRST_BACKOFF;
         loop {
             let socket = self.socket();
             let mut up = None;
             let problem = {
-                let session = session::follow(&self, &mut memory, send, &mut lookups, &mut up);
+                let session = session::follow(&self.daemon, &mut memory, send, &mut lookups, &mut up);
                 let mut session = pin!(session);
                 loop {
                     // An attempt may take longer than the outage may go unsaid.
@@ -124,8 +111,8 @@ impl Docker {
                 }
             };
             let lasted = up.map(|up| up.elapsed());
-            tracing::debug!("docker at {}: {problem}", self.host);
-            if outage.borrow_mut().begins(outage::cause(&self.host, &problem)) {
+            tracing::debug!("docker at {}: {problem}", self.daemon.host);
+            if outage.borrow_mut().begins(outage::cause(&self.daemon.host, &problem)) {
                 send(News::Disconnected);
             }
             warn(&outage);
@@ -147,30 +134,30 @@ impl Docker {
         }
     }
 
-    /// Reads anything as a list, an inspection and an event, as far as it can be understood, and says how many containers it
-    /// named: for tests that throw bytes at it.
+    /// Reads anything as a list, an inspection and an event, as far as it can be understood, and says how
+    /// many containers it named: for tests that throw bytes at it.
     #[doc(hidden)]
     #[must_use]
     pub fn understand(&self, bytes: &[u8]) -> usize {
         let mut list = List::default();
         let mut splitter = Splitter::new();
-        let convert = |summary: &_| self.row(summary, None, 0.0);
+        let convert = |summary: &_| self.daemon.converter.row(summary, None, 0.0);
         let is_list =
             splitter.take(bytes, &mut |text| list.take(text, &convert)).and_then(|()| splitter.end());
         let listed = if is_list.is_ok() { list.rows.len() } else { 0 };
         let event = read_event(bytes);
-        let told = event.as_ref().and_then(|event| self.metadata_of_event(event, None));
+        let told = event.as_ref().and_then(|event| self.daemon.converter.metadata_of_event(event, None));
         let known = event.as_ref().and_then(understood).is_some() || told.is_some();
         let inspected = read_inspection_of(bytes).is_some_and(|inspect| {
             let id = inspect.answer.id.as_deref().and_then(ContainerId::new);
-            id.is_some_and(|id| self.metadata(&id, inspect, None).is_ok())
+            id.is_some_and(|id| self.daemon.converter.metadata(&id, inspect, None).is_ok())
         });
         listed + usize::from(known) + usize::from(inspected)
     }
 
     /// What tells one unix socket from another at the same path.
     fn socket(&self) -> Option<(u64, u64, i64, i64)> {
-        let DockerHost::Unix(path) = &self.host else { return None };
+        let DockerHost::Unix(path) = &self.daemon.host else { return None };
         let file = std::fs::metadata(path).ok()?;
         Some((file.dev(), file.ino(), file.ctime(), file.ctime_nsec()))
     }

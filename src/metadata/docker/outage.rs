@@ -1,12 +1,15 @@
 //! What is known, and what was said, of the daemon being away.
 
-use super::{LASTING, client::Problem};
+use super::problem::Problem;
 use crate::{advice::docker_socket, metadata::DockerHost};
-use std::{os::unix::fs::MetadataExt, path::Path};
+use std::{os::unix::fs::MetadataExt, path::Path, time::Duration};
 use tokio::time::Instant;
 
-/// Decides what the log hears of outages: each that lasts, but no more than one warning a minute of a daemon that comes
-/// and goes.
+/// A connection that lasted this long was no coming and going. One outage a minute is said.
+pub(super) const LASTING: Duration = Duration::from_secs(60);
+
+/// Decides what the log hears of outages: each that lasts, but no more than one warning a minute of a daemon
+/// that comes and goes.
 #[derive(Default)]
 pub(super) struct Outage {
     /// Why there is no answer, for the log; none while there is one.
@@ -67,7 +70,7 @@ fn group(socket: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{io, time::Duration};
+    use std::io;
 
     #[test]
     fn an_outage_soon_after_another_is_said_once_it_lasts() {

@@ -1,6 +1,7 @@
-//! A list of containers, cut into its rows as it comes: a list is as long as its daemon likes, what is kept of it is not.
+//! A list of containers, cut into its rows as it comes: a list is as long as its daemon likes, what is kept
+//! of it is not.
 
-use super::{client::Problem, transport::MAX_OBJECTS};
+use super::{problem::Problem, transport::MAX_OBJECTS};
 
 /// The longest row that is read: as long as an inspection may be, since both have all labels of a container.
 const MAX_ROW: usize = 4 << 20;

@@ -1,20 +1,17 @@
 //! One connection to the daemon, from the first answer to the last.
 
 use super::{
-    Docker, Tell,
-    client::{Client, Problem},
+    client::Client,
     convert::{CgroupDriver, understood, unix_seconds},
+    daemon::Daemon,
     events::{Line, Replay},
     inspections::{Answer, Asked, Inspections},
+    problem::Problem,
     stream::{Stream, StreamState},
     tolerant::List,
 };
 use crate::{
-    metadata::{
-        Filter, News, Resolver,
-        resolver::{Action, Row},
-        told::Newer,
-    },
+    metadata::{Filter, News, Resolver, action::Action, resolver::Row, told::Newer},
     parse::ContainerId,
 };
 use bollard::models::EventMessage;
@@ -34,21 +31,27 @@ use tokio::{
 const PING: Duration = Duration::from_secs(15);
 /// After this, what a list told is shown without the inspections that are missing.
 const GRACE: Duration = Duration::from_secs(5);
-/// What events and inspections don't tell is in the next list, which is asked for no sooner than this after the last.
+/// What events and inspections don't tell is in the next list, which is asked for no sooner than this after
+/// the last.
 const LIST_SOON: Duration = Duration::from_secs(2);
 /// How often a daemon that tells no events is listed.
 const LIST_AGAIN: Duration = Duration::from_secs(10);
-/// How often one that does is listed all the same: a stream can go deaf behind a proxy without anybody noticing.
+/// How often one that does is listed all the same: a stream can go deaf behind a proxy without anybody
+/// noticing.
 const LIST_ANYWAY: Duration = Duration::from_secs(300);
-/// A container whose inspection was refused is inspected again after this, for the refusal may have been a bad moment.
+/// A container whose inspection was refused is inspected again after this, for the refusal may have been a
+/// bad moment.
 const INSPECT_AGAIN: Duration = Duration::from_secs(240);
 /// So many streams in a row may end soon before a daemon that answers all the same is listed instead.
 const SHORT_STREAMS: u32 = 4;
 /// A stream that was open this long did not end soon.
 const LONG_STREAM: Duration = Duration::from_secs(60);
-/// The head of the stream is waited for this long before the list is asked for. Some proxies keep it until the first
-/// event.
+/// The head of the stream is waited for this long before the list is asked for. Some proxies keep it until
+/// the first event.
 const STREAM_HEAD: Duration = Duration::from_secs(1);
+
+/// Where news go.
+pub(super) type Tell<'a> = &'a dyn Fn(News);
 
 /// What outlasts a session.
 #[derive(Default)]
@@ -58,7 +61,8 @@ pub(super) struct Memory {
     /// The daemon may have been another one meanwhile, so that every container has to be inspected.
     pub(super) inspect_all: bool,
     driver: Option<CgroupDriver>,
-    /// The daemon's time at the start of the last session: a new stream begins there, so that no OOM kill is lost.
+    /// The daemon's time at the start of the last session: a new stream begins there, so that no OOM kill is
+    /// lost.
     since: Option<f64>,
     /// Streams in a row that ended soon after they had begun.
     short_streams: u32,
@@ -89,19 +93,20 @@ enum Chore {
 }
 
 pub(super) struct Session<'a> {
-    docker: &'a Docker,
+    daemon: &'a Daemon,
     memory: &'a mut Memory,
     tell: Tell<'a>,
     /// When it had told its first list.
     up: &'a mut Option<Instant>,
     inspections: Inspections<'a>,
     listing: Option<Listing>,
-    /// Containers whose inspection was refused or is beyond understanding, and since when: the list has to do.
+    /// Containers whose inspection was refused or is beyond understanding, and since when: the list has to
+    /// do.
     only_listed: HashMap<ContainerId, Instant>,
     /// Those of them that the reader asked for.
     looked_up: HashSet<ContainerId>,
-    /// What was told since the last list was asked for: which containers there are, and which not any more. The list
-    /// may be older.
+    /// What was told since the last list was asked for: which containers there are, and which not any more.
+    /// The list may be older.
     changes: HashMap<ContainerId, bool>,
     last_list: Instant,
     next_list: Option<Instant>,
@@ -111,19 +116,19 @@ pub(super) struct Session<'a> {
 
 /// Follows the daemon until it goes away, and says how.
 pub(super) async fn follow(
-    docker: &Docker,
+    daemon: &Daemon,
     memory: &mut Memory,
     tell: Tell<'_>,
     lookups: &mut UnboundedReceiver<ContainerId>,
     up: &mut Option<Instant>,
 ) -> Problem {
-    let client = match Client::new(&docker.host) {
+    let client = match Client::new(&daemon.host) {
         Ok(client) => client,
         Err(error) => return error.into(),
     };
     let began = Instant::now();
     let mut session = Session {
-        docker,
+        daemon,
         memory,
         tell,
         up,
@@ -209,7 +214,7 @@ impl<'a> Session<'a> {
             self.say("its time and cgroup driver", &problem);
             <_>::default()
         });
-        self.docker.note_engine(info.server_version.clone().or_else(|| client.engine()));
+        self.daemon.note_engine(info.server_version.clone().or_else(|| client.engine()));
         self.memory.driver = CgroupDriver::of(&info).or(self.memory.driver);
         let told = info.system_time.as_deref().and_then(unix_seconds);
         self.now = told.or(client.date()).unwrap_or_else(|| {
@@ -260,7 +265,7 @@ impl<'a> Session<'a> {
     /// Warns once of something that the daemon, or a proxy before it, keeps to itself.
     fn say(&mut self, what: &'static str, problem: &Problem) {
         if self.memory.said.insert(what) {
-            tracing::warn!("docker at {} does not tell {what} ({problem})", self.docker.host);
+            tracing::warn!("docker at {} does not tell {what} ({problem})", self.daemon.host);
         }
     }
 
@@ -271,8 +276,9 @@ impl<'a> Session<'a> {
         };
         if self.memory.said.insert(what) {
             tracing::warn!(
-                "docker at {} {what} ({problem}): restarts, health and exit codes of some containers are missing",
-                self.docker.host
+                "docker at {} {what} ({problem}): restarts, health and exit codes of some containers are \
+                 missing",
+                self.daemon.host
             );
         }
     }
@@ -295,8 +301,8 @@ impl<'a> Session<'a> {
     /// Asks for the list. Times in it are told as ages, so the daemon's time now is noted.
     fn list(&self, client: &'a Client) -> impl Future<Output = Result<List, Problem>> + use<'a> {
         let passed = self.up.map_or(0.0, |up| up.elapsed().as_secs_f64());
-        let (docker, driver, now) = (self.docker, self.memory.driver, self.now + passed);
-        client.list(move |summary| docker.row(summary, driver, now))
+        let (converter, driver, now) = (&self.daemon.converter, self.memory.driver, self.now + passed);
+        client.list(move |summary| converter.row(summary, driver, now))
     }
 
     fn take_list(&mut self, list: List) {
@@ -396,7 +402,7 @@ impl<'a> Session<'a> {
     fn inspected(&mut self, id: ContainerId, asked: Asked, answer: Answer) {
         let row = self.take_waiting(&id);
         let driver = self.memory.driver;
-        let problem = match answer.and_then(|inspect| self.docker.metadata(&id, *inspect, driver)) {
+        let problem = match answer.and_then(|inspect| self.daemon.converter.metadata(&id, *inspect, driver)) {
             Ok(told) => {
                 self.only_listed.remove(&id);
                 // What is destroyed stays gone, unless the question that follows tells otherwise.
@@ -441,7 +447,7 @@ impl<'a> Session<'a> {
                 // Whoever tells of so many at once could tell of any number.
                 return self.want_list(LIST_SOON);
             }
-            if let Some(told) = self.docker.metadata_of_event(event, self.memory.driver) {
+            if let Some(told) = self.daemon.converter.metadata_of_event(event, self.memory.driver) {
                 if let Some(news) = self.memory.resolver.learn_if_new(told) {
                     self.tell(news);
                 }
@@ -451,7 +457,7 @@ impl<'a> Session<'a> {
         let newer = Newer::of(&action);
         let is_destroyed = action == Action::Destroy;
         let action = match action {
-            Action::Rename(name) => Action::Rename(self.docker.cut(name)),
+            Action::Rename(name) => Action::Rename(self.daemon.converter.cut(name)),
             action => action,
         };
         let applied = self.memory.resolver.apply(&id, action);

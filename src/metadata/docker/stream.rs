@@ -1,8 +1,9 @@
 //! The event stream of a session: asked for, open, or refused and asked for again.
 
 use super::{
-    client::{Client, Problem},
+    client::Client,
     events::{Events, Line},
+    problem::Problem,
 };
 use futures_util::future::LocalBoxFuture;
 use std::time::Duration;
@@ -34,7 +35,8 @@ impl<'a> Stream<'a> {
         Self { client, since, opened: Instant::now(), state: opening }
     }
 
-    /// The next line; none if the stream has begun or was refused just now. May be dropped at any time and called again.
+    /// The next line; none if the stream has begun or was refused just now. May be dropped at any time and
+    /// called again.
     ///
     /// # Errors
     /// The stream has ended.

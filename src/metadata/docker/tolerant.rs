@@ -1,6 +1,7 @@
-//! Answers read as far as they can be understood: what bollard does not know costs its field and nothing else.
+//! Answers read as far as they can be understood: what bollard does not know costs its field and nothing
+//! else.
 
-use super::{client::Problem, rows::RowText};
+use super::{problem::Problem, rows::RowText};
 use crate::metadata::resolver::Row;
 use bollard::{
     errors::Error,
@@ -8,8 +9,8 @@ use bollard::{
 };
 use serde_json::{Map, Value, from_slice, from_str, from_value};
 
-/// How deep an odd field is looked for; deeper down, the field around it is left out. `State.Health.Log[0].Output` is the
-/// deepest that Docker has.
+/// How deep an odd field is looked for; deeper down, the field around it is left out.
+/// `State.Health.Log[0].Output` is the deepest that Docker has.
 const DEPTH: usize = 5;
 
 /// The most containers that are taken in: more than a host can have.
@@ -72,8 +73,8 @@ tolerant! {
     event: EventMessage;
 }
 
-/// Leaves out the fields and elements that are not understood. `is_understood` looks at the whole in which all others have
-/// been left out.
+/// Leaves out the fields and elements that are not understood. `is_understood` looks at the whole in which
+/// all others have been left out.
 fn keep_understood(value: &mut Value, is_understood: &dyn Fn(&Value) -> bool, depth: usize) -> bool {
     if is_understood(value) {
         return true;

@@ -122,8 +122,8 @@ fn said_of(path: &Path, problem: &dyn std::fmt::Display) -> io::Error {
     io::Error::other(format!("{}: {problem}", path.display()))
 }
 
-/// JSON objects in one answer, or one row of a list: some hundred times the usual. Decoded, an object of two bytes has
-/// hundreds.
+/// JSON objects in one answer, or one row of a list: some hundred times the usual. Decoded, an object of two
+/// bytes has hundreds.
 pub(super) const MAX_OBJECTS: usize = 20_000;
 
 /// A connection that fails once more has been read from it than its limits.

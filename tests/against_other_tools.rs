@@ -1,5 +1,6 @@
-//! Oracles that nobody here wrote: promtool, a real Prometheus, the strict OpenMetrics parser of Python's prometheus_client;
-//! and the differential check, which computes every series of every recorded host a second time.
+//! Oracles that nobody here wrote: promtool, a real Prometheus, the strict OpenMetrics parser of Python's
+//! prometheus_client; and the differential check, which computes every series of every recorded host a second
+//! time.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs, reason = "tests")]
 
 mod support;
@@ -88,7 +89,8 @@ from prometheus_client import parser
 from prometheus_client.openmetrics import parser as openmetrics
 page = sys.stdin.read()
 families = list((openmetrics if "--openmetrics" in sys.argv else parser).text_string_to_metric_families(page))
-series = [(sample.name, tuple(sorted(sample.labels.items()))) for family in families for sample in family.samples]
+samples = [sample for family in families for sample in family.samples]
+series = [(sample.name, tuple(sorted(sample.labels.items()))) for sample in samples]
 assert len(series) == len(set(series)), "a series stands twice"
 print(len(families), len(series))
 "#;
@@ -300,7 +302,8 @@ impl Prometheus {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("prometheus.yml");
         let scrape = format!(
-            "global: {{scrape_interval: 500ms, scrape_timeout: 500ms}}\nscrape_configs:\n  - job_name: docker\n    static_configs: [{{targets: ['{target}']}}]\n"
+            "global: {{scrape_interval: 500ms, scrape_timeout: 500ms}}\nscrape_configs:\n  - job_name: \
+             docker\n    static_configs: [{{targets: ['{target}']}}]\n"
         );
         fs::write(&config, scrape).unwrap();
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();

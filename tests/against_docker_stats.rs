@@ -119,7 +119,7 @@ fn cpu_ratios_between_the_recordings_agree_with_the_files() {
             scan(&host.join("sys/fs/cgroup"))
                 .into_iter()
                 .map(|scope| {
-                    let file = host.join("sys/fs/cgroup").join(&scope.cgroup[1..]).join("cpu.stat");
+                    let file = scope.cgroup.directory(&host.join("sys/fs/cgroup")).join("cpu.stat");
                     let text = fs::read_to_string(file).unwrap();
                     let usage = text.lines().find_map(|line| line.strip_prefix("usage_usec ")).unwrap();
                     (scope.id.to_string(), usage.parse().unwrap())

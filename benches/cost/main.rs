@@ -1,0 +1,58 @@
+//! What the exporter costs, side by side with the floor: a reader that keeps every descriptor, `pread`s the
+//! same files and throws the bytes away. Nothing can read them for less.
+//!
+//! ```text
+//! cargo bench --bench cost                    N = 10, 100, 500, 1000, 5000 (as root: makes real cgroups)
+//! cargo bench --bench cost -- 10 100          other numbers
+//! cargo bench --bench cost -- growth          10,000 scrapes while 1,000 containers are replaced ten times
+//! cargo bench --bench cost -- passes K TREE   K full passes over a tree, for valgrind and strace (counts.py)
+//! ```
+//!
+//! On another machine, such as the virtual one of tests/host: copy the built bench, the binary and
+//! fixtures/tls there, and set `DSP_BINARY` and `DSP_FIXTURES`.
+//!
+//! Where no cgroup2 mount may be written to, a recorded tree is replicated on tmpfs instead, and the output
+//! says so.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a measurement: it prints, and ends when something is wrong"
+)]
+
+mod client;
+mod clock;
+mod floor;
+mod growth;
+mod ours;
+mod passes;
+mod served;
+mod tables;
+mod world;
+
+use growth::growth;
+use passes::passes;
+use std::path::Path;
+use tables::cost;
+use world::replicate;
+
+fn main() {
+    // The floor keeps every file: more than most hard limits allow at 5,000 containers.
+    let wanted = 1_000_000;
+    let _as_far_as_it_goes =
+        nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE, wanted, wanted);
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["passes", count, tree] => passes(count.parse().unwrap(), Path::new(tree)),
+        ["tree", count, to] => replicate(count.parse().unwrap(), Path::new(to)),
+        ["growth"] => growth(),
+        [] => cost(&[10, 100, 500, 1000, 5000]),
+        numbers => cost(&numbers.iter().map(|number| number.parse().unwrap()).collect::<Vec<_>>()),
+    }
+}

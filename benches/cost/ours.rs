@@ -1,0 +1,67 @@
+//! The program's own collector, driven from here.
+
+use docker_stat_prom::{
+    collector::{Collector, Config, Handle, Message},
+    discovery::watch,
+    encode::Format,
+    metadata::{Filter, MetadataEvent, News, Source},
+    sample::{Interfaces, Roots},
+    table::{Selection, SelfMetrics},
+};
+use std::{sync::mpsc, time::Duration};
+
+pub(super) fn config(roots: &Roots, fd_budget: usize) -> Config {
+    Config {
+        roots: roots.clone(),
+        selection: Selection::default(),
+        filter: Filter::default(),
+        polling_interval: None,
+        fd_budget,
+        interfaces: Interfaces::default(),
+        show_unnamed: false,
+    }
+}
+
+pub(super) fn no_docker() -> Message {
+    Message::Metadata(MetadataEvent { source: Source::default(), news: News::Disconnected })
+}
+
+/// The program's own collector on its thread, without a server.
+pub(super) struct Ours {
+    handle: Handle,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Ours {
+    pub(super) fn new(roots: &Roots, fd_budget: usize, max_open_files: u64) -> Self {
+        let (sender, receiver) = mpsc::channel();
+        let (lookups, wanted) = tokio::sync::mpsc::unbounded_channel();
+        let config = config(roots, fd_budget);
+        let handle = Handle::new(sender, SelfMetrics::new().unwrap());
+        let collector = Collector::new(config, handle.clone(), max_open_files, lookups);
+        std::thread::spawn(move || {
+            let _nobody_looks_up = wanted;
+            collector.run(&receiver);
+        });
+        let (events, root) = (handle.clone(), roots.cgroup.clone());
+        std::thread::spawn(move || {
+            watch(&root, Duration::from_secs(3600), &mut |event| events.send(Message::Scope(event))).unwrap();
+        });
+        handle.send(no_docker());
+        Self { handle, runtime: tokio::runtime::Builder::new_current_thread().build().unwrap() }
+    }
+
+    pub(super) fn scrape(&self) -> usize {
+        self.runtime.block_on(self.handle.scrape(Format::Text)).unwrap().text().len()
+    }
+
+    pub(super) fn tick(&self) {
+        self.runtime.block_on(self.handle.tick()).unwrap();
+    }
+}
+
+impl Drop for Ours {
+    fn drop(&mut self) {
+        self.handle.send(Message::Shutdown);
+    }
+}

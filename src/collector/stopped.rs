@@ -1,0 +1,6 @@
+//! That there is no collector any more.
+
+/// The collector does not run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the collector has stopped")]
+pub struct Stopped;

@@ -1,0 +1,94 @@
+//! Why a question to the daemon has no answer.
+
+use bollard::errors::Error;
+use std::{fmt, io, time::Duration};
+
+/// Errnos for a permission that is missing; the same on every architecture of Linux.
+const EPERM: i32 = 1;
+const EACCES: i32 = 13;
+
+/// Why a question has no answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Problem {
+    /// It answers, and says no.
+    #[error("status {status}: {message}")]
+    Refused { status: u16, message: String },
+    /// It answers, and nobody understands it.
+    #[error("an answer that is not understood: {0}")]
+    Odd(String),
+    /// No whole answer before the deadline.
+    #[error("no whole answer within {} s", .0.as_secs())]
+    Late(Duration),
+    /// No answer, or no whole one.
+    #[error("{0}")]
+    Silent(String),
+    /// The kernel does not let it be asked.
+    #[error("{0}")]
+    Denied(io::Error),
+}
+
+impl Problem {
+    /// Whether Docker says that it has no such container. A proxy that hides a path with a 404 says other
+    /// words.
+    pub(super) fn is_absence(&self) -> bool {
+        match self {
+            Self::Refused { status: 404, message } => {
+                message.to_ascii_lowercase().contains("no such container")
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether it is no sign of life.
+    pub(super) fn is_silence(&self) -> bool {
+        matches!(self, Self::Late(_) | Self::Silent(_) | Self::Denied(_))
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::DockerResponseServerError { status_code, message } => {
+                Self::Refused { status: status_code, message: short(&message) }
+            }
+            Error::JsonDataError { message, .. } => Self::Odd(message),
+            Error::JsonSerdeError { err } => Self::Odd(err.to_string()),
+            error => Self::Silent(Chain(&error).to_string()),
+        }
+    }
+}
+
+impl From<io::Error> for Problem {
+    fn from(error: io::Error) -> Self {
+        if matches!(error.raw_os_error(), Some(EACCES | EPERM)) {
+            return Self::Denied(error);
+        }
+        Self::Silent(error.to_string())
+    }
+}
+
+impl From<hyper::Error> for Problem {
+    fn from(error: hyper::Error) -> Self {
+        Self::Silent(Chain(&error).to_string())
+    }
+}
+
+/// A daemon can be made to say anything at any length.
+pub(super) fn short(message: &str) -> String {
+    message.chars().take(200).collect()
+}
+
+/// An error with its causes, since those of HTTP clients keep the reason to themselves.
+struct Chain<'a>(&'a dyn std::error::Error);
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}

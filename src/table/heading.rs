@@ -1,0 +1,88 @@
+//! What every output says of a family.
+
+/// The type of a family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MetricType {
+    /// Goes up and down.
+    Gauge,
+    /// Only goes up, until the container starts anew.
+    Counter,
+    /// Counts observations in buckets. Only the exporter's own.
+    Histogram,
+}
+
+impl MetricType {
+    /// Its name in Prometheus' words.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Gauge => "gauge",
+            Self::Counter => "counter",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
+/// The unit of a family's values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "named after what they are")]
+pub enum Unit {
+    /// A number of things, a state or a time that is no number of seconds.
+    None,
+    Bytes,
+    BytesPerSecond,
+    BitsPerSecond,
+    Cpus,
+    Microseconds,
+    Pages,
+    Ratio,
+    Seconds,
+}
+
+impl Unit {
+    /// Its name in Prometheus' words; empty for [`Self::None`].
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Bytes => "bytes",
+            Self::BytesPerSecond => "bytes per second",
+            Self::BitsPerSecond => "bits per second",
+            Self::Cpus => "CPUs",
+            Self::Microseconds => "microseconds",
+            Self::Pages => "pages",
+            Self::Ratio => "ratio",
+            Self::Seconds => "seconds",
+        }
+    }
+}
+
+/// What every output says of a family.
+#[derive(Debug, Clone, Copy)]
+pub struct Heading {
+    /// Its name.
+    pub name: &'static str,
+    /// Its type.
+    pub metric_type: MetricType,
+    /// Its unit.
+    pub unit: Unit,
+    /// What it means, in one sentence.
+    pub help: &'static str,
+}
+
+impl Heading {
+    /// The longest name that a family may have, in bytes: encoders copy names of this fixed length.
+    pub const LONGEST_NAME: usize = 64;
+
+    /// A heading. A name that is too long does not compile where the heading is a constant, as all of them
+    /// are.
+    pub(super) const fn new(
+        name: &'static str,
+        metric_type: MetricType,
+        unit: Unit,
+        help: &'static str,
+    ) -> Self {
+        assert!(name.len() <= Self::LONGEST_NAME, "the name of a family is too long: encoders would cut it");
+        Self { name, metric_type, unit, help }
+    }
+}
