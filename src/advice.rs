@@ -203,7 +203,8 @@ impl fmt::Display for Complaint {
     }
 }
 
-/// What of its host the exporter does not see, for want of flags that its container should have been started with.
+/// What of its host the exporter does not see, for want of flags that its container should have been started
+/// with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Missing {
     /// All cgroups but its own, and so all containers.
@@ -235,8 +236,8 @@ impl fmt::Display for Missing {
             }
             Self::Cgroups | Self::CgroupsAndProcesses => write!(
                 f,
-                "no container can be seen, since the cgroup root is not the host's: start the exporter's container with {flags} \
-                 (--cgroupns=host does instead of -v)"
+                "no container can be seen, since the cgroup root is not the host's: start the exporter's \
+                 container with {flags} (--cgroupns=host does instead of -v)"
             ),
         }
     }

@@ -1,5 +1,5 @@
-//! Started in a container with the Docker socket and nothing else, as older commands did: the log, `/` and a metric name the
-//! flags that are missing, in one line each.
+//! Started in a container with the Docker socket and nothing else, as older commands did: the log, `/` and a
+//! metric name the flags that are missing, in one line each.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs, reason = "tests")]
 
 mod support;
@@ -125,7 +125,8 @@ fn without_the_hosts_processes_pid_host_is_named() {
     assert_eq!(exporter.log().matches("network counters can't be read").count(), 1, "{}", exporter.log());
 }
 
-/// The program in a cgroup of its own and in namespaces, as Docker starts it; `mount` shows what its cgroup namespace has.
+/// The program in a cgroup of its own and in namespaces, as Docker starts it; `mount` shows what its cgroup
+/// namespace has.
 fn in_namespaces(leaf: &Path, namespaces: &str, mount: &Path) -> Command {
     let script = r#"
         echo $$ >"$1/cgroup.procs" || exit
