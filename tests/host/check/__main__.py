@@ -9,6 +9,7 @@ from .dockers import rootless, with_the_cgroupfs_driver
 from .installed import as_a_compose_service, as_a_swarm_service, as_a_systemd_unit, in_a_container
 from .kernel import main_pid, scope
 from .outages import a_stopped_exporter_says_goodbye_and_a_new_one_sees_the_same, numbers_go_on_without_docker
+from .socket_only import started_with_the_socket_only
 from .values import situations_show_what_they_are, values_agree_with_docker_stats, values_agree_with_the_files
 
 CHECKS = [
@@ -24,6 +25,7 @@ CHECKS = [
     a_stopped_exporter_says_goodbye_and_a_new_one_sees_the_same,
     as_a_systemd_unit,
     in_a_container,
+    started_with_the_socket_only,
     as_a_compose_service,
     as_a_swarm_service,
     with_the_cgroupfs_driver,
