@@ -68,6 +68,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("mimalloc", &["main.rs"]),
     ("nix", &["sample/"]),
     ("procfs", &["sample/"]),
+    ("rustix", &["sample/stat_file.rs"]),
     ("prometheus", &["table/histogram.rs", "table/own.rs"]),
     ("serde_json", &["metadata/docker/", "server/routes.rs", "demo/"]),
     ("tempfile", &["demo/mod.rs"]),

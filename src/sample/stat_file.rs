@@ -7,7 +7,7 @@ use nix::{
     fcntl::{AT_FDCWD, OFlag, openat},
     sys::stat::{Mode, SFlag, fstat},
 };
-use std::{ffi::CStr, fs::File, io, os::fd::AsFd, os::unix::fs::FileExt, path::Path};
+use std::{ffi::CStr, fs::File, io, os::fd::AsFd, path::Path};
 
 /// How everything is opened: without waiting. A FIFO would else wait for a writer; on a file of the kernel it
 /// means nothing.
@@ -227,7 +227,7 @@ impl Scratch {
 
     #[inline]
     fn read_whole(&mut self, file: &File, records: bool) -> Result<&[u8], Errno> {
-        let first = file.read_at(&mut self.0, 0);
+        let first = read_at(file, &mut self.0, 0);
         match first {
             // Nearly always: one read, and no more to do.
             Ok(len) if len < if records { SURELY_WHOLE } else { self.0.len() } => {
@@ -239,7 +239,7 @@ impl Scratch {
 
     /// Goes on until the end, after a first read that has not come to it.
     #[cold]
-    fn read_on(&mut self, file: &File, records: bool, first: io::Result<usize>) -> Result<&[u8], Errno> {
+    fn read_on(&mut self, file: &File, records: bool, first: Result<usize, Errno>) -> Result<&[u8], Errno> {
         let mut len = 0;
         let mut result = first;
         loop {
@@ -258,12 +258,19 @@ impl Scratch {
                         self.0.resize(len * 2, 0);
                     }
                 }
-                Err(error) if errno_of(&error) == Errno::EINTR => {}
-                Err(error) => return Err(errno_of(&error)),
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(errno),
             }
-            result = file.read_at(self.0.get_mut(len..).unwrap_or_default(), len as u64);
+            result = read_at(file, self.0.get_mut(len..).unwrap_or_default(), len as u64);
         }
     }
+}
+
+/// `pread` without libc. In a program with threads libc's makes every read a point where the thread can be cancelled,
+/// which takes half as many instructions again.
+#[inline]
+fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> Result<usize, Errno> {
+    rustix::io::pread(file, buffer, offset).map_err(|errno| Errno::from_raw(errno.raw_os_error()))
 }
 
 /// The errno behind an I/O error.
