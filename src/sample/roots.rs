@@ -125,8 +125,8 @@ impl Roots {
         !self.cgroup.join(KernelFile::CgroupEvents.name()).exists()
     }
 
-    /// What of the host is out of sight if not even the top of its cgroups is there. PID 1 of a container is in
-    /// the same cgroup as this process, that of the host is not.
+    /// What of the host is out of sight if not even the top of its cgroups is there. PID 1 of a container
+    /// is in the same cgroup as this process, that of the host is not.
     #[must_use]
     pub fn seclusion(&self) -> Option<Seclusion> {
         if self.is_top() {

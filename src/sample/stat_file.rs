@@ -266,8 +266,8 @@ impl Scratch {
     }
 }
 
-/// `pread` without libc. In a program with threads libc's makes every read a point where the thread can be cancelled,
-/// which takes half as many instructions again.
+/// `pread` without libc. In a program with threads, libc's makes every read a point where the thread can be
+/// cancelled, which takes half as many instructions again.
 #[inline]
 fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> Result<usize, Errno> {
     rustix::io::pread(file, buffer, offset).map_err(|errno| Errno::from_raw(errno.raw_os_error()))
