@@ -91,7 +91,7 @@ pub(super) fn start_threads(
             };
             let started = thread("discovery").spawn(move || {
                 if let Err(error) = discovery::watch(&root, interval, &mut send) {
-                    tracing::error!("containers can't be looked for: {error}");
+                    tracing::error!("containers can't be discovered: {error}");
                 }
             });
             started.map_err(no_thread)?;

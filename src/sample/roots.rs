@@ -70,7 +70,9 @@ impl fmt::Display for RootError {
         match &self.problem {
             RootProblem::Unreadable(errno) => write!(f, "{path}: {}", errno.desc()),
             RootProblem::CgroupV1 => write!(f, "{path} is cgroup v1"),
-            RootProblem::Hybrid => write!(f, "{path} is cgroup v1 with a bare cgroup v2 beside it (hybrid)"),
+            RootProblem::Hybrid => {
+                write!(f, "{path} is cgroup v1 beside a cgroup v2 without controllers (hybrid)")
+            }
             RootProblem::NotCgroup2(found) => write!(
                 f,
                 "{path} is not a cgroup v2 root: expected a cgroup2 file system with a file \

@@ -59,7 +59,7 @@ pub async fn check(probe: &Probe) -> Result<()> {
     };
     timeout(PATIENCE, asked)
         .await
-        .map_err(|_| anyhow!("no answer in {PATIENCE:?}"))
+        .map_err(|_| anyhow!("no answer within {PATIENCE:?}"))
         .and_then(|answer| answer)
         .with_context(|| match probe.host.contains(':') {
             true => format!("[{}]:{}", probe.host, probe.port),
