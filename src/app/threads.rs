@@ -122,14 +122,14 @@ fn say_news(news: &News) {
         News::Connected => tracing::debug!("connected to docker"),
         News::Listed(containers) => tracing::debug!("docker has listed {} containers", containers.len()),
         News::Changed(metadata) => tracing::debug!(
-            "docker tells of {} ({}): {}",
+            "docker reports {} ({}): {}",
             metadata.id.short(),
             metadata.name,
             metadata.state.map_or("state unknown", State::as_str)
         ),
         News::Removed(id) => tracing::debug!("docker has removed {}", id.short()),
         News::Unknown(id) => tracing::debug!("docker does not know {}", id.short()),
-        News::Oom(id) => tracing::debug!("docker tells of an OOM kill in {}", id.short()),
+        News::Oom(id) => tracing::debug!("docker reports an OOM kill in {}", id.short()),
         News::Disconnected => tracing::debug!("disconnected from docker"),
     }
 }

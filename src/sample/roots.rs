@@ -127,8 +127,8 @@ impl Roots {
         !self.cgroup.join(KernelFile::CgroupEvents.name()).exists()
     }
 
-    /// What of the host is out of sight if not even the top of its cgroups is there. PID 1 of a container is in
-    /// the same cgroup as this process, that of the host is not.
+    /// What of the host can't be seen, if the cgroup root is not the host's. PID 1 of a container is in the
+    /// same cgroup as this process; PID 1 of the host is not.
     #[must_use]
     pub fn seclusion(&self) -> Option<Seclusion> {
         if self.is_top() {

@@ -124,7 +124,7 @@ impl ServerCertVerifier for TheVeryCertificate {
         if *end_entity == self.expected {
             Ok(ServerCertVerified::assertion())
         } else {
-            Err(rustls::Error::General("another certificate is served than --tls_cert names".into()))
+            Err(rustls::Error::General("the server's certificate is not that of --tls_cert".into()))
         }
     }
 
