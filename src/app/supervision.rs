@@ -30,7 +30,8 @@ pub(super) async fn watch_for_hangs(handle: Handle) {
             hung = true;
             tracing::error!(
                 "the collector has been in one pass for {} s: reading a file of a container or of /proc \
-                 hangs (perhaps on FUSE or lxcfs); until that ends, nothing can be scraped and /healthz fails",
+                 hangs (perhaps on FUSE or lxcfs); until it ends, nothing can be scraped and /healthz \
+                 fails",
                 silence.as_secs()
             );
         } else if hung && silence < GOES_ON {

@@ -146,7 +146,7 @@ impl Server {
             result = handshake => result,
             end = place.client().ended() => {
                 self.count(end, peer);
-                let problem = if end == End::PushedOut { "its place was needed" } else { "not completed in time" };
+                let problem = if end == End::PushedOut { "its place was needed" } else { "not done in time" };
                 Err(io::Error::new(io::ErrorKind::TimedOut, problem))
             }
             _ = stopped.changed() => return None,

@@ -83,7 +83,8 @@ own_families! {
     docker_reconnects: counter "docker_stat_prom_docker_reconnects_total" [] "Connections to Docker after \
         the first";
     label_values_cut: counter "docker_stat_prom_label_values_cut_total" [] "Label values from Docker cut to \
-        1 KiB, and labels left out because their name is longer or the container has more than 16 KiB of labels";
+        1 KiB, and labels left out because their name is longer or the container has more than 16 KiB of \
+        labels";
     containers: gauges "docker_stat_prom_containers" [State] "Containers with a cgroup (discovered); of \
         these, with a name from Docker (named) and without (unnamed). And containers that run according to \
         Docker, but whose cgroup is not found (unread)";
@@ -109,7 +110,8 @@ own_families! {
         because nobody read standard error";
     tls_expiry: gauges "docker_stat_prom_tls_certificate_expiry_timestamp_seconds" [] "When the served \
         certificate expires, unix time";
-    demo: gauges "docker_stat_prom_demo" [] "1 if all numbers come from a recorded host and are made to change";
+    demo: gauges "docker_stat_prom_demo" [] "1 if all numbers come from a recorded host and are made to \
+        change";
     cpu_seconds: counter "process_cpu_seconds_total" [] "User and system CPU time spent by the exporter";
     resident_bytes: gauge "process_resident_memory_bytes" [] "Resident memory of the exporter";
     virtual_bytes: gauge "process_virtual_memory_bytes" [] "Address space of the exporter";
