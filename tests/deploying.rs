@@ -31,8 +31,8 @@ fn allowed() -> String {
     expression.unwrap_or_else(|| panic!("no -allowGET in {line}")).to_owned()
 }
 
-/// Whether an expression matches the whole of a path. What is used of Go's syntax here means the same to grep.
-/// `None` without grep.
+/// Whether an expression matches the whole of a path. What is used of Go's syntax here means the same to
+/// grep. `None` without grep.
 fn matches(expression: &str, path: &str) -> Option<bool> {
     let mut grep =
         Command::new("grep").args(["-E", "-x", "-q", "-e", expression]).stdin(Stdio::piped()).spawn().ok()?;
