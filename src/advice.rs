@@ -47,12 +47,11 @@ impl fmt::Display for Doubt {
             Self::UnknownVariable(name) => {
                 write!(
                     f,
-                    "{name} is no setting of docker-stat-prom and has no effect: see --help for those that \
-                     are"
+                    "{name} is not a setting of docker-stat-prom and has no effect: --help lists the settings"
                 )
             }
             Self::MoreUnknownVariables(count) => {
-                write!(f, "{count} more DOCKER_STAT_PROM_ variables are no settings and have no effect")
+                write!(f, "{count} more DOCKER_STAT_PROM_ variables are not settings and have no effect")
             }
         }
     }
@@ -67,14 +66,14 @@ pub fn root(error: &RootError) -> String {
     };
     match &error.problem {
         RootProblem::Unreadable(errno) => resources(*errno).map_or_else(
-            || format!("mount the host's {mount} there, or say with {flag} where it is"),
+            || format!("mount the host's {mount} there, or give its path with {flag}"),
             str::to_owned,
         ),
         RootProblem::CgroupV1 | RootProblem::Hybrid => {
-            "boot the host with systemd.unified_cgroup_hierarchy=1: only cgroup v2 is read".to_owned()
+            "boot the host with systemd.unified_cgroup_hierarchy=1: only cgroup v2 is supported".to_owned()
         }
         RootProblem::NotCgroup2(_) => {
-            format!("mount the host's {mount} there, or say with {flag} where cgroup v2 is")
+            format!("mount the host's {mount} there, or give the path of cgroup v2 with {flag}")
         }
     }
 }
@@ -84,8 +83,10 @@ pub fn root(error: &RootError) -> String {
 pub fn listening(error: &std::io::Error) -> &'static str {
     let errno = errno_of(error);
     match errno {
-        Errno::EADDRINUSE => "another program, perhaps another exporter, listens there: name another with -b",
-        Errno::EACCES => "ports below 1024 need CAP_NET_BIND_SERVICE: name another with -b",
+        Errno::EADDRINUSE => {
+            "another program, perhaps another exporter, listens there: choose another port with -b"
+        }
+        Errno::EACCES => "ports below 1024 need CAP_NET_BIND_SERVICE: choose another port with -b",
         _ => resources(errno)
             .unwrap_or("name an address of this machine and a port with -b, such as 127.0.0.1:12096"),
     }
@@ -100,7 +101,7 @@ pub fn certificate() -> &'static str {
 /// What to do with a key that is encrypted.
 #[must_use]
 pub fn encrypted_key() -> &'static str {
-    "nobody is there to type its passphrase: write it without one (openssl pkey -in KEY -out NEW)"
+    "its passphrase can't be entered: save the key without one (openssl pkey -in KEY -out NEW)"
 }
 
 /// After an error for want of something that the system limits. `None` after any other.
@@ -118,7 +119,7 @@ pub fn resources(errno: Errno) -> Option<&'static str> {
 /// What is said of a signal that has no effect.
 #[must_use]
 pub fn ignored_signal() -> &'static str {
-    "there is nothing to reload, restart to change the settings"
+    "there is nothing to reload; restart the exporter to change settings"
 }
 
 /// What one side of `--healthcheck` speaks and the other does not.
@@ -180,16 +181,16 @@ impl fmt::Display for Complaint {
                 return write!(
                     f,
                     "network counters can't be read: {} is not a procfs: expected a procfs, found {found}: \
-                     mount the host's /proc there, or name it with --proc_root",
+                     mount the host's /proc there, or give its path with --proc_root",
                     root.display()
                 );
             }
             Self::ForeignPids => {
                 "network counters can't be read: run this container with --pid=host, or mount the host's \
-                 /proc and name it with --proc_root"
+                 /proc and give its path with --proc_root"
             }
             Self::HiddenProcesses => {
-                "network counters can't be read: processes of containers are hidden from /proc: drop \
+                "network counters can't be read: processes of containers are hidden from /proc: remove \
                  ProtectProc= or hidepid=, or grant CAP_SYS_PTRACE"
             }
             Self::NoMemoryController => {
@@ -237,7 +238,7 @@ impl fmt::Display for Missing {
             Self::Cgroups | Self::CgroupsAndProcesses => write!(
                 f,
                 "no container can be seen, since the cgroup root is not the host's: start the exporter's \
-                 container with {flags} (--cgroupns=host does instead of -v)"
+                 container with {flags} (--cgroupns=host also works instead of -v)"
             ),
         }
     }
@@ -249,10 +250,10 @@ pub fn unread(name: &str, others: u64, expected: &Path, why: Hidden) -> String {
     let more = if others > 0 { format!(" (and {others} more)") } else { String::new() };
     let hint = if why == Hidden::NoCgroup { format!("; {SEE_THE_HOST}") } else { String::new() };
     format!(
-        "Docker says that container {name}{more} runs, but its cgroup is not read, expected at {}: {}{hint} \
-         (said once; counted in docker_stat_prom_containers)",
-        expected.display(),
-        why.as_str()
+        "Docker says that container {name}{more} runs, but it is not read: {} (expected at {}){hint} (said \
+         once; counted in docker_stat_prom_containers)",
+        why.as_str(),
+        expected.display()
     )
 }
 
@@ -270,7 +271,7 @@ pub fn failed_file(reason: &Reason) -> String {
 pub fn few_open_files(limit: u64, containers: usize) -> String {
     format!(
         "the limit of {limit} open files is too low to keep any open for {containers} containers: they are \
-         opened anew at each reading, which takes three times as long; {OPEN_FILES}"
+         opened again at each reading, which takes three times as long; {OPEN_FILES}"
     )
 }
 
@@ -285,12 +286,12 @@ pub fn inotify() -> &'static str {
 pub fn docker_socket(group: Option<u32>) -> String {
     match group {
         Some(gid) if gid != 0 => format!(
-            "the socket belongs to group {gid}, by default docker: start the exporter's container with \
-             --group-add {gid} or --user 0, its unit with SupplementaryGroups={gid}"
+            "the socket belongs to group {gid}, usually named docker: start the exporter's container with \
+             --group-add {gid} or --user 0, or its systemd unit with SupplementaryGroups={gid}"
         ),
         _ => {
-            "the socket belongs by default to group docker: start the exporter's container with --group-add \
-              or --user 0, its unit with SupplementaryGroups=docker"
+            "the socket usually belongs to group docker: start the exporter's container with --group-add or \
+             --user 0, or its systemd unit with SupplementaryGroups=docker"
                 .to_owned()
         }
     }
@@ -366,7 +367,7 @@ impl Hidden {
             Self::Unopened => "its cgroup can't be opened",
             Self::Foreign => "Docker's container is not in this cgroup",
             Self::NoCgroup => "its cgroup was not found",
-            Self::AwaitsName => "Docker may still tell its name",
+            Self::AwaitsName => "waiting for its name from Docker",
         }
     }
 }

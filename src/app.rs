@@ -54,7 +54,7 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
     for doubt in &settings.doubts {
         tracing::warn!("{doubt}");
     }
-    has_spare_descriptors().context("there are too few descriptors to start with")?;
+    has_spare_descriptors().context("too few file descriptors are available to start")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     if settings.order == Order::HealthCheck {
         let (host, port) = settings.bind.local();
@@ -185,7 +185,7 @@ async fn once(interval: Duration, handle: &Handle, mut signals: Signals) -> Resu
 
 /// What the collector answers, if it does.
 async fn in_time<T>(answer: impl Future<Output = Result<T, collector::Stopped>>) -> Result<T, Error> {
-    let hangs = || anyhow!("no answer in {PATIENCE:?}: a file of a container or of /proc does not answer");
+    let hangs = || anyhow!("no answer within {PATIENCE:?}: reading a file of a container or of /proc hangs");
     Ok(timeout(PATIENCE, answer).await.map_err(|_| hangs())??)
 }
 

@@ -46,7 +46,7 @@ pub struct Config {
     )]
     pub host: String,
 
-    /// Address and port to serve on; without an address, all
+    /// Address and port to serve on; :PORT means all addresses
     #[arg(
         short,
         long,
@@ -84,8 +84,8 @@ pub struct Config {
     /// Time between two polls for the rate gauges: milliseconds, or with a unit, such as 5s
     ///
     /// Units are ms, s, m and h; at most 24 h. Rates (container_cpu_usage_ratios and those ending in _bps and
-    /// _byteps) describe the last completed window of this length. Everything else is read at each scrape,
-    /// whatever this is.
+    /// _byteps) describe the last completed window of this length. All other metrics are read at each scrape
+    /// and do not depend on it.
     #[arg(
         short = 'i',
         long, alias = "polling-interval",
@@ -130,8 +130,8 @@ pub struct Config {
     ///
     /// Sets named without a sign replace the default, which is all four. Groups: cpu, memory, network, io,
     /// pressure, pids, cgroup, state, machine; and, off unless added: memory_stat, pressure_averages,
-    /// hugetlb. core is always on; with core alone the labels are id and name only. Files that nothing needs
-    /// are not read. Example: core,v2,+hugetlb,-network
+    /// hugetlb. core is always on; with core alone the labels are id and name only. A file is read only if a
+    /// selected metric needs it. Example: core,v2,+hugetlb,-network
     #[arg(
         long,
         env = "DOCKER_STAT_PROM_METRICS",
@@ -178,12 +178,12 @@ pub struct Config {
     )]
     pub exclude: Vec<String>,
 
-    /// Interfaces of containers that do not count: globs of their names, separated by commas
+    /// Network interfaces of containers to leave out: globs of their names, separated by commas
     ///
-    /// A Docker inside a container passes the same bytes through its own interfaces again. These are left out
-    /// of the network sums and have no series. The list replaces the default; an empty one leaves out
-    /// nothing, not even lo. It has to be given as a flag (--network_exclude ''), since a variable that is
-    /// set to nothing counts as not set, as with every flag.
+    /// They are not in the network sums and have no series. The default leaves out the interfaces of a Docker
+    /// inside a container, since the same bytes pass through them a second time. The list replaces the
+    /// default. An empty list leaves out nothing, not even lo; give it as a flag (--network_exclude ''),
+    /// since an empty variable counts as not set.
     #[arg(
         long,
         alias = "network-exclude",
@@ -196,19 +196,19 @@ pub struct Config {
 
     /// Show containers that Docker does not know, under their short IDs
     ///
-    /// Other runtimes name their cgroups as Docker does. A container that Docker was asked about and does not
-    /// know is left out otherwise. Without any Docker that answers, all containers are shown under their
-    /// short IDs in any case.
+    /// Other runtimes name their cgroups as Docker does. Without this flag, a container is left out if Docker
+    /// was asked about it and does not know it. While Docker does not answer, all containers are shown under
+    /// their short IDs, with or without this flag.
     #[arg(
         long, alias = "show-unnamed", env = "DOCKER_STAT_PROM_SHOW_UNNAMED",
         value_parser = BoolishValueParser::new()
     )]
     pub show_unnamed: bool,
 
-    /// Descriptors to keep open on files of containers
+    /// How many files of containers to keep open
     ///
-    /// A kept descriptor saves two system calls per reading and costs some 5 KB of kernel memory, charged to
-    /// the exporter. The two files of the polling tick are kept in any case.
+    /// A file that is kept open saves two system calls per reading and costs some 5 KB of kernel memory,
+    /// charged to the exporter. The two files that each poll reads are always kept open.
     #[arg(
         long, alias = "fd-budget",
         env = "DOCKER_STAT_PROM_FD_BUDGET",
@@ -222,31 +222,31 @@ pub struct Config {
     #[arg(long, env = "DOCKER_STAT_PROM_ONCE", value_parser = BoolishValueParser::new())]
     pub once: bool,
 
-    /// Serve a recorded host whose numbers move: for a look without Docker
+    /// Serve a recorded host whose numbers change, to try the exporter without Docker
     #[arg(long, env = "DOCKER_STAT_PROM_DEMO", value_parser = BoolishValueParser::new())]
     pub demo: bool,
 
     /// Ask the exporter at --bind whether it is ready, and exit 0 or 1
     ///
-    /// It needs the same --bind, --secure and --tls_cert as the exporter that it asks. A container's health
-    /// check sees only those that are set as environment variables.
+    /// It needs the same --bind, --secure and --tls_cert as the exporter that it asks. In a container, set
+    /// them as environment variables: the health check does not see the exporter's flags.
     #[arg(long)]
     pub healthcheck: bool,
 
-    /// Say more: -v debug, -vv trace
+    /// Log more: -v debug, -vv trace
     ///
-    /// -v is about what this program does; with -vv its libraries speak too.
+    /// -v logs what this program does, -vv also what its libraries do.
     #[arg(short, long, env = "DOCKER_STAT_PROM_VERBOSE", action = ArgAction::Count)]
     pub verbose: u8,
 
-    /// The least important lines to write to the log [default: info; with --once warn]
+    /// Lowest level of the lines to write to the log [default: info; with --once warn]
     ///
-    /// Wins over -v. Where neither is given, RUST_LOG counts: a level, or targets with levels, such as
+    /// Wins over -v. If neither is given, RUST_LOG is used: a level, or targets with levels, such as
     /// info,docker_stat_prom::collector=debug.
     #[arg(long, alias = "log-level", env = "DOCKER_STAT_PROM_LOG_LEVEL", value_name = "LEVEL")]
     pub log_level: Option<LogLevel>,
 
-    /// How to write the log, on standard error
+    /// Format of the log, which goes to standard error
     #[arg(
         long,
         alias = "log-format",

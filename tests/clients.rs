@@ -163,7 +163,7 @@ fn a_client_that_takes_nothing_holds_two_pages_and_its_address_half() {
         assert!(begin.elapsed() < Duration::from_secs(2));
     }
     assert!(refused(&exporter, "connection_pages") >= 12.0 && refused(&exporter, "peer_pages") >= 3.0);
-    assert!(exporter.log().contains("two pages are on their way on this connection"));
+    assert!(exporter.log().contains("two pages are being sent on this connection"));
 }
 
 #[test]
@@ -261,7 +261,7 @@ fn what_is_no_http_is_counted() {
     }
     support::eventually("all are counted", || (refused(&exporter, "malformed") >= 3.0).then_some(()));
     let said =
-        exporter.log().lines().filter(|line| line.contains("WARN") && line.contains("no HTTP")).count();
+        exporter.log().lines().filter(|line| line.contains("WARN") && line.contains("not HTTP")).count();
     assert_eq!(said, 1);
 }
 

@@ -272,7 +272,7 @@ fn a_refusal_is_said_once_and_shows_no_made_up_numbers() {
     // The list tells of one container that it is healthy.
     assert_eq!(page.matches("\ncontainer_health_state{").count(), 1);
     assert_eq!(value(&page, "docker_stat_prom_docker_up", &[]), Some(1.0));
-    assert_eq!(exporter.log().matches("does not tell its time").count(), 1, "{}", exporter.log());
+    assert_eq!(exporter.log().matches("does not provide its time").count(), 1, "{}", exporter.log());
     assert_eq!(exporter.log().matches("refuses inspections (status").count(), 1, "{}", exporter.log());
 }
 

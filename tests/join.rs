@@ -254,7 +254,7 @@ fn a_container_that_starts_while_docker_restarts_is_shown_under_its_name_only() 
         assert!(value(&page, "container_memory_usage_bytes", &NAME).is_some(), "the named one stays");
         std::thread::sleep(Duration::from_millis(50));
     }
-    assert!(exporter.get("/debug/containers").text().contains("Docker may still tell its name"));
+    assert!(exporter.get("/debug/containers").text().contains("waiting for its name from Docker"));
     let _dockerd = host.dockerd();
     eventually("it is shown", || {
         let page = exporter.metrics();

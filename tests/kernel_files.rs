@@ -244,7 +244,7 @@ fn a_scope_that_cant_be_opened_lowers_up_until_it_can() {
     eventually("another is seen at once", || shown("b"));
     let said = |log: &str, what: &str| log.matches(what).count();
     let log = exporter.log();
-    assert_eq!((said(&log, "inotify is not to be had"), said(&log, "can't be watched")), (0, 1), "{log}");
+    assert_eq!((said(&log, "inotify can't be used"), said(&log, "can't be watched")), (0, 1), "{log}");
     assert_eq!(said(&log, "Permission denied (said once; counted"), 1, "{log}");
     chmod(&directory, 0o755);
     eventually("it is shown", || shown("a"));

@@ -120,7 +120,7 @@ fn one_unknown_state_costs_only_itself() {
     shows(&exporter, "container_memory_usage_bytes", &[&format!("name=\"{name}\"")]);
     // Its inspection tells the state, and no other container has lost its own.
     assert_eq!(exporter.metrics().matches("\ncontainer_state{").count(), list.len());
-    assert_eq!(exporter.log().matches("does not tell all of its list").count(), 1, "{}", exporter.log());
+    assert_eq!(exporter.log().matches("does not provide all of its list").count(), 1, "{}", exporter.log());
 }
 
 #[test]

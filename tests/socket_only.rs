@@ -191,8 +191,10 @@ fn a_socket_that_may_not_be_opened_is_said_with_its_cure() {
     let mut command = exporter::on_host(host.path());
     command.args(["-H", &dockerd.url(), "-i", "100"]);
     let exporter = Exporter::ready(&mut as_nobody(command));
-    let log = eventually("it is said", || Some(exporter.log()).filter(|log| log.contains("can't be asked")));
-    let line = log.lines().find(|line| line.contains("can't be asked")).unwrap();
+    let log = eventually("it is said", || {
+        Some(exporter.log()).filter(|log| log.contains("can't connect to docker"))
+    });
+    let line = log.lines().find(|line| line.contains("can't connect to docker")).unwrap();
     let wanted = if group == 0 {
         "--group-add or --user 0".to_owned()
     } else {
@@ -200,5 +202,5 @@ fn a_socket_that_may_not_be_opened_is_said_with_its_cure() {
     };
     assert!(line.contains("Permission denied") && line.contains(&wanted), "{line}");
     says(&exporter, BOTH);
-    assert_eq!(exporter.log().matches("can't be asked").count(), 1, "{}", exporter.log());
+    assert_eq!(exporter.log().matches("can't connect to docker").count(), 1, "{}", exporter.log());
 }

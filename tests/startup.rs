@@ -94,7 +94,7 @@ fn what_was_set_and_has_no_effect_is_warned_of() {
     let log = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(0), "{log}");
     assert_eq!(log.matches("plain HTTP is served, although --tls_cert was given").count(), 1, "{log}");
-    assert_eq!(log.matches("DOCKER_STAT_PROM_BINDS is no setting").count(), 1, "{log}");
+    assert_eq!(log.matches("DOCKER_STAT_PROM_BINDS is not a setting").count(), 1, "{log}");
     assert!(!log.contains("secret") && !log.contains("DOCKER_STAT_PROM_PORT"), "{log}");
 }
 

@@ -1,5 +1,5 @@
 complete -c docker-stat-prom -s H -l host -d 'Docker API: unix://PATH, tcp://HOST:PORT, http://HOST:PORT or https://HOST:PORT' -r -f
-complete -c docker-stat-prom -s b -l bind -d 'Address and port to serve on; without an address, all' -r -f
+complete -c docker-stat-prom -s b -l bind -d 'Address and port to serve on; :PORT means all addresses' -r -f
 complete -c docker-stat-prom -l tls_key -d 'Private key for HTTPS, PEM (PKCS#8, PKCS#1 or SEC1)' -r -F
 complete -c docker-stat-prom -l tls_cert -d 'Certificate chain for HTTPS, PEM' -r -F
 complete -c docker-stat-prom -s i -l polling_interval -d 'Time between two polls for the rate gauges: milliseconds, or with a unit, such as 5s' -r -f
@@ -11,20 +11,20 @@ complete -c docker-stat-prom -l container_labels -d 'Container labels to show, a
 complete -c docker-stat-prom -l container_env -d 'Environment variables to show, as container_env_…: exact names, separated by commas' -r -f
 complete -c docker-stat-prom -l include -d 'Read only containers that match one of these: name=GLOB, image=GLOB, label=KEY[=GLOB]' -r -f
 complete -c docker-stat-prom -l exclude -d 'Do not read containers that match one of these; wins over --include' -r -f
-complete -c docker-stat-prom -l network_exclude -d 'Interfaces of containers that do not count: globs of their names, separated by commas' -r -f
-complete -c docker-stat-prom -l fd_budget -d 'Descriptors to keep open on files of containers' -r -f
-complete -c docker-stat-prom -l log_level -d 'The least important lines to write to the log [default: info; with --once warn]' -r -f -a "error\t'What ends or stops the exporter'
-warn\t'What is missing or odd'
-info\t'Start, end, and Docker coming back'
+complete -c docker-stat-prom -l network_exclude -d 'Network interfaces of containers to leave out: globs of their names, separated by commas' -r -f
+complete -c docker-stat-prom -l fd_budget -d 'How many files of containers to keep open' -r -f
+complete -c docker-stat-prom -l log_level -d 'Lowest level of the lines to write to the log [default: info; with --once warn]' -r -f -a "error\t'Errors that end or block the exporter'
+warn\t'Missing or unexpected data'
+info\t'Start, end, and when Docker answers again'
 debug\t'What the exporter does'
-trace\t'That, and what its libraries do'"
-complete -c docker-stat-prom -l log_format -d 'How to write the log, on standard error' -r -f -a "text\t'Lines for people'
+trace\t'As debug, and what the libraries do'"
+complete -c docker-stat-prom -l log_format -d 'Format of the log, which goes to standard error' -r -f -a "text\t'Lines for people'
 json\t'One JSON object per line'"
 complete -c docker-stat-prom -s s -l secure -d 'Serve HTTPS only'
 complete -c docker-stat-prom -l show_unnamed -d 'Show containers that Docker does not know, under their short IDs'
 complete -c docker-stat-prom -l once -d 'Print the metrics once, from two samples one polling interval apart, and exit'
-complete -c docker-stat-prom -l demo -d 'Serve a recorded host whose numbers move: for a look without Docker'
+complete -c docker-stat-prom -l demo -d 'Serve a recorded host whose numbers change, to try the exporter without Docker'
 complete -c docker-stat-prom -l healthcheck -d 'Ask the exporter at --bind whether it is ready, and exit 0 or 1'
-complete -c docker-stat-prom -s v -l verbose -d 'Say more: -v debug, -vv trace'
+complete -c docker-stat-prom -s v -l verbose -d 'Log more: -v debug, -vv trace'
 complete -c docker-stat-prom -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c docker-stat-prom -s V -l version -d 'Print version'

@@ -29,14 +29,14 @@ pub(super) async fn watch_for_hangs(handle: Handle) {
         if !hung && silence > HUNG {
             hung = true;
             tracing::error!(
-                "the collector has been in one pass for {} s: a file of a container or of /proc does not \
-                 answer (a FUSE file system, or lxcfs); nothing can be scraped until it does, and /healthz \
-                 says so",
+                "the collector has been in one pass for {} s: reading a file of a container or of /proc \
+                 hangs (perhaps on FUSE or lxcfs); until it ends, nothing can be scraped and /healthz \
+                 fails",
                 silence.as_secs()
             );
         } else if hung && silence < GOES_ON {
             hung = false;
-            tracing::info!("the collector goes on");
+            tracing::info!("the collector works again");
         }
     }
 }
@@ -74,7 +74,7 @@ impl Start {
                 format!("no answer from Docker at {}", self.docker)
             }
             Some(version) => format!("Docker {version} at {}", self.docker),
-            None => format!("Docker (version not told) at {}", self.docker),
+            None => format!("Docker (version unknown) at {}", self.docker),
         };
         tracing::info!(
             "ready: docker-stat-prom {} ({}), cgroup root {}, {containers}, {docker}, {}, metrics {}",
@@ -96,7 +96,7 @@ pub(super) async fn supervise(handle: Handle, start: Start) {
     let manager = Manager::from_environment();
     while let Err(error) = manager.tell("READY=1") {
         if errno_of(&error) != Errno::EAGAIN {
-            tracing::warn!("the service manager can't be told: {error}");
+            tracing::warn!("the service manager can't be notified: {error}");
             break;
         }
         sleep(LOOK_AGAIN).await;

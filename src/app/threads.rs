@@ -91,7 +91,7 @@ pub(super) fn start_threads(
             };
             let started = thread("discovery").spawn(move || {
                 if let Err(error) = discovery::watch(&root, interval, &mut send) {
-                    tracing::error!("containers can't be looked for: {error}");
+                    tracing::error!("containers can't be discovered: {error}");
                 }
             });
             started.map_err(no_thread)?;
@@ -122,14 +122,14 @@ fn say_news(news: &News) {
         News::Connected => tracing::debug!("connected to docker"),
         News::Listed(containers) => tracing::debug!("docker has listed {} containers", containers.len()),
         News::Changed(metadata) => tracing::debug!(
-            "docker tells of {} ({}): {}",
+            "docker reports {} ({}): {}",
             metadata.id.short(),
             metadata.name,
             metadata.state.map_or("state unknown", State::as_str)
         ),
         News::Removed(id) => tracing::debug!("docker has removed {}", id.short()),
         News::Unknown(id) => tracing::debug!("docker does not know {}", id.short()),
-        News::Oom(id) => tracing::debug!("docker tells of an OOM kill in {}", id.short()),
+        News::Oom(id) => tracing::debug!("docker reports an OOM kill in {}", id.short()),
         News::Disconnected => tracing::debug!("disconnected from docker"),
     }
 }

@@ -68,15 +68,15 @@ pub(super) fn interval(text: &str) -> Result<Duration, String> {
 /// How important a line of the log is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogLevel {
-    /// What ends or stops the exporter.
+    /// Errors that end or block the exporter.
     Error,
-    /// What is missing or odd.
+    /// Missing or unexpected data.
     Warn,
-    /// Start, end, and Docker coming back.
+    /// Start, end, and when Docker answers again.
     Info,
     /// What the exporter does.
     Debug,
-    /// That, and what its libraries do.
+    /// As debug, and what the libraries do.
     Trace,
 }
 

@@ -20,8 +20,8 @@ impl Collector {
             metrics.skipped_rows.with_label_values(&[file]).inc_by(rows);
             if self.complaints.insert(format!("{file} rows")) {
                 tracing::warn!(
-                    "{file} of a container has rows that can't be used, and its sums are unknown as long \
-                     as it has (said once; counted in skipped_rows_total)"
+                    "{file} of a container has rows that can't be used: its sums are missing while such \
+                     rows are there (said once; counted in skipped_rows_total)"
                 );
             }
         }

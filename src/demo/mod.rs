@@ -52,13 +52,13 @@ impl Demo {
             while matches!(stopped.try_recv(), Err(oneshot::error::TryRecvError::Empty)) {
                 if let Err(error) = go_to(&host, start.elapsed()) {
                     // The folder goes when the demo ends.
-                    tracing::debug!("the demo stands still: {error:#}");
+                    tracing::debug!("the demo's numbers no longer change: {error:#}");
                     return;
                 }
                 thread::sleep(STEP);
             }
         });
-        moving.context("no thread can be made")?;
+        moving.context("a thread can't be started")?;
         demo.running = Some(running);
         Ok(demo)
     }

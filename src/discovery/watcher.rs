@@ -211,8 +211,8 @@ impl<'a> Watcher<'a> {
         self.exhausted = true;
         if !std::mem::replace(&mut self.said_exhausted, true) {
             tracing::warn!(
-                "inotify is not to be had ({error}): containers are looked for every {:?} instead; \
-                 {}",
+                "inotify can't be used ({error}): the cgroup tree is scanned for containers every {:?} \
+                 instead; {}",
                 self.polling_interval.max(RESCAN_AT_LEAST),
                 crate::advice::inotify()
             );

@@ -55,9 +55,9 @@ fn warn_of(kept: &str, left_out: &str) {
     let short = |key: &str| key.chars().take(200).collect::<String>();
     let (kept, left_out) = (short(kept), short(left_out));
     let name = format!("container_label_{}", sanitise(&kept));
-    tracing::warn!(kept, left_out, "two labels would both be {name}");
+    tracing::warn!(kept, left_out, "two labels of Docker would both be {name}: one is left out");
     if is_last {
-        tracing::warn!("no more labels that would have one name are written to the log");
+        tracing::warn!("further labels that share a name are not logged");
     }
 }
 

@@ -39,8 +39,8 @@ impl fmt::Display for Reason {
             Self::Errno(errno) => write!(f, " {}", errno.desc()),
             Self::Parse(error) => write!(f, "{error}"),
             Self::NotRegular => f.write_str(" not a regular file"),
-            Self::Hangs => f.write_str(" a read has not come back"),
-            Self::TooMany => f.write_str(" more than is read"),
+            Self::Hangs => f.write_str(" a read hangs"),
+            Self::TooMany => f.write_str(" too many child cgroups"),
         }
     }
 }

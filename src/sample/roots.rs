@@ -70,7 +70,9 @@ impl fmt::Display for RootError {
         match &self.problem {
             RootProblem::Unreadable(errno) => write!(f, "{path}: {}", errno.desc()),
             RootProblem::CgroupV1 => write!(f, "{path} is cgroup v1"),
-            RootProblem::Hybrid => write!(f, "{path} is cgroup v1 with a bare cgroup v2 beside it (hybrid)"),
+            RootProblem::Hybrid => {
+                write!(f, "{path} is cgroup v1 beside a cgroup v2 without controllers (hybrid)")
+            }
             RootProblem::NotCgroup2(found) => write!(
                 f,
                 "{path} is not a cgroup v2 root: expected a cgroup2 file system with a file \
@@ -125,8 +127,8 @@ impl Roots {
         !self.cgroup.join(KernelFile::CgroupEvents.name()).exists()
     }
 
-    /// What of the host is out of sight if not even the top of its cgroups is there. PID 1 of a container
-    /// is in the same cgroup as this process, that of the host is not.
+    /// What of the host can't be seen, if the cgroup root is not the host's. PID 1 of a container is in the
+    /// same cgroup as this process; PID 1 of the host is not.
     #[must_use]
     pub fn seclusion(&self) -> Option<Seclusion> {
         if self.is_top() {

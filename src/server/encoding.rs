@@ -84,7 +84,7 @@ impl Compressor {
             }
         });
         if let Err(error) = &thread {
-            tracing::warn!("pages will not be compressed: no thread for it: {error}");
+            tracing::warn!("pages will not be compressed: the thread can't be started: {error}");
         }
         Self { jobs: thread.is_ok().then_some(jobs) }
     }

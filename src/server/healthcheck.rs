@@ -59,7 +59,7 @@ pub async fn check(probe: &Probe) -> Result<()> {
     };
     timeout(PATIENCE, asked)
         .await
-        .map_err(|_| anyhow!("no answer in {PATIENCE:?}"))
+        .map_err(|_| anyhow!("no answer within {PATIENCE:?}"))
         .and_then(|answer| answer)
         .with_context(|| match probe.host.contains(':') {
             true => format!("[{}]:{}", probe.host, probe.port),
@@ -124,7 +124,7 @@ impl ServerCertVerifier for TheVeryCertificate {
         if *end_entity == self.expected {
             Ok(ServerCertVerified::assertion())
         } else {
-            Err(rustls::Error::General("another certificate is served than --tls_cert names".into()))
+            Err(rustls::Error::General("the server's certificate is not that of --tls_cert".into()))
         }
     }
 

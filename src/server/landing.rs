@@ -32,7 +32,7 @@ pub(super) fn html(report: &Report, docker_answers: bool) -> String {
     let outage = if docker_answers {
         ""
     } else {
-        "<p>Docker does not answer at present: names and states are missing, or as they were.</p>\n"
+        "<p>Docker does not answer: names and states are missing or out of date.</p>\n"
     };
     let missing = missing.map(|missing| format!("<p><strong>{missing}</strong></p>\n")).unwrap_or_default();
     let mut page = String::from(HEAD);
@@ -57,7 +57,7 @@ pub(super) fn html(report: &Report, docker_answers: bool) -> String {
         let remark = match container.hidden {
             Some(reason) => format!(" ({})", reason.as_str()),
             None if container.named => String::new(),
-            None => " (Docker has not told its name)".to_owned(),
+            None => " (no name from Docker)".to_owned(),
         };
         page.push_str("<tr>");
         for cell in [

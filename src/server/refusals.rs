@@ -59,16 +59,16 @@ impl Reason {
 
     const fn words(self) -> &'static str {
         match self {
-            Self::Connections => "closed a new connection: all are taken and in use",
-            Self::PeerConnections => "closed a new connection: its address holds a quarter of all",
-            Self::PushedOut => "closed a connection: its place is needed and it does nothing",
-            Self::NoRequest => "closed a connection: no whole request came in time",
-            Self::Slow => "closed a connection: its answer was not taken in time",
-            Self::Pages => "answered 503: all pages are on their way to somebody",
-            Self::PeerPages => "answered 503: half of all pages are on their way to this address",
-            Self::ConnectionPages => "answered 503: two pages are on their way on this connection",
+            Self::Connections => "closed a new connection: too many are open, and all are in use",
+            Self::PeerConnections => "closed a new connection: its address already has a quarter of all",
+            Self::PushedOut => "closed an idle connection: a new one needs its place",
+            Self::NoRequest => "closed a connection: no complete request came in time",
+            Self::Slow => "closed a connection: the client did not read its answer in time",
+            Self::Pages => "answered 503: too many pages are being sent",
+            Self::PeerPages => "answered 503: half of all pages are being sent to this address",
+            Self::ConnectionPages => "answered 503: two pages are being sent on this connection already",
             Self::Target => "answered 400: the request has no path",
-            Self::Malformed => "closed a connection: what came is no HTTP",
+            Self::Malformed => "closed a connection: the request is not HTTP",
         }
     }
 }
@@ -97,7 +97,9 @@ impl Refusals {
         self.metrics.http_refused.with_label_values(&[reason.label()]).inc();
         let (label, words) = (reason.label(), reason.words());
         self.say(label, || {
-            format!("{peer}: {words} (said once a minute; http_refused_total{{reason=\"{label}\"}} counts)")
+            format!(
+                "{peer}: {words} (said once a minute; counted in http_refused_total{{reason=\"{label}\"}})"
+            )
         });
     }
 
@@ -106,7 +108,7 @@ impl Refusals {
         self.metrics.tls_handshake_failures.inc();
         self.say("handshake", || {
             format!(
-                "{peer}: TLS handshake: {error} (said once a minute; tls_handshake_failures_total counts)"
+                "{peer}: TLS handshake: {error} (said once a minute; counted in tls_handshake_failures_total)"
             )
         });
     }
@@ -114,7 +116,9 @@ impl Refusals {
     /// A connection could not be accepted.
     pub(super) fn accept_failed(&self, error: &io::Error) {
         self.metrics.accept_errors.inc();
-        self.say("accept", || format!("accept: {error} (said once a minute; accept_errors_total counts)"));
+        self.say("accept", || {
+            format!("accept: {error} (said once a minute; counted in accept_errors_total)")
+        });
     }
 
     fn say(&self, key: &'static str, message: impl FnOnce() -> String) {

@@ -79,7 +79,8 @@ impl Site {
         let silence = self.handle.silence();
         if silence > HUNG {
             let silence = silence.as_secs();
-            let problem = format!("the collector has been in one pass for {silence} s: a file may hang\n");
+            let problem =
+                format!("the collector has been in one pass for {silence} s: reading a file may hang\n");
             return text(StatusCode::SERVICE_UNAVAILABLE, problem);
         }
         text(StatusCode::OK, "ok\n")

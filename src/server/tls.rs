@@ -126,8 +126,8 @@ fn read_pem(path: &Path) -> Result<Vec<u8>, String> {
         Ok(content)
     };
     let thread = thread::Builder::new().spawn(move || done.send(read()));
-    thread.map_err(|error| format!("no thread to read it: {error}"))?;
-    let content = content.recv_timeout(READ).map_err(|_| format!("not read in {READ:?}"))?;
+    thread.map_err(|error| format!("the thread that reads it can't be started: {error}"))?;
+    let content = content.recv_timeout(READ).map_err(|_| format!("not read within {READ:?}"))?;
     let content = content.map_err(|error| error.to_string())?;
     if content.len() as u64 > PEM_BYTES {
         return Err(format!("expected PEM, found more than {PEM_BYTES} bytes"));

@@ -78,38 +78,40 @@ const SCRAPE_BUCKETS: [f64; 9] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1
 own_families! {
     build_info: gauges "docker_stat_prom_build_info" [Version, Revision, Rustc] "1, with what the exporter \
         was built from";
-    up: gauge "docker_stat_prom_up" [] "Whether the last pass read every file it meant to";
+    up: gauge "docker_stat_prom_up" [] "Whether the last pass read every file that it needed";
     docker_up: gauge "docker_stat_prom_docker_up" [] "Whether the Docker API answers";
     docker_reconnects: counter "docker_stat_prom_docker_reconnects_total" [] "Connections to Docker after \
         the first";
     label_values_cut: counter "docker_stat_prom_label_values_cut_total" [] "Label values from Docker cut to \
-        1 KiB, and labels left out, since their name is longer or a container has more than 16 KiB of labels";
-    containers: gauges "docker_stat_prom_containers" [State] "Containers with a cgroup: discovered; of \
-        those: named by Docker, and without a name (unnamed). Without one: those that run, as Docker says, \
-        and whose cgroup is not found (unread)";
-    missing_flags: gauges "docker_stat_prom_missing_flags" [Flags] "1, with the flags of docker run without \
-        which no container, or no network counter, can be seen";
+        1 KiB, and labels left out because their name is longer or the container has more than 16 KiB of \
+        labels";
+    containers: gauges "docker_stat_prom_containers" [State] "Containers with a cgroup (discovered); of \
+        these, with a name from Docker (named) and without (unnamed). And containers that run according to \
+        Docker, but whose cgroup is not found (unread)";
+    missing_flags: gauges "docker_stat_prom_missing_flags" [Flags] "1, with the missing flags of docker run: \
+        without them no container, or no network counter, can be seen";
     scrape_duration: histogram "docker_stat_prom_scrape_duration_seconds" [] "Time to read and render all \
         containers";
     read_failures: counters "docker_stat_prom_read_failures_total" [File, Reason] "Files of containers that \
-        were there and could not be used";
+        exist and could not be used";
     skipped_rows: counters "docker_stat_prom_skipped_rows_total" [File] "Rows of io.stat and net/dev that \
         could not be used";
     discovery_resyncs: counter "docker_stat_prom_discovery_resyncs_total" [] "Scans of the whole cgroup tree";
     kept_fds: gauge "docker_stat_prom_open_fds" [] "Descriptors kept open on files of containers";
-    http_requests: counters "docker_stat_prom_http_requests_total" [Code] "Answers, by status";
+    http_requests: counters "docker_stat_prom_http_requests_total" [Code] "HTTP answers, by status";
     http_connections: gauges "docker_stat_prom_http_connections" [State] "Open connections: new (no whole \
         request yet), active (a request is being answered), idle";
     http_refused: counters "docker_stat_prom_http_refused_total" [Reason] "Requests and connections that \
-        were refused, or ended because a bound was reached";
+        were refused, or ended because a limit was reached";
     tls_handshake_failures: counter "docker_stat_prom_tls_handshake_failures_total" [] "TLS handshakes of \
-        clients that came to nothing";
+        clients that failed";
     accept_errors: counter "docker_stat_prom_accept_errors_total" [] "Connections that could not be accepted";
     log_lines_dropped: counter "docker_stat_prom_log_lines_dropped_total" [] "Log lines that were lost \
         because nobody read standard error";
     tls_expiry: gauges "docker_stat_prom_tls_certificate_expiry_timestamp_seconds" [] "When the served \
-        certificate ends, unix time";
-    demo: gauges "docker_stat_prom_demo" [] "1 if all numbers are of a recorded host, made to move";
+        certificate expires, unix time";
+    demo: gauges "docker_stat_prom_demo" [] "1 if all numbers come from a recorded host and are made to \
+        change";
     cpu_seconds: counter "process_cpu_seconds_total" [] "User and system CPU time spent by the exporter";
     resident_bytes: gauge "process_resident_memory_bytes" [] "Resident memory of the exporter";
     virtual_bytes: gauge "process_virtual_memory_bytes" [] "Address space of the exporter";

@@ -22,8 +22,8 @@ impl Containers {
         if is_new && self.is_crowded_out(scope) {
             if !std::mem::replace(&mut self.is_crowded, true) {
                 tracing::warn!(
-                    "more than {MAX_IDLE} cgroups of root or of users are named after containers and have no \
-                     process, {} is one; those beyond are looked at again when the tree is scanned",
+                    "more than {MAX_IDLE} cgroups of root or of users have the name of a container and no \
+                     process, for example {}; further ones are ignored until the next scan of the tree",
                     scope.cgroup
                 );
             }
@@ -150,7 +150,7 @@ fn say_contested(entry: &mut Entry, unnamed: &mut u32) {
     }
     entry.is_said = true;
     tracing::warn!(
-        "container {} ({}) has {} cgroup directories; {} is taken for its own",
+        "container {} ({}) has {} cgroup directories; only {} is read",
         entry.container.id.short(),
         entry.container.name(),
         entry.candidates.len(),

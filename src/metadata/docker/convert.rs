@@ -51,8 +51,7 @@ impl Converter {
     ) -> Result<Told, Problem> {
         let Inspection { answer: inspect, is_odd } = inspection;
         let id = inspect.id.as_deref().and_then(ContainerId::new);
-        let id =
-            id.filter(|id| id == asked).ok_or_else(|| Problem::Odd("it has not the ID asked for".into()))?;
+        let id = id.filter(|id| id == asked).ok_or_else(|| Problem::Odd("it has another ID".into()))?;
         let name = plain_name(inspect.name.as_deref());
         let parent = inspect.host_config.as_ref().and_then(|host| host.cgroup_parent.as_ref());
         let config = inspect.config.as_ref();

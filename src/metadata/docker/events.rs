@@ -71,7 +71,7 @@ impl Events {
                 self.skipped += self.line.len() + part.len();
                 self.line = Vec::new();
                 if self.skipped > MAX_SKIPPED {
-                    return Err(Problem::Odd("an event without an end".into()));
+                    return Err(Problem::Odd("an event that is too long".into()));
                 }
                 if end.is_some() {
                     tracing::debug!("an event of {} bytes from docker is skipped", self.skipped);

@@ -166,6 +166,6 @@ impl Docker {
 /// Warns of an outage that is to be said now.
 fn warn(outage: &RefCell<Outage>) {
     if let Some(cause) = outage.borrow_mut().take_warning(Instant::now()) {
-        tracing::warn!("{cause}; numbers keep coming, names stay as they are; trying again");
+        tracing::warn!("{cause}; numbers are still updated, names are not; retrying");
     }
 }

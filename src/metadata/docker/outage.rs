@@ -53,8 +53,10 @@ impl Outage {
 pub(super) fn cause(host: &DockerHost, problem: &Problem) -> String {
     match problem {
         Problem::Denied(_) => match host {
-            DockerHost::Unix(path) => format!("docker at {host} can't be asked ({problem}): {}", group(path)),
-            _ => format!("docker at {host} can't be asked ({problem})"),
+            DockerHost::Unix(path) => {
+                format!("can't connect to docker at {host} ({problem}): {}", group(path))
+            }
+            _ => format!("can't connect to docker at {host} ({problem})"),
         },
         Problem::Refused { .. } => format!("docker at {host} refuses to answer ({problem})"),
         Problem::Odd(_) => format!("docker at {host} gives {problem}"),

@@ -17,7 +17,7 @@ pub(super) enum Problem {
     #[error("an answer that is not understood: {0}")]
     Odd(String),
     /// No whole answer before the deadline.
-    #[error("no whole answer within {} s", .0.as_secs())]
+    #[error("no complete answer within {} s", .0.as_secs())]
     Late(Duration),
     /// No answer, or no whole one.
     #[error("{0}")]

@@ -61,7 +61,7 @@ impl Splitter {
                 (Place::Inside, _) if is_blank && !self.in_string => {}
                 (Place::Inside, byte) => self.push(byte),
                 (Place::Before | Place::After, _) if is_blank => {}
-                _ => return Err(Problem::Odd("what should be a list is none".into())),
+                _ => return Err(Problem::Odd("expected a list".into())),
             }
         }
         Ok(())
@@ -73,7 +73,7 @@ impl Splitter {
         if self.place == Place::After {
             return Ok(());
         }
-        Err(Problem::Odd("a list that breaks off".into()))
+        Err(Problem::Odd("an incomplete list".into()))
     }
 
     fn push(&mut self, byte: u8) {

@@ -255,7 +255,7 @@ impl<'a> Session<'a> {
         match &stream.state {
             StreamState::Open(_) => self.memory.replay.begin(self.now),
             StreamState::Refused(problem, _) => {
-                let what = "its events, and is listed again and again instead";
+                let what = "its events, so its list is requested repeatedly instead";
                 self.say(what, problem);
             }
             StreamState::Opening(_) => {}
@@ -265,14 +265,14 @@ impl<'a> Session<'a> {
     /// Warns once of something that the daemon, or a proxy before it, keeps to itself.
     fn say(&mut self, what: &'static str, problem: &Problem) {
         if self.memory.said.insert(what) {
-            tracing::warn!("docker at {} does not tell {what} ({problem})", self.daemon.host);
+            tracing::warn!("docker at {} does not provide {what} ({problem})", self.daemon.host);
         }
     }
 
     fn say_of_inspections(&mut self, problem: &Problem) {
         let what = match problem {
             Problem::Refused { .. } => "refuses inspections",
-            _ => "does not tell all of some containers",
+            _ => "does not provide all data of some containers",
         };
         if self.memory.said.insert(what) {
             tracing::warn!(
