@@ -55,7 +55,7 @@
 //! # What always holds
 //!
 //! - Counters are read at the scrape. The polling tick reads only what the rate gauges need, and
-//!   `memory.current` while somebody subscribes to ticks. Settings (limits, weights) are read again when
+//!   `memory.current` while there is a subscriber to ticks. Settings (limits, weights) are read again when
 //!   inotify reports a write to a file in the container's cgroup.
 //! - A container's run is identified by (ID, cgroup inode). The same ID with a new inode is a new run, and
 //!   its rates start over.
@@ -83,8 +83,8 @@
 //!
 //! # Where this departs from the first design
 //!
-//! - A scrape does not read *every* file. A limit that nobody has written to still has the value that was
-//!   read before. Without a watch (when descriptors or watches ran out), these files are read at each scrape.
+//! - A scrape does not read *every* file. A limit that was not written to still has the value that was read
+//!   before. Without a watch (when descriptors or watches ran out), these files are read at each scrape.
 //! - The collector sends itself no `Tick` messages: its thread waits for messages until the next tick is due.
 //! - bollard sends requests and decodes answers, but over the connections of `metadata/docker/`. It does not
 //!   read lists and event streams: it would keep a whole list in memory, and its event stream ends at the

@@ -55,7 +55,7 @@ impl Window {
     /// Completes a window with a new point, and starts the next window from it.
     ///
     /// Each interface and each device has its own window. If one is new, or its counter fell because it was
-    /// replaced under its name, its window starts anew, and it adds to a rate from the next point on.
+    /// replaced under its name, its window starts again, and it adds to a rate from the next point on.
     pub fn advance(&mut self, next: RatePoint<'_>) -> Rates {
         let cpu_ratio = self.advance_cpu(&next);
         let network = next
