@@ -41,13 +41,13 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-/// `--once` and `--healthcheck` give up after this long.
+/// How long `--once` and `--healthcheck` wait before they give up.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Runs until done or told to stop.
 ///
 /// # Errors
-/// [`Failure`], with a hint where something can be done.
+/// [`Failure`], with a hint if something can be done about it.
 pub fn run(settings: Settings) -> Result<(), Failure> {
     let metrics = SelfMetrics::new()?;
     let _log = start_log(settings.log, &metrics)?;
@@ -61,7 +61,7 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
         let probe = Probe { host, port, certificate: settings.tls.map(|files| files.certificate) };
         return runtime.block_on(server::healthcheck::check(&probe)).map_err(Failure::from);
     }
-    // Caught before there is anything to clean up.
+    // Signals are caught before there is anything to clean up.
     let signals = {
         let _inside = runtime.enter();
         Signals::catch()?
@@ -105,7 +105,7 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
         metrics: settings.metrics,
     };
     let result = runtime.block_on(async {
-        // Bound last: a port that answers belongs to an exporter that works.
+        // The port is opened last: a port that answers belongs to an exporter that works.
         let listener = if serves { Some(listen(&settings.bind)?) } else { None };
         if demo.is_some() {
             tracing::warn!(
@@ -119,7 +119,7 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
             Some(listener) => serve(listener, tls, start, &handle, &mut threads.collector, signals).await,
         };
         if demo.is_some() {
-            // Its files and its Docker API go now, which is nothing to warn of.
+            // The demo's files and its Docker API are removed now, which must not cause warnings.
             threads.end().await;
         }
         result
@@ -129,7 +129,7 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
     result
 }
 
-/// A runtime that finds no descriptor for its signals panics, so it is looked for beforehand.
+/// Checks for free descriptors first, because a runtime without a descriptor for its signals panics.
 fn has_spare_descriptors() -> std::io::Result<()> {
     const PAIRS: usize = 4;
     let pairs: std::io::Result<Vec<_>> = (0..PAIRS).map(|_| UnixStream::pair()).collect();
@@ -148,14 +148,14 @@ fn tls(files: &TlsFiles) -> Result<Tls, Failure> {
 }
 
 fn listen(bind: &Bind) -> Result<TcpListener, Failure> {
-    // Names are looked up on this thread: the runtime would need one more, and nothing else goes on yet.
+    // Names are resolved on this thread: the runtime would need one more, and nothing else runs yet.
     bind.addresses().and_then(|addresses| server::listen(&addresses)).map_err(|error| {
         let hint = advice::listening(&error);
         Failure::new(anyhow!("{bind}: {error}"), hint)
     })
 }
 
-/// Two samples one interval apart, and the page on standard output.
+/// Takes two samples, one interval apart, and writes the page to standard output.
 async fn once(interval: Duration, handle: &Handle, mut signals: Signals) -> Result<(), Failure> {
     let printed = async {
         let begin = Instant::now();
@@ -167,12 +167,12 @@ async fn once(interval: Duration, handle: &Handle, mut signals: Signals) -> Resu
         in_time(handle.tick()).await?;
         let page = in_time(handle.scrape(Format::Text)).await?;
         let (done, written) = oneshot::channel();
-        // A reader that is stuck must not keep a signal from ending this.
+        // A signal must end this even if the reader of standard output is stuck.
         let writing =
             thread::Builder::new().spawn(move || done.send(std::io::stdout().write_all(page.text())));
         writing.map_err(no_thread)?;
         match written.await? {
-            // A reader that went away (`| head`) has seen what it wanted.
+            // A reader that has gone away (`| head`) has seen what it wanted.
             Err(error) if errno_of(&error) != Errno::EPIPE => Err(error.into()),
             _ => Ok(()),
         }
@@ -183,7 +183,7 @@ async fn once(interval: Duration, handle: &Handle, mut signals: Signals) -> Resu
     }
 }
 
-/// What the collector answers, if it does.
+/// The collector's answer, or an error if it does not come in time.
 async fn in_time<T>(answer: impl Future<Output = Result<T, collector::Stopped>>) -> Result<T, Error> {
     let hangs = || anyhow!("no answer within {PATIENCE:?}: reading a file of a container or of /proc hangs");
     Ok(timeout(PATIENCE, answer).await.map_err(|_| hangs())??)

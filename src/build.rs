@@ -1,4 +1,4 @@
-//! Tells the program what it was built from: the git revision, where there is one, and the compiler.
+//! Passes on what the program is built from: the git revision, if there is one, and the compiler.
 #![forbid(unsafe_code)]
 
 use std::{path::Path, process::Command};

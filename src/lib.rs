@@ -1,4 +1,4 @@
-//! A Prometheus exporter that shows what every Docker container on a Linux host uses, by reading cgroup v2
+//! A Prometheus exporter that shows what every Docker container on a Linux host uses. It reads cgroup v2
 //! files and `/proc` directly. Docker is asked only for names, labels and events.
 //!
 //! # From the kernel to the page
@@ -11,84 +11,91 @@
 //!  /sys/fs/cgroup, /proc ─pread─► parse ─► sample ─► model (join) ─► table ─► encode (a sink each) ─► server
 //! ```
 //!
-//! A number's life: kernel text, an integer in the *kernel's* unit, an integer with an owner, a sample of a
-//! row (labels and a value in *Prometheus'* unit, in no format), the bytes of one format, a response.
+//! A number passes through these forms: kernel text; an integer in the *kernel's* unit; that integer with the
+//! container it belongs to; a sample of a table row (labels and a value in *Prometheus'* unit, in no output
+//! format); bytes in one output format; an HTTP response.
 //!
-//! - Names and units change in [`table`]: each row's getter says what its number is worth in the row's unit.
-//!   Only the rates of [`model`] are computed before, from two readings.
-//! - Labels: [`metadata`] chooses Docker's labels and gives them their Prometheus names, [`model`] joins them
+//! - Names and units change in [`table`]: each row's getter converts its number to the row's unit. Only the
+//!   rates of [`model`] are computed earlier, from two readings.
+//! - Labels: [`metadata`] chooses Docker's labels and gives them their Prometheus names. [`model`] joins them
 //!   to the samples, [`table::BaseLabels`] puts them in order, and [`encode`] escapes them.
-//! - Sockets: [`app`] opens the one to listen on and [`server`] accepts; `metadata/docker/` connects to
-//!   Docker, `server/healthcheck.rs` to the exporter itself and [`systemd`] to the service manager. [`demo`]
-//!   listens as a Docker daemon.
-//! - Errors climb back, each layer adding one fact: [`parse`] knows the line, [`sample`] the path,
-//!   [`collector`] the count, `main` the exit code.
+//! - Sockets: [`server`] opens the listening socket when [`app`] asks for it, and accepts connections.
+//!   `metadata/docker/` connects to Docker, `server/healthcheck.rs` to a running exporter, and [`systemd`] to
+//!   the service manager. [`demo`] listens as a Docker daemon.
+//! - Errors go up, and each layer adds one fact: [`parse`] knows the line, [`sample`] the path, [`collector`]
+//!   the count, and `main` the exit code.
 //!
 //! # Where things are
 //!
 //! - [`parse`]: pure functions from bytes to values, one file per kernel file.
-//! - [`sample`]: descriptors and reads; [`sample::ScopeReader`] and [`sample::NetReader`] per container.
-//! - [`discovery`]: which containers there are, by inotify.
-//! - [`metadata`]: what Docker knows, on a thread of its own; `metadata/docker/` is the only place that knows
-//!   bollard, and owns the connections under it, since bollard bounds neither time nor size of a whole
-//!   answer.
-//! - [`model`]: samples and metadata joined; rates, OOM kills, who may claim a network namespace.
-//! - [`table`]: what is served, in no format. [`table::families::FAMILIES`] is the one table behind every
-//!   output, `--metrics` and the README: a file per set, each row with its getter. [`table::feed()`] gives a
-//!   pass over it to a sink.
-//! - [`encode`]: how it is written, a sink per output. The table never imports it.
-//! - [`collector`]: one OS thread owns all mutable state and takes messages. No mutex. Its handle offers
-//!   pages, a pass shown to a visitor (push), and what each polling tick finds (a live page).
+//! - [`sample`]: file descriptors and reads. Each container has a [`sample::ScopeReader`] and a
+//!   [`sample::NetReader`].
+//! - [`discovery`]: finds containers with inotify.
+//! - [`metadata`]: what Docker knows, fetched on its own thread. Only `metadata/docker/` uses bollard. It
+//!   also owns the connections that bollard uses, because bollard limits neither the time nor the size of a
+//!   whole answer.
+//! - [`model`]: joins samples and metadata; computes rates, counts OOM kills, and decides which container may
+//!   claim a network namespace.
+//! - [`table`]: what is served, in no output format. [`table::families::FAMILIES`] is the one table behind
+//!   every output, `--metrics` and the README. It has one file per set of rows, and each row has a getter.
+//!   [`table::feed()`] feeds the table's samples to a sink.
+//! - [`encode`]: how samples are written, with one sink per output format. The table never imports it.
+//! - [`collector`]: one OS thread that owns everything known about containers and takes messages, so it needs
+//!   no mutex. Its handle offers pages, a pass shown to a visitor (for push), and the result of each polling
+//!   tick (for a live page).
 //! - [`server`]: routes, connections, TLS.
-//! - [`demo`]: a recorded host, unpacked and set in motion.
-//! - [`advice`]: what operators are told to do about something, in words; the rooms below return enums.
-//! - [`log`] and [`systemd`]: what is told to people and to the service manager, neither of whom can stop the
-//!   rest.
-//! - [`cli`]: arguments and environment. [`settings`]: the same as typed values, and every usage error.
+//! - [`demo`]: a recorded host that is unpacked and set in motion.
+//! - [`advice`]: all advice to operators, in words. The rooms that use it return enums.
+//! - [`log`] and [`systemd`]: messages to people and to the service manager. Neither receiver can block the
+//!   rest of the program.
+//! - [`cli`]: arguments and environment variables. [`settings`]: the same as typed values, and every usage
+//!   error.
 //! - [`app`]: puts the parts together.
 //!
 //! # What always holds
 //!
-//! - Counters are read at the scrape; the polling tick reads only what the rate gauges need. Settings
-//!   (limits, weights) are read when somebody has written to the container's cgroup, which inotify tells.
-//! - A container is (ID, cgroup inode): the same ID with a new inode is a new run, whose rates start over.
-//! - A directory's name does not make it a container: an empty cgroup is not one that runs, what Docker
-//!   answers 404 for is not Docker's, and of several directories with one ID one is read
-//!   (`collector/containers/candidates.rs` says which).
-//! - Each fact about a container knows the Docker daemon that told it; no daemon removes what another one
-//!   told.
-//! - A file or key that the kernel does not offer gives no series, never a made-up 0.
-//! - A part is not the whole: a sum over rows is unknown while one of them could not be read ([`sample`]),
-//!   and each device and interface has its own rate window ([`model`]).
-//! - A refusal is not absence: a file that went is not the end of its container, and what is below a
-//!   directory that can't be listed is unknown, which is counted and lowers `docker_stat_prom_up`. Only a
-//!   directory that is gone ends a container.
-//! - Descriptors are left for everything else: above the limit the files of containers are opened anew at
-//!   each reading.
-//! - Docker stands between no number and its scrape.
-//! - Whoever waits for the collector waits with a deadline, and is told why there is no answer.
+//! - Counters are read at the scrape. The polling tick reads only what the rate gauges need, and
+//!   `memory.current` while there is a subscriber to ticks. Settings (limits, weights) are read again when
+//!   inotify reports a write to a file in the container's cgroup.
+//! - A container's run is identified by (ID, cgroup inode). The same ID with a new inode is a new run, and
+//!   its rates start over.
+//! - A directory with the right name is not always a container. A cgroup without processes is not a running
+//!   container. A container for which Docker answers 404 does not belong to Docker. If several directories
+//!   have the same ID, only one is read (`collector/containers/candidates.rs` says which).
+//! - Each fact about a container is stored with the Docker daemon that reported it. No daemon removes what
+//!   another daemon reported.
+//! - A file or key that the kernel does not offer gives no series, never an invented 0.
+//! - A sum over rows is unknown while one of the rows could not be read ([`sample`]). Each device and each
+//!   interface has its own rate window ([`model`]).
+//! - A failure to open or list something does not mean that it is gone. Only a missing directory ends a
+//!   container; a missing file does not. What is below a directory that can't be listed is unknown. Such a
+//!   directory is counted as a failure and sets `docker_stat_prom_up` to 0.
+//! - Some file descriptors are always left for everything else. If there are too few, container files are
+//!   opened and closed at each reading.
+//! - Serving a number never waits for Docker.
+//! - Everything that waits for the collector has a deadline. If there is no answer, the caller learns why.
 //! - Reading known containers, rendering them, and the polling tick allocate nothing
-//!   (`tests/allocations.rs`). What does: gathering the exporter's own series, once per scrape, and the
-//!   answer; looking for processes and the machine's size again now and then; containers with cgroups of
-//!   their own; what is new, has failed or is told by Docker.
-//! - Rooms import only what is below them, the files of a room form no circle, and each external crate has
-//!   its place (`tests/layering.rs`).
+//!   (`tests/allocations.rs`). These do allocate: collecting the exporter's own series, once per scrape;
+//!   building the answer; looking for processes and reading the machine's size, both now and then; containers
+//!   with child cgroups; and anything new, failed or reported by Docker.
+//! - Rooms import only rooms below them, the files of a room form no circle, and each external crate has its
+//!   place (`tests/layering.rs`).
 //!
 //! # Where this departs from the first design
 //!
-//! - A scrape does not read *every* file: a limit that nobody has written to is the one that was read before.
-//!   That saves a quarter of the files; without a watch (descriptors or watches ran out) they are read at
-//!   each scrape.
-//! - The collector has no `Tick` message of its own making: its thread waits for messages until the next tick
-//!   is due.
-//! - bollard asks and decodes, but over connections of `metadata/docker/`, and does not read lists and event
-//!   streams: it keeps a list whole in memory, and its event stream ends with the first event that it does
-//!   not understand.
-//! - The log's queue is our own (`log`), not `tracing-appender`: that crate needs a version of `time` with an
-//!   open advisory for Rust 1.85, and escaping and masking would be ours in any case. So is the service
-//!   manager's protocol (`systemd`), since `sd-notify` blocks when the manager does not read.
-//! - The binary's allocator is mimalloc: glibc's keeps most of what a large page or list needed, for ever.
-//! - The `demo` room serves recorded Docker answers with warp, so bollard is in the demo's pipeline too.
+//! - A scrape does not read *every* file. A limit that was not written to still has the value that was read
+//!   before. Without a watch (when descriptors or watches ran out), these files are read at each scrape.
+//! - The collector sends itself no `Tick` messages: its thread waits for messages until the next tick is due.
+//! - bollard sends requests and decodes answers, but over the connections of `metadata/docker/`. It does not
+//!   read lists and event streams: it would keep a whole list in memory, and its event stream ends at the
+//!   first event that it does not understand.
+//! - The log's queue is our own (`log`), not `tracing-appender`. That crate needs a version of `time` that
+//!   has an open advisory for Rust 1.85, and escaping and masking would be our own code in any case. The
+//!   service manager's protocol (`systemd`) is our own too, because `sd-notify` blocks when the manager does
+//!   not read.
+//! - The binary's allocator is mimalloc. glibc's allocator never returns most of the memory that a large page
+//!   or list needed.
+//! - The `demo` room serves recorded Docker answers with warp, so the demo also runs bollard.
 
 #![forbid(unsafe_code)]
 

@@ -1,5 +1,5 @@
-//! The log's way to standard error: a queue and a thread, so that a reader of standard error that is stuck
-//! stops nothing else. What daemons and paths say is made harmless: one event is one line, and passwords in
+//! Writes the log to standard error, through a queue and a thread: if the reader of standard error is stuck,
+//! nothing else stops. Text from daemons and paths is made harmless: one event is one line, and passwords in
 //! URLs are masked.
 
 use crate::sample::{Errno, errno_of};
@@ -23,44 +23,44 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-/// Lines that wait for a slow reader, and the length of one: a bound on memory.
+/// How many lines wait for a slow reader, and how long a line may be: together they limit the memory.
 const LINES: usize = 512;
 const LINE: usize = 16 * 1024;
-/// How long an end waits for the last lines.
+/// How long the end of the program waits for the last lines.
 const FLUSH: Duration = Duration::from_secs(1);
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// How events are written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Style {
-    /// The least important level that is written. At debug that is of this program alone: the libraries stay
-    /// at info.
+    /// The least important level that is written. Debug applies only to this program: the libraries stay at
+    /// info.
     pub level: tracing::Level,
-    /// Targets with levels, as in `RUST_LOG`. They go before the level.
+    /// Targets with levels, as in `RUST_LOG`. They take precedence over `level`.
     pub directives: Option<String>,
-    /// One JSON object a line instead of text.
+    /// One JSON object per line instead of text.
     pub json: bool,
-    /// Whether to name the part of the program that speaks.
+    /// Whether to name the part of the program that logged it.
     pub target: bool,
 }
 
 enum Job {
     Line(Vec<u8>),
-    /// Answered when all before it is written.
+    /// Answered when everything before it is written.
     Flush(SyncSender<()>),
 }
 
-/// The running log; when it is dropped, what waits is written, for a second at the most.
+/// The running log. When it is dropped, the waiting lines are written, which takes a second at most.
 #[must_use]
 #[derive(Debug)]
 pub struct Log {
     jobs: SyncSender<Job>,
 }
 
-/// Starts the log; `on_loss` is called for each line that could not be written.
+/// Starts the log. `on_loss` is called for each line that could not be written.
 ///
 /// # Errors
-/// If the system has no thread for it.
+/// If the thread can't be created.
 pub fn start(style: Style, on_loss: impl Fn() + Send + Sync + 'static) -> io::Result<Log> {
     let (jobs, queue) = sync_channel(LINES);
     let lost = Arc::new(AtomicU64::new(0));
@@ -76,7 +76,7 @@ pub fn start(style: Style, on_loss: impl Fn() + Send + Sync + 'static) -> io::Re
         .with_writer(queued)
         .with_target(style.target)
         .with_ansi(colours);
-    // Only a second call could fail, in a test that runs the program twice in one process.
+    // Only a second call can fail, in a test that runs the program twice in one process.
     let _already_started = if style.json {
         builder.json().flatten_event(true).finish().with(targets).try_init()
     } else {
@@ -88,9 +88,9 @@ pub fn start(style: Style, on_loss: impl Fn() + Send + Sync + 'static) -> io::Re
     Ok(Log { jobs })
 }
 
-/// Who may write what, and what is wrong with the directives.
+/// Which targets may log at which levels, and what is wrong with the directives.
 fn targets(style: &Style) -> (Targets, Option<String>) {
-    // The crate's name is the beginning of all of its targets.
+    // All targets of the crate begin with its name.
     const OURS: &str = env!("CARGO_CRATE_NAME");
     let libraries = if style.level == tracing::Level::DEBUG { tracing::Level::INFO } else { style.level };
     let by_level = || Targets::new().with_default(libraries).with_target(OURS, style.level);
@@ -122,7 +122,7 @@ impl Drop for Log {
     }
 }
 
-/// Writes the program's last words to standard error, waiting a second at the most for whoever reads it.
+/// Writes the program's last message to standard error, and waits a second at most for the reader.
 pub fn last_words(text: &str) {
     let bytes = text.as_bytes().to_vec();
     let (done, written) = sync_channel(1);
@@ -134,7 +134,7 @@ pub fn last_words(text: &str) {
         Ok(_) => {
             let _in_vain = written.recv_timeout(FLUSH);
         }
-        // Perhaps that is the very thing to be told.
+        // The lack of a thread may be the message itself.
         Err(_) => {
             let _closed = io::stderr().write_all(text.as_bytes());
         }
@@ -171,7 +171,7 @@ fn write_lines(queue: &Receiver<Job>, losses: &Losses) {
     }
 }
 
-/// Writes all of a line, also if somebody made standard error non-blocking.
+/// Writes a whole line, even if standard error was made non-blocking.
 fn write(mut line: &[u8]) -> bool {
     while !line.is_empty() {
         match io::stderr().write(line) {
@@ -227,7 +227,7 @@ fn line(event: &str, json: bool, colours: bool) -> String {
     }
     if line.len() > LINE {
         if json {
-            // Half an object would be none.
+            // A JSON object that is cut off can't be parsed.
             let length = line.len();
             line =
                 format!("{{\"level\":\"WARN\",\"message\":\"a log line of {length} bytes was left out\"}}");
@@ -241,13 +241,13 @@ fn line(event: &str, json: bool, colours: bool) -> String {
     line
 }
 
-/// What a terminal or a reader of lines would take for more than text: control characters, line separators,
-/// and what turns the direction of writing.
+/// Whether a terminal or a line reader would treat a character as more than text: control characters, line
+/// separators, and characters that change the direction of writing.
 fn is_harmful(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// The text with what is no text escaped, and passwords in URLs masked: for what somebody else has written.
+/// Escapes everything that is not plain text, and masks passwords in URLs: for text from outside the program.
 #[must_use]
 pub fn harmless(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
@@ -258,7 +258,7 @@ pub fn harmless(text: &str) -> String {
 fn push_plain(line: &mut String, text: &str, colours: bool) {
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
-        // The colours of the level are the log's own: those in a message are escaped before.
+        // The colours of the level come from the log itself; those in a message were escaped before.
         if let Some(length) = colours.then(|| colour(rest)).flatten() {
             let (sequence, after) = rest.split_at(length);
             line.push_str(sequence);

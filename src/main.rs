@@ -1,4 +1,4 @@
-//! Arguments in, exit code out. The only place that prints an error.
+//! The entry point: from arguments to an exit code. The only place that prints an error.
 
 #![forbid(unsafe_code)]
 
@@ -10,19 +10,20 @@ use docker_stat_prom::{
 };
 use std::{io::Write, process::ExitCode};
 
-/// Gives memory back to the kernel soon after a page, a list or an attack is over; glibc's keeps most of it.
+/// Returns memory to the kernel soon after a large page, a list or an attack; glibc's allocator keeps most of
+/// it.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    // The default hook writes to standard error, and would wait for ever where nobody reads it.
+    // The default hook writes to standard error, and would wait for ever if the reader is stuck.
     std::panic::set_hook(Box::new(|panic| {
         last_words(&format!("{panic}\n{}\n", std::backtrace::Backtrace::capture()));
     }));
     let settings = match Settings::read(std::env::args_os()) {
         Ok(settings) => settings,
         Err(NoConfig::Text(text)) => {
-            // A reader that went away (`| head`) has seen what it wanted.
+            // A reader that has gone away (`| head`) has seen what it wanted.
             let _reader_went_away = std::io::stdout().write_all(text.as_bytes());
             return ExitCode::SUCCESS;
         }

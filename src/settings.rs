@@ -1,4 +1,4 @@
-//! What one run is to do: flags and environment as typed values. Every usage error is found here, before
+//! The settings of one run: flags and environment as typed values. Every usage error is found here, before
 //! anything is opened, bound or started.
 
 mod bind;
@@ -19,12 +19,12 @@ use std::{
     time::Duration,
 };
 
-/// What one run is to do.
+/// The settings of one run.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Serve, print once, or ask a running exporter.
     pub order: Order,
-    /// Whether a recorded host takes the place of this one and of its Docker.
+    /// Whether a recorded host replaces this host and its Docker.
     pub demo: bool,
     /// Where the server listens, and where a health check asks.
     pub bind: Bind,
@@ -36,41 +36,41 @@ pub struct Settings {
     pub roots: Roots,
     /// Time between two polls for the rate gauges, and between the two samples of [`Order::Once`].
     pub polling_interval: Duration,
-    /// What is served.
+    /// Which metrics are served.
     pub selection: Selection,
-    /// The same in the user's words.
+    /// The same as the user wrote it.
     pub metrics: String,
     /// Which container labels and environment variables become Prometheus labels.
     pub labels: Labels,
     /// Which containers are read at all.
     pub filter: Filter,
-    /// Which interfaces of containers count.
+    /// Which interfaces of containers are counted.
     pub interfaces: Interfaces,
     /// Whether containers that Docker does not know are shown, under their short IDs.
     pub show_unnamed: bool,
-    /// Descriptors to keep open on files of containers.
+    /// How many descriptors to keep open on container files.
     pub fd_budget: usize,
     /// How the log is written.
     pub log: LogSettings,
-    /// Settings that are understood and have no effect. They are said once, at the start.
+    /// Settings that are valid but have no effect. They are logged once, at the start.
     pub doubts: Vec<Doubt>,
 }
 
-/// What a run is for.
+/// The task of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
     /// Serve until told to stop.
     Serve,
-    /// Print one page and end.
+    /// Print one page and exit.
     Once,
-    /// Ask the exporter at [`Settings::bind`] whether it is ready, and end.
+    /// Ask the exporter at [`Settings::bind`] whether it is ready, and exit.
     HealthCheck,
 }
 
 /// The files of HTTPS, both PEM.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsFiles {
-    /// The certificate, and the chain behind it.
+    /// The certificate, and its chain.
     pub certificate: PathBuf,
     /// Its private key.
     pub key: PathBuf,
@@ -81,22 +81,22 @@ pub struct TlsFiles {
 pub struct LogSettings {
     /// The least important level that is written.
     pub level: tracing::Level,
-    /// What `RUST_LOG` says, where no flag says anything; it goes before `level`.
+    /// The value of `RUST_LOG`, if no flag sets the level. It takes precedence over `level`.
     pub directives: Option<String>,
     /// Whether each line is a JSON object.
     pub json: bool,
-    /// Whether each line names the part of the program that speaks.
+    /// Whether each line names the part of the program that logged it.
     pub target: bool,
 }
 
-/// Unknown variables that are named one by one.
+/// How many unknown variables are named one by one.
 const MAX_UNKNOWN: usize = 10;
 
 impl Settings {
     /// Reads arguments (the first is the program's name) and the environment.
     ///
     /// # Errors
-    /// [`NoConfig`] when help or the version was asked for, or the usage is wrong.
+    /// [`NoConfig`] if help or the version was requested, or the usage is wrong.
     pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, NoConfig> {
         Self::new(Config::read(arguments)?)
     }
@@ -107,7 +107,7 @@ impl Settings {
             config.bind.parse().map_err(|error: BindError| wrong.say("bind", &error, advice::bind()))?;
         let docker = wrong.of("host", docker_host(&config.host))?;
         let selection = wrong.of("metrics", Selection::parse(&config.metrics))?;
-        // Each list alone first, so that the right one is named.
+        // Check each list alone first, so that the error names the right one.
         wrong.of("container_env", Labels::new(&[], &config.container_env))?;
         let labels = Labels::new(&config.container_labels, &config.container_env);
         let labels = wrong.of("container_labels", labels)?;
@@ -152,7 +152,7 @@ impl LogSettings {
             (Some(LogLevel::Info), _) => tracing::Level::INFO,
             (Some(LogLevel::Debug), _) | (None, 1) => tracing::Level::DEBUG,
             (Some(LogLevel::Trace), _) | (None, 2..) => tracing::Level::TRACE,
-            // Standard error goes to a terminal there, beside the page.
+            // Standard error then usually goes to the same terminal as the page.
             (None, 0) if config.once => tracing::Level::WARN,
             (None, 0) => tracing::Level::INFO,
         };
@@ -183,7 +183,7 @@ impl Wrong<'_> {
     }
 }
 
-/// An environment variable, unless it is set to nothing.
+/// An environment variable, if it is set and not empty.
 fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
@@ -196,7 +196,7 @@ fn docker_host(host: &str) -> Result<DockerHost, crate::metadata::HostError> {
     DockerHost::parse(host, variable("DOCKER_TLS_VERIFY").is_some(), &certificates)
 }
 
-/// What was set and has no effect.
+/// Settings that have no effect.
 fn doubts(config: &Config) -> Vec<Doubt> {
     let given = |flag| config.is_given(flag).then(|| config.origin_of(flag));
     let tls: Vec<_> = ["tls_cert", "tls_key"].into_iter().filter_map(given).collect();
@@ -208,7 +208,7 @@ fn doubts(config: &Config) -> Vec<Doubt> {
     tls.into_iter().chain(unknown).chain((more > 0).then_some(Doubt::MoreUnknownVariables(more))).collect()
 }
 
-/// The names that look like ours and are not, sorted.
+/// The names that look like our variables but are not, sorted.
 fn unknown_variables(names: impl Iterator<Item = OsString>) -> Vec<String> {
     const OURS: &str = "DOCKER_STAT_PROM_";
     let known = cli::variables();
@@ -299,7 +299,7 @@ mod tests {
             assert!(Selection::parse(word).is_ok(), "{word}");
         }
         let error = Selection::parse("none").unwrap_err().to_string();
-        // Both lists stand in parentheses.
+        // Both lists are in parentheses.
         let lists = error.split(['(', ')']).skip(1).step_by(2);
         let named: Vec<_> = lists.flat_map(|list| list.split(", ")).collect();
         assert!(named.len() >= cli::METRICS.len(), "{named:?}");

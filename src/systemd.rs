@@ -1,5 +1,5 @@
-//! What a service manager is told: `sd_notify(3)`. Sending never blocks: a manager that does not read its
-//! socket stops nothing.
+//! Messages to the service manager: `sd_notify(3)`. Sending never blocks: if the manager does not read its
+//! socket, nothing else stops.
 
 use std::{
     env,
@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-/// The least and the most time between two signs of life, whatever the service manager asks for.
+/// The shortest and the longest time between two signs of life, whatever the service manager requests.
 const FASTEST: Duration = Duration::from_millis(100);
 const SLOWEST: Duration = Duration::from_secs(600);
 
@@ -27,7 +27,7 @@ pub struct Manager {
 }
 
 impl Manager {
-    /// The one that `NOTIFY_SOCKET` names: a path, or `@` and an abstract name.
+    /// The service manager that `NOTIFY_SOCKET` names: a path, or `@` and an abstract name.
     #[must_use]
     pub fn from_environment() -> Self {
         let name = env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty());
@@ -37,10 +37,10 @@ impl Manager {
         Self { socket }
     }
 
-    /// Sends a state such as `READY=1`; without a manager, nothing.
+    /// Sends a state such as `READY=1`. Does nothing without a manager.
     ///
     /// # Errors
-    /// When the manager can't be reached, or does not read.
+    /// If the manager can't be reached, or does not read.
     pub fn tell(&self, state: &str) -> io::Result<()> {
         let Some((socket, address)) = &self.socket else { return Ok(()) };
         socket.send_to_addr(state.as_bytes(), address).map(|_bytes| ())
@@ -58,8 +58,8 @@ fn connect(name: &OsString) -> io::Result<(UnixDatagram, SocketAddr)> {
     Ok((socket, address))
 }
 
-/// How often the service manager wants a sign of life, from `WATCHDOG_USEC` and `WATCHDOG_PID`; `None` if it
-/// does not.
+/// How often the service manager expects a sign of life, from `WATCHDOG_USEC` and `WATCHDOG_PID`; `None` if
+/// it expects none.
 #[must_use]
 pub fn watchdog() -> Option<Duration> {
     let number = |name| env::var(name).ok().and_then(|value| value.trim().parse::<u64>().ok());

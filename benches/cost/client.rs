@@ -1,4 +1,4 @@
-//! Scrapers, and what they wait.
+//! Scrapers, and how long they wait.
 
 use crate::served::Served;
 use std::{
@@ -10,7 +10,7 @@ use std::{
 pub(super) trait Stream: Read + Write {}
 impl<S: Read + Write> Stream for S {}
 
-/// One kept connection, as Prometheus has it.
+/// One connection that is kept open, as Prometheus does.
 pub(super) struct Client(pub(super) Box<dyn Stream>);
 
 impl Client {
@@ -37,7 +37,7 @@ impl Client {
     }
 }
 
-/// The middle and the 99th percentile of some times, ms.
+/// The median and the 99th percentile of some times, in ms.
 fn percentiles(mut times: Vec<Duration>) -> (f64, f64) {
     times.sort();
     let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
@@ -65,7 +65,7 @@ pub(super) fn latencies(served: &Served, clients: usize, scrapes: usize) -> (f64
     percentiles(times)
 }
 
-/// How long `/healthz` takes while scrapes go on without a break: the slowest of all.
+/// How long the slowest `/healthz` takes while scrapes run without a break.
 pub(super) fn health_under_load(served: &Served) -> f64 {
     std::thread::scope(|scope| {
         let (stop, stopped) = mpsc::channel::<()>();

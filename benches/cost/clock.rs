@@ -1,4 +1,4 @@
-//! What one of many repetitions takes.
+//! The cost of one of many repetitions.
 
 use nix::sys::resource::{UsageWho, getrusage};
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ impl Clock {
     }
 }
 
-/// CPU and wall time of one of many repetitions, µs.
+/// CPU and wall time of one of many repetitions, in µs.
 #[derive(Default)]
 pub(super) struct Cost {
     pub(super) user: f64,
@@ -26,13 +26,13 @@ pub(super) struct Cost {
 }
 
 impl Cost {
-    /// Of as many repetitions as fit into some seconds, and no fewer than five.
+    /// Measures as many repetitions as fit into some seconds, and at least five.
     pub(super) fn of(mut work: impl FnMut()) -> Self {
         Self::of_both(&mut work, || ()).0
     }
 
-    /// Of two kinds of work by turns: what one leaves in the processor's caches, the other drives out, as
-    /// everything else that a host does between two scrapes.
+    /// Measures two kinds of work in turns. Each evicts the other's data from the processor's caches, as
+    /// everything else on a host does between two scrapes.
     pub(super) fn of_both(mut one: impl FnMut(), mut other: impl FnMut()) -> (Self, Self) {
         one();
         other();

@@ -1,4 +1,4 @@
-//! The floor: nothing can read the same files for less.
+//! The floor: no program can read the same files more cheaply.
 
 use docker_stat_prom::{
     discovery::scan,
@@ -11,8 +11,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The floor: the same files through descriptors that are all kept, read and thrown away. `net/dev` is opened
-/// for each reading, as it must be: a kept one would pin a dead container's namespace.
+/// The floor: reads the same files through descriptors that are all kept, and discards the bytes. `net/dev`
+/// is opened for each reading, as it must be: a kept descriptor would keep the namespace of a dead container
+/// alive.
 pub(super) struct Floor {
     files: Vec<File>,
     net: Vec<PathBuf>,
@@ -26,11 +27,11 @@ impl Floor {
             let directory = scope.cgroup.directory(&roots.cgroup);
             let wanted = KernelFile::ALL.iter().filter(|file| files.contains(**file));
             let open = wanted.filter_map(|file| File::open(directory.join(file.name())).ok());
-            // A pressure file opens, and refuses to be read, where PSI is off.
+            // Without PSI, a pressure file can be opened but not read.
             floor.files.extend(open.filter(|file| file.read_at(&mut [0; 16], 0).is_ok()));
             let pid = fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
             let process = roots.proc.join(pid.lines().next().unwrap_or("none"));
-            // The inode of net/dev is one per namespace; a recorded tree has only the links.
+            // The inode of net/dev is unique per namespace; a recorded tree has only the links.
             let namespace = |process: &Path| match fs::read_link(process.join("ns/net")) {
                 Ok(link) if roots.proc != Path::new("/proc") => link.to_string_lossy().into_owned(),
                 _ => fs::metadata(process.join("net/dev"))
@@ -44,7 +45,7 @@ impl Floor {
         floor
     }
 
-    /// How many files are read.
+    /// The number of files that are read.
     pub(super) fn len(&self) -> usize {
         self.files.len() + self.net.len()
     }

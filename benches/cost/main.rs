@@ -1,5 +1,5 @@
-//! What the exporter costs, side by side with the floor: a reader that keeps every descriptor, `pread`s the
-//! same files and throws the bytes away. Nothing can read them for less.
+//! What the exporter costs, next to the floor: a reader that keeps every descriptor, `pread`s the same files
+//! and discards the bytes. No program can read them more cheaply.
 //!
 //! ```text
 //! cargo bench --bench cost                    N = 10, 100, 500, 1000, 5000 (as root: makes real cgroups)
@@ -8,11 +8,10 @@
 //! cargo bench --bench cost -- passes K TREE   K full passes over a tree, for valgrind and strace (counts.py)
 //! ```
 //!
-//! On another machine, such as the virtual one of tests/host: copy the built bench, the binary and
-//! fixtures/tls there, and set `DSP_BINARY` and `DSP_FIXTURES`.
+//! To run it on another machine, such as the virtual machine of tests/host: copy the built bench, the binary
+//! and fixtures/tls there, and set `DSP_BINARY` and `DSP_FIXTURES`.
 //!
-//! Where no cgroup2 mount may be written to, a recorded tree is replicated on tmpfs instead, and the output
-//! says so.
+//! If no cgroup2 mount is writable, a recorded tree is replicated on tmpfs instead, and the output says so.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -43,7 +42,8 @@ use tables::cost;
 use world::replicate;
 
 fn main() {
-    // The floor keeps every file: more than most hard limits allow at 5,000 containers.
+    // The floor keeps every file open, which needs more descriptors than most hard limits allow at 5,000
+    // containers.
     let wanted = 1_000_000;
     let _as_far_as_it_goes =
         nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE, wanted, wanted);

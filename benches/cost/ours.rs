@@ -1,4 +1,4 @@
-//! The program's own collector, driven from here.
+//! The program's own collector, driven by the bench.
 
 use docker_stat_prom::{
     collector::{Collector, Config, Handle, Message},

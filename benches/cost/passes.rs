@@ -10,13 +10,12 @@ use docker_stat_prom::{
 };
 use std::{path::Path, sync::mpsc, time::Duration};
 
-/// For its first ten seconds a container's process is looked for again and again.
+/// During a container's first ten seconds its process is located again and again.
 const SETTLING: Duration = Duration::from_secs(11);
 
 pub(super) fn passes(count: usize, tree: &Path) {
     let roots = Roots { cgroup: tree.join("sys/fs/cgroup"), proc: tree.join("proc"), sys: tree.join("sys") };
-    // As if inotify watched them: settings are read again only after somebody wrote to one, and nobody does
-    // here.
+    // As if inotify watched them: settings are read again only after a write, and there is none here.
     let scopes = scan(&roots.cgroup).into_iter().map(|scope| Scope { watched: true, ..scope }).collect();
     let (sender, _nobody_takes) = mpsc::channel();
     let (lookups, _nobody_looks_up) = tokio::sync::mpsc::unbounded_channel();
@@ -39,7 +38,7 @@ pub(super) fn passes(count: usize, tree: &Path) {
         .filter(|line| !line.is_empty() && line[0] != b'#')
         .count();
     let containers = handle.metrics().containers.with_label_values(&["discovered"]).get() as usize;
-    // Each has its directory and that of a process open besides.
+    // Each container also has two open directories: its cgroup's and that of a process.
     let files = handle.metrics().kept_fds.get() as usize - 2 * containers;
     println!(
         "{{\"containers\": {containers}, \"kept_files\": {files}, \"series\": {series}, \"bytes\": {}}}",

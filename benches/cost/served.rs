@@ -27,13 +27,13 @@ pub(super) struct Served {
     pub(super) charged: Option<Charged>,
 }
 
-/// A memory cgroup of its own, for what the kernel holds on a process's behalf. Gone when dropped.
+/// A separate memory cgroup, to measure what the kernel holds for a process. Removed when dropped.
 pub(super) struct Charged {
     directory: PathBuf,
 }
 
 impl Charged {
-    /// Where there is a memory controller, of either version, that may be used.
+    /// `None` unless there is a usable memory controller, of either version.
     fn new(process: u32) -> Option<Self> {
         let v2 = writable_cgroup2().filter(|mount| mount.join("memory.stat").exists());
         let v1 =
@@ -105,14 +105,14 @@ impl Served {
         })
     }
 
-    /// A line of /proc/<pid>/status, KiB.
+    /// A line of /proc/<pid>/status, in KiB.
     pub(super) fn status(&self, key: &str) -> f64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find(|line| line.starts_with(key)).unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
-    /// User and system time so far, s.
+    /// User and system time so far, in seconds.
     pub(super) fn cpu_seconds(&self) -> f64 {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
         let fields: Vec<_> = stat.rsplit(')').next().unwrap().split_whitespace().collect();

@@ -50,9 +50,10 @@ pub(super) fn cost(numbers: &[usize]) {
         let rates = FileSet::RATES.intersection(files);
         let present = present(&world.roots).len();
         let limit = raise_open_files().unwrap();
-        // Both keep theirs at once; the budget is for the files only, and each container has two directories.
+        // The exporter and the floor keep their descriptors at the same time. The budget is only for files;
+        // each container also has two directories.
         let all = number * (2 * present + 2) + 500 < limit as usize;
-        // Whatever the number of containers, the same per container: shows how the cost grows.
+        // The same budget per container for any number of containers, which shows how the cost grows.
         let one_each = 256 + 3 * *number as u64;
         for (name, budget, limit) in [
             ("default fd budget", 3000, limit),
@@ -63,7 +64,7 @@ pub(super) fn cost(numbers: &[usize]) {
                 continue;
             }
             let ours = Ours::new(&world.roots, budget, limit);
-            // For its first ten seconds a container's process is looked for again and again.
+            // During a container's first ten seconds its process is located again and again.
             ours.scrape();
             std::thread::sleep(Duration::from_secs(11));
             let scrape = || assert!(ours.scrape() > 0);
@@ -77,8 +78,8 @@ pub(super) fn cost(numbers: &[usize]) {
     println!("\n{}", served_table.join("\n"));
 }
 
-/// One kind of pass by turns with its floor, then each of them again and again; without the floor where there
-/// are not enough descriptors for both.
+/// Measures one kind of pass in turns with its floor, then each of them alone; without the floor if there are
+/// not enough descriptors for both.
 fn row(number: usize, name: &str, world: &World, files: Option<FileSet>, mut pass: impl FnMut()) -> String {
     let Some(files) = files else {
         let cost = Cost::of(&mut pass);
@@ -139,7 +140,7 @@ fn serve(world: &World, number: usize) -> String {
     )
 }
 
-/// The wanted files that this machine's cgroups have.
+/// The requested files that this machine's cgroups have.
 fn present(roots: &Roots) -> Vec<KernelFile> {
     let scope = scan(&roots.cgroup).into_iter().next().unwrap();
     let directory = scope.cgroup.directory(&roots.cgroup);
@@ -147,7 +148,7 @@ fn present(roots: &Roots) -> Vec<KernelFile> {
     wanted.copied().filter(|file| directory.join(file.name()).exists()).collect()
 }
 
-/// Says which files this machine's cgroups do not have.
+/// Prints which files this machine's cgroups do not have.
 fn missing(roots: &Roots) {
     let present = present(roots);
     let wanted = KernelFile::ALL.iter().filter(|file| Selection::default().files().contains(**file));

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-/// Many containers: real cgroups with sleeping processes, or a recorded tree many times over. Gone when
+/// Many containers: real cgroups with sleeping processes, or many copies of a recorded tree. Removed when
 /// dropped.
 pub(super) struct World {
     pub(super) roots: Roots,
@@ -29,8 +29,8 @@ pub(super) fn fixtures() -> PathBuf {
     std::env::var_os("DSP_FIXTURES").map_or(here, PathBuf::from)
 }
 
-/// One in ten containers has a network namespace of its own, and no more than this many: making one takes
-/// milliseconds.
+/// The most network namespaces. One in ten containers has its own, up to this limit, because creating one is
+/// slow.
 const NAMESPACES: usize = 200;
 
 impl World {
@@ -80,7 +80,7 @@ impl World {
             process.wait().unwrap();
         }
         for entry in fs::read_dir(&self.slice).unwrap().flatten() {
-            // A cgroup can be removed a moment after its last process has ended.
+            // A cgroup can be removed only a moment after its last process has ended.
             while entry.path().is_dir() && fs::remove_dir(entry.path()).is_err() {
                 std::thread::sleep(Duration::from_millis(1));
             }
@@ -120,7 +120,7 @@ fn enable_controllers(cgroup: &Path) {
     }
 }
 
-/// A recorded host with its containers many times over, each under an ID and a process of its own.
+/// Copies a recorded host with its containers many times over, each with its own ID and process.
 pub(super) fn replicate(containers: usize, to: &Path) {
     let host = fixtures().join("debian13-docker26.1-linux6.12");
     copy(&host.join("sys/dev"), &to.join("sys/dev"));
@@ -129,7 +129,8 @@ pub(super) fn replicate(containers: usize, to: &Path) {
         fs::copy(host.join(file), to.join(file)).unwrap();
     }
     copy(&host.join("proc/1"), &to.join("proc/1"));
-    // The one that writes to a disk and has a network: as many series as a container can have.
+    // The recorded container that writes to a disk and has a network: it has as many series as a container
+    // can have.
     let id = "75de56ace1668c8d0ef137edd20e9a1a4ff7ab7f27a928b04eeca5c618b55ed4";
     let scope = host.join(format!("sys/fs/cgroup/system.slice/docker-{id}.scope"));
     for number in 0..containers {

@@ -13,13 +13,13 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// Something that the user named can't be used.
+    /// For something that the user named and that can't be used.
     pub(super) fn new(error: impl Into<Error>, hint: impl Into<String>) -> Self {
         Self { error: error.into(), hint: Some(hint.into()) }
     }
 }
 
-/// Whatever fails for want of something that the system limits is told with that limit.
+/// A failure that a system limit caused gets a hint about that limit.
 impl<E: Into<Error>> From<E> for Failure {
     fn from(error: E) -> Self {
         let error = error.into();
@@ -29,7 +29,7 @@ impl<E: Into<Error>> From<E> for Failure {
     }
 }
 
-/// Without its threads the exporter does not start.
+/// For a thread that could not be created: the exporter does not start without it.
 pub(super) fn no_thread(error: std::io::Error) -> Failure {
     Error::new(error).context("a thread can't be started").into()
 }

@@ -1,16 +1,16 @@
-//! What ends the program, and what is sent to daemons for other reasons.
+//! Signals that end the program, and signals that daemons get for other reasons.
 
 use crate::advice;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// What ends the program, and what is sent to daemons for other reasons.
+/// Signals that end the program, and signals that daemons get for other reasons.
 pub(super) struct Signals {
     ends: [Signal; 3],
 }
 
 impl Signals {
-    /// Catches what would end the program at once, and leave the demo's folder behind. Needs a runtime around
-    /// it.
+    /// Catches signals that would end the program at once and leave the demo's folder behind. Must be called
+    /// inside a Tokio runtime.
     pub(super) fn catch() -> std::io::Result<Self> {
         for (kind, name) in [
             (SignalKind::hangup(), "SIGHUP"),

@@ -1,4 +1,4 @@
-//! What is said of the running exporter: to systemd, and in the log when it hangs.
+//! Reports on the running exporter: to systemd, and in the log when the collector hangs.
 
 use crate::{
     collector::Handle,
@@ -13,14 +13,14 @@ use std::{
 };
 use tokio::time::{sleep, timeout};
 
-/// How often readiness is looked at until it is there.
+/// How often readiness is checked until the exporter is ready.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(20);
-/// A collector that is in one pass for so long is said to hang.
+/// A collector that has been silent for this long is reported to hang.
 const HUNG: Duration = Duration::from_secs(60);
-/// One that has turned a round within this goes on again.
+/// A collector that has started a round within this time works again.
 const GOES_ON: Duration = Duration::from_secs(2);
 
-/// Says in the log, once each time, that the collector hangs, and that it does no longer.
+/// Logs, once each time, that the collector hangs, and that it works again.
 pub(super) async fn watch_for_hangs(handle: Handle) {
     let mut hung = false;
     loop {
@@ -41,17 +41,17 @@ pub(super) async fn watch_for_hangs(handle: Handle) {
     }
 }
 
-/// How long the line about the start waits for the number of containers.
+/// How long the log line about the start waits for the number of containers.
 const COUNTED: Duration = Duration::from_secs(5);
 
-/// What the line about the start says.
+/// The content of the log line about the start.
 #[derive(Debug)]
 pub(super) struct Start {
-    /// Where cgroup v2 is.
+    /// Where cgroup v2 is mounted.
     pub(super) cgroup_root: PathBuf,
     /// Where the Docker API is.
     pub(super) docker: DockerHost,
-    /// The daemon's version, once it has told it.
+    /// The daemon's version, once it is known.
     pub(super) engine: Arc<OnceLock<String>>,
     /// Whether HTTPS is served.
     pub(super) secure: bool,
@@ -66,7 +66,7 @@ impl Start {
                 let running = report.containers.iter().filter(|container| container.live).count();
                 format!("{running} running containers")
             }
-            // Whoever watches for a collector that hangs says more.
+            // `watch_for_hangs` says more about a collector that hangs.
             _ => "containers not counted".to_owned(),
         };
         let docker = match self.engine.get() {
@@ -87,8 +87,8 @@ impl Start {
     }
 }
 
-/// Says in the log and to systemd when the exporter is ready, and to systemd, as long as the collector
-/// answers, that it lives.
+/// Reports to the log and to systemd when the exporter is ready, and reports to systemd that it is alive as
+/// long as the collector answers.
 pub(super) async fn supervise(handle: Handle, start: Start) {
     while !handle.is_ready() {
         sleep(LOOK_AGAIN).await;
@@ -109,7 +109,7 @@ pub(super) async fn supervise(handle: Handle, start: Start) {
                 let _told_the_next_time = manager.tell("WATCHDOG=1");
             }
             Ok(Err(_)) => return,
-            // It hangs: if that lasts, systemd does what the unit says.
+            // The collector hangs. If that lasts, systemd does what the unit says.
             Err(_) => {}
         }
         sleep(beat).await;

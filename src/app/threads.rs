@@ -1,4 +1,4 @@
-//! The threads that read and ask.
+//! The threads that read the kernel's files and ask Docker.
 
 use super::failure::{Failure, no_thread};
 use crate::{
@@ -17,12 +17,12 @@ use tokio::{
     time::timeout,
 };
 
-/// How long the end waits for threads.
+/// How long the end of the program waits for threads.
 const END: Duration = Duration::from_secs(2);
-/// Threads that look up the daemon's host name. One that hangs keeps its thread for a while.
+/// How many threads resolve the daemon's host name. A look-up that hangs blocks its thread for a while.
 const RESOLVING_THREADS: usize = 4;
 
-/// The threads that read and ask.
+/// The threads that read the kernel's files and ask Docker.
 pub(super) struct Threads {
     pub(super) handle: Handle,
     /// Resolves when the collector has ended.
@@ -39,8 +39,8 @@ struct DockerThread {
 }
 
 impl Threads {
-    /// Ends those that would warn of what goes next, and waits until they have ended, though not for one that
-    /// hangs.
+    /// Ends the threads that would warn about what is removed next, and waits until they have ended, but not
+    /// for one that hangs.
     pub(super) async fn end(self) {
         drop(self.docker.running);
         self.handle.send(Message::Shutdown);
@@ -54,7 +54,7 @@ impl Threads {
     }
 }
 
-/// Starts the threads that read and ask.
+/// Starts the threads.
 pub(super) fn start_threads(
     config: collector::Config,
     max_open_files: u64,
@@ -71,9 +71,10 @@ pub(super) fn start_threads(
     let (alive, dead) = oneshot::channel::<()>();
     let thread = |name: &str| thread::Builder::new().name(name.into());
     let started = thread("collector").spawn(move || {
-        // Dropped when the thread ends, whatever ends it.
+        // Dropped when the thread ends for any reason.
         let _alive = alive;
-        // Made here, since it reads: /proc/meminfo of lxcfs may hang, and whoever asks is to hear of it.
+        // Created on this thread, because it reads files: /proc/meminfo of lxcfs may hang, and then requests
+        // must still get an error.
         Collector::new(config, collectors, max_open_files, lookups).run(&receiver);
     });
     started.map_err(no_thread)?;
@@ -83,8 +84,8 @@ pub(super) fn start_threads(
             events.send(Message::Scope(discovery::resync(&root)));
         }
         Some(interval) => {
-            // Each is taken before the next is looked for: what a stuck collector makes wait is left to the
-            // kernel's queue, which is bounded.
+            // The collector takes each event before the next one is read. If it is stuck, further events wait
+            // in the kernel's queue, which is bounded.
             let mut send = move |event: ScopeEvent| {
                 say_scope(&event);
                 events.send(Message::Scope(event)) && events.wait_until_taken()
@@ -101,7 +102,7 @@ pub(super) fn start_threads(
     Ok(Threads { handle, collector: dead, docker })
 }
 
-/// What was found of cgroups, for who wants to follow.
+/// Logs what was found in cgroups, for debugging.
 fn say_scope(event: &ScopeEvent) {
     match event {
         ScopeEvent::Resync { scopes, unlisted } => tracing::debug!(
@@ -111,12 +112,12 @@ fn say_scope(event: &ScopeEvent) {
         ),
         ScopeEvent::Appeared(scope) => tracing::debug!("cgroup appeared: {}", scope.cgroup),
         ScopeEvent::Vanished(scope) => tracing::debug!("cgroup vanished: {}", scope.cgroup),
-        // Some are written to all the time.
+        // Some cgroups are written to all the time.
         ScopeEvent::Written(scope) => tracing::trace!("cgroup written to: {}", scope.cgroup),
     }
 }
 
-/// What Docker told, for who wants to follow.
+/// Logs what Docker reported, for debugging.
 fn say_news(news: &News) {
     match news {
         News::Connected => tracing::debug!("connected to docker"),
@@ -134,7 +135,7 @@ fn say_news(news: &News) {
     }
 }
 
-/// Asks Docker on a thread of its own: decoding a long list delays no answer to a client.
+/// Asks Docker on its own thread: decoding a long list must not delay answers to clients.
 fn follow_docker(
     docker: Docker,
     wanted: UnboundedReceiver<ContainerId>,
@@ -154,13 +155,13 @@ fn follow_docker(
                 events.send(Message::Metadata(event));
             };
             tokio::select! {
-                // First: whoever ends this may end what is asked right after.
+                // The end comes first: the daemon may be ended right after it.
                 biased;
                 _ = stopped => {}
                 () = docker.follow(wanted, &tell) => {}
             }
         });
-        // A look-up that hangs is not waited for.
+        // Does not wait for a look-up that hangs.
         runtime.shutdown_background();
     })?;
     Ok(DockerThread { running, ended })

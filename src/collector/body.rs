@@ -1,20 +1,20 @@
-//! Rendered pages, shared by all who asked, and their memory, used again.
+//! Rendered pages. All scrapers of one pass share a page, and its memory is used again for later pages.
 
 use crate::encode::Text;
 use std::sync::{Arc, OnceLock};
 
-/// One rendered page, and its compressed forms once somebody wanted them.
+/// One rendered page, and its compressed forms once a scraper has asked for them.
 #[derive(Debug, Default)]
 pub struct Body {
     text: Text,
-    /// Compressed forms, made by the server: once, however many scrapers share the page.
+    /// Compressed forms. The server makes each of them once, however many scrapers share the page.
     pub gzip: OnceLock<Vec<u8>>,
     /// See `gzip`.
     pub zstd: OnceLock<Vec<u8>>,
 }
 
 impl Body {
-    /// A page for tests of those who pass it on.
+    /// A page for tests of the code that passes pages on.
     #[cfg(test)]
     pub(crate) fn of(length: usize) -> Self {
         let mut text = Text::default();
@@ -29,15 +29,15 @@ impl Body {
     }
 }
 
-/// Pages that may still be on their way to somebody. The page of a thousand containers has some 13 MB:
-/// getting that much anew for each scrape would cost page faults, and memory at the worst moment.
+/// Keeps the last page so that its buffer can be used again. The page of many containers is large: allocating
+/// it for each scrape would cost page faults, and would need memory just when the host may have none left.
 #[derive(Debug, Default)]
 pub(super) struct Bodies {
     last: Option<Arc<Body>>,
 }
 
 impl Bodies {
-    /// The buffer of the last page if nobody holds it any more, else a new one.
+    /// The buffer of the last page if nothing holds that page any more, otherwise a new one.
     pub(super) fn take_buffer(&mut self) -> Text {
         let last = self.last.take().and_then(|body| Arc::try_unwrap(body).ok());
         last.map(|body| body.text.cleared()).unwrap_or_default()

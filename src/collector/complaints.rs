@@ -1,10 +1,10 @@
-//! What went wrong in a pass: counted, and each cause said once.
+//! Failures of a pass: each one is counted, and each cause is logged once.
 
 use super::Collector;
 use crate::advice::{self, Missing};
 
 impl Collector {
-    /// Counts what the last pass met, and says each cause once.
+    /// Counts the failures of the last pass, and logs each cause once.
     pub(super) fn account(&mut self) {
         let metrics = &self.handle.metrics;
         for failure in &self.pass.report.failures {
@@ -28,7 +28,7 @@ impl Collector {
         self.pass.report.clear();
         self.tell_missing();
         let unread = self.containers.look_for_unread();
-        // One line says it for all of them when none can be seen.
+        // If the exporter can't see any container, the warning about that covers all of them.
         if let Some(unread) = unread.filter(|_| self.missing.is_none()) {
             tracing::warn!("{unread}");
         }
@@ -40,7 +40,8 @@ impl Collector {
         }
     }
 
-    /// Says once what is out of sight, and shows it as long as it is.
+    /// Logs once which part of the host the exporter can't see, and shows it as a metric as long as that
+    /// lasts.
     fn tell_missing(&mut self) {
         let missing = self.containers.missing(&self.config.roots);
         if missing == self.missing {
@@ -51,7 +52,7 @@ impl Collector {
         metric.reset();
         let Some(missing) = missing else { return };
         metric.with_label_values(&[missing.flags()]).set(1.0);
-        // Of processes a complaint tells, which knows another cure too.
+        // Missing processes are reported by a `Complaint`, which also knows another remedy.
         if missing != Missing::Processes && self.complaints.insert(missing.to_string()) {
             tracing::warn!("{missing}");
         }

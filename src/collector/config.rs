@@ -10,18 +10,18 @@ use std::time::Duration;
 /// What the collector is to do.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where to read.
+    /// Where the host's file systems are mounted.
     pub roots: Roots,
-    /// What to serve.
+    /// Which metrics are served.
     pub selection: Selection,
-    /// Which containers.
+    /// Which containers are served.
     pub filter: Filter,
-    /// Time between ticks; `None` for no ticks but those that are asked for.
+    /// Time between polling ticks; `None` for ticks only on request.
     pub polling_interval: Option<Duration>,
-    /// Descriptors to keep open on files of containers.
+    /// How many descriptors to keep open on container files.
     pub fd_budget: usize,
-    /// Which interfaces count.
+    /// Which network interfaces are counted.
     pub interfaces: Interfaces,
-    /// Whether containers that Docker was asked about and does not know are shown, under their short IDs.
+    /// Whether to show containers that Docker was asked about and does not know, under their short IDs.
     pub show_unnamed: bool,
 }

@@ -1,4 +1,4 @@
-//! What the collector is told and asked, and how.
+//! Messages to the collector, and the handle that sends them.
 
 use super::{Body, Feed, NotSubscribed, Report, Stopped, Ticks, Visitor, pulse::Pulse};
 use crate::{discovery::ScopeEvent, encode::Format, metadata::MetadataEvent, table::SelfMetrics};
@@ -12,28 +12,28 @@ use std::{
 };
 use tokio::sync::oneshot;
 
-/// What the collector thread is told.
+/// A message to the collector thread.
 #[derive(Debug)]
 pub enum Message {
     /// Read the files of the rate gauges now.
     Tick(oneshot::Sender<()>),
     /// Read everything, and render it.
     Scrape(Format, oneshot::Sender<Arc<Body>>),
-    /// Read everything, and show it to somebody.
+    /// Read everything, and show it to a visitor.
     Feed(Feed),
-    /// Tell of each tick from now on.
+    /// Report each tick from now on.
     Subscribe(oneshot::Sender<Result<Ticks, NotSubscribed>>),
-    /// Tell, between two passes, whether the containers are known, and named if Docker answers.
+    /// Answer, between two passes, whether the containers are known, and named if Docker answers.
     Ping(oneshot::Sender<bool>),
-    /// Tell what is known of each container.
+    /// Report what is known of each container.
     Report(oneshot::Sender<Arc<Report>>),
     /// A container came or went.
     Scope(ScopeEvent),
-    /// Docker said something.
+    /// News from Docker.
     Metadata(MetadataEvent),
-    /// Say when everything sent before this was taken.
+    /// Answer when every earlier message has been taken.
     Barrier(SyncSender<()>),
-    /// End.
+    /// Stop.
     Shutdown,
 }
 
@@ -53,7 +53,7 @@ impl Handle {
         Self { sender, ready: Arc::default(), pulse: Arc::default(), metrics }
     }
 
-    /// Sends a message; `false` if nobody is there to take it.
+    /// Sends a message; `false` if the collector has stopped.
     pub fn send(&self, message: Message) -> bool {
         self.sender.send(message).is_ok()
     }
@@ -67,7 +67,7 @@ impl Handle {
     }
 
     /// Runs a full pass, shows the visitor every family and series of it, and gives the visitor back. The
-    /// pass begins after this call. Pages and other visitors that wait at the same time share it.
+    /// pass begins after this call. Pages and other visitors that wait at the same time share the pass.
     ///
     /// This is for push. Nothing bounds how many visitors wait: send one at a time for each target.
     ///
@@ -79,8 +79,8 @@ impl Handle {
         answer.await.map_err(|_| Stopped)
     }
 
-    /// What each polling tick finds from now on, until the answer is dropped. A subscriber that is slow
-    /// misses ticks; the collector never waits for one.
+    /// Subscribes to the polling ticks. The subscription lasts until the returned [`Ticks`] is dropped. A
+    /// slow subscriber misses ticks; the collector never waits for it.
     ///
     /// # Errors
     /// If there are too many subscribers, or the collector has stopped.
@@ -96,8 +96,8 @@ impl Handle {
         self.ask(Message::Report).await
     }
 
-    /// Whether the containers are known, and named if Docker answers, as the collector itself says. It
-    /// answers between two passes: how long to wait for that is the caller's choice.
+    /// Asks the collector whether the containers are known, and named if Docker answers. It answers between
+    /// two passes, so the caller chooses how long to wait.
     ///
     /// # Errors
     /// If the collector has stopped.
@@ -105,13 +105,14 @@ impl Handle {
         self.ask(Message::Ping).await
     }
 
-    /// How long ago the collector last turned a round. It does so every second unless a pass takes longer.
+    /// How long ago the collector last started a round of its loop. It starts one every second unless a pass
+    /// takes longer.
     #[must_use]
     pub fn silence(&self) -> Duration {
         self.pulse.silence()
     }
 
-    /// A polling tick, done when this returns.
+    /// Runs a polling tick, which is done when this returns.
     ///
     /// # Errors
     /// If the collector has stopped.
@@ -119,8 +120,8 @@ impl Handle {
         self.ask(Message::Tick).await
     }
 
-    /// Blocks until the collector has taken what was sent before; `false` if it has stopped. For threads that
-    /// could send faster than it takes.
+    /// Blocks until the collector has taken all earlier messages; `false` if it has stopped. For threads that
+    /// could send faster than the collector takes.
     #[must_use]
     pub fn wait_until_taken(&self) -> bool {
         let (taken, answer) = sync_channel(1);
@@ -133,7 +134,7 @@ impl Handle {
         answer.await.map_err(|_| Stopped)
     }
 
-    /// Whether the containers are known, and named if Docker answers, as the collector last said.
+    /// Whether the containers are known, and named if Docker answers, as the collector last reported.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.ready.load(Ordering::Relaxed)
@@ -148,7 +149,7 @@ impl Handle {
 
 #[cfg(test)]
 impl Handle {
-    /// A handle on a collector that has not turned a round for a while.
+    /// A handle on a collector that has been silent for a while.
     pub(crate) fn silent_for(
         sender: Sender<Message>,
         metrics: SelfMetrics,

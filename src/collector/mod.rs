@@ -1,12 +1,12 @@
-//! One OS thread owns everything that changes. It takes [`Message`]s, one at a time, and shares nothing: no
-//! mutex.
+//! One OS thread owns everything that is known about containers. It takes [`Message`]s, one at a time, and
+//! shares no state, so it needs no mutex.
 //!
-//! A scrape reads every file now; the polling tick reads only the files of the rate gauges. Scrapes that wait
-//! together share one pass.
+//! A scrape reads every file that may have changed. The polling tick reads only the files for the rate
+//! gauges. Scrapes that wait at the same time share one pass.
 //!
-//! The same steps can be taken without the thread: [`Collector::take`] takes in a message,
-//! [`Collector::tick`] and [`Collector::read`] are the two passes, [`Collector::render`] writes what the last
-//! full pass has read, and [`Collector::answer`] answers all who wait.
+//! The same steps can be run without the thread: [`Collector::take`] handles a message, [`Collector::tick`]
+//! and [`Collector::read`] are the two passes, [`Collector::render`] writes the result of the last full pass,
+//! and [`Collector::answer`] answers all that wait.
 
 mod body;
 mod complaints;
@@ -49,9 +49,10 @@ use ticks::Subscribers;
 use tokio::sync::mpsc::UnboundedSender;
 use waiting::Waiting;
 
-/// What is done rarely: machine size, device names, files that were absent, containers without a name.
+/// Time between slow rounds, which read the machine's size and the device names, look for files that were
+/// absent, and ask about containers without a name.
 const SLOW: Duration = Duration::from_secs(30);
-/// A start waits this long for Docker's first list before it is ready without names.
+/// How long a start waits for Docker's first list before the exporter is ready without names.
 const NAMES_AT_START: Duration = Duration::from_secs(5);
 
 /// The owner of all containers.
@@ -64,29 +65,29 @@ pub struct Collector {
     pass: Pass,
     machine: Machine,
     machine_reader: MachineReader,
-    /// Whether the machine's size is known, or not offered.
+    /// Whether the last reading of the machine's size had no failure.
     machine_is_read: bool,
-    /// Whether files that were absent are to be looked for at the next full pass.
+    /// Whether the next full pass looks again for files that were absent.
     recheck: bool,
-    /// The wall clock at the last full pass, unix s.
+    /// The wall clock at the last full pass, in Unix seconds.
     read_at: f64,
-    /// Who waits for the next pass.
+    /// Requests that wait for the next pass.
     waiting: Waiting,
-    /// Who is told of each tick.
+    /// Subscribers to the polling tick.
     subscribers: Subscribers,
     bodies: Bodies,
     complaints: HashSet<String>,
     complained_of: Vec<Complaint>,
     missing: Option<Missing>,
-    /// Every time in the program counts from here.
+    /// All monotonic times in the collector count from here.
     start: Instant,
     next_slow: Instant,
     scanned: bool,
 }
 
 impl Collector {
-    /// A collector that has seen nothing yet. Containers that Docker has not told of are asked for through
-    /// `lookups`.
+    /// A collector without any containers. Through `lookups` it asks about containers that Docker has not
+    /// reported.
     #[must_use]
     pub fn new(
         config: Config,
@@ -156,8 +157,8 @@ impl Collector {
         }
     }
 
-    /// The polling tick: reads the files of the rate gauges, completes the windows and tells the subscribers.
-    /// Without one that would take it, nothing is made for them.
+    /// The polling tick: reads the files for the rate gauges, completes the rate windows and sends the result
+    /// to the subscribers. If no subscriber would take it, no result is built.
     pub fn tick(&mut self) {
         let is_heard = self.subscribers.is_any_ready();
         self.containers.tick(self.start, self.machine.cpu_cores, is_heard, &mut self.pass);
@@ -181,7 +182,7 @@ impl Collector {
         self.containers.look_up_unnamed();
     }
 
-    /// A full pass: reads everything once, for [`Self::render`] to show.
+    /// A full pass: reads everything once, for [`Self::render`] to write.
     pub fn read(&mut self) {
         self.pass.recheck_absent = std::mem::take(&mut self.recheck);
         self.containers.sample(&mut self.pass);
@@ -194,8 +195,8 @@ impl Collector {
         self.read_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
     }
 
-    /// The containers as the last full pass has read them. The exporter's own series and the end of the page
-    /// are not in it.
+    /// Writes the containers as the last full pass has read them, without the exporter's own series and the
+    /// end of the page.
     pub fn render(&self, format: Format, out: &mut Text) {
         self.renderer.render(format, self.containers.shown(), &self.page(), out);
     }
@@ -292,7 +293,7 @@ mod tests {
         };
         assert_eq!(unread(&mut collector), 0_f64.to_bits());
         collector.containers.seem_unread_for_long();
-        // Counted in the pass that finds it, and by the next one too.
+        // Counted in the pass that finds it, and in the next one too.
         for _ in 0..2 {
             assert_eq!(unread(&mut collector), 1_f64.to_bits());
         }
@@ -310,7 +311,7 @@ mod tests {
                 told.send(sender.send(Message::Scope(scan)) && sender.wait_until_taken()).unwrap();
             }
         });
-        // Nobody takes anything: one scan waits, and no second one is made.
+        // Nothing takes messages: one scan waits, and there is no second one.
         assert!(waits.recv_timeout(Duration::from_millis(100)).is_err());
         let runs = std::thread::spawn(move || collector.run(&receiver));
         assert!((0..3).all(|_| waits.recv_timeout(Duration::from_secs(20)).unwrap()));

@@ -1,11 +1,11 @@
-//! Whether the collector still turns rounds, seen from other threads.
+//! Whether the collector's loop still runs, as seen from other threads.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
-/// When the collector last turned a round.
+/// When the collector last started a round of its loop.
 #[derive(Debug)]
 pub(super) struct Pulse {
     start: Instant,
@@ -33,7 +33,7 @@ impl Pulse {
 
 #[cfg(test)]
 impl Pulse {
-    /// One whose last beat was a while ago.
+    /// A pulse whose last beat was a while ago.
     pub(super) fn silent_for(silence: Duration) -> Option<Self> {
         Some(Self { start: Instant::now().checked_sub(silence)?, last: AtomicU64::new(0) })
     }

@@ -5,16 +5,16 @@ use crate::{
     parse::CgroupPath,
 };
 
-/// What is told to people.
+/// What is known, for people to read.
 #[derive(Debug, Clone)]
 pub struct Report {
-    /// All containers but those that were excluded.
+    /// All containers except those that were excluded.
     pub containers: Vec<ContainerReport>,
-    /// What of the host is out of sight.
+    /// The part of the host that the exporter can't see.
     pub missing: Option<Missing>,
 }
 
-/// One container, for people.
+/// One container, for people to read.
 #[derive(Debug, Clone)]
 pub struct ContainerReport {
     /// Its ID.
@@ -25,20 +25,20 @@ pub struct ContainerReport {
     pub named: bool,
     /// Its image.
     pub image: Option<String>,
-    /// Its state as Docker has it.
+    /// Its state according to Docker.
     pub state: Option<&'static str>,
     /// Its cgroup.
     pub cgroup: CgroupPath,
     /// Whether its cgroup is read.
     pub live: bool,
-    /// Whether it is not read although it runs, or may run.
+    /// Whether it is not read although it runs or may run.
     pub set_aside: bool,
-    /// The process that its network counters are read through.
+    /// The process through which its network counters are read.
     pub pid: Option<u32>,
-    /// What became of its network counters, and why.
+    /// Whether its network counters are shown, and if not, why.
     pub network: NetworkCounters,
-    /// Files that its kernel does not offer.
+    /// Files that the kernel does not offer.
     pub missing_files: Vec<&'static str>,
-    /// Why its numbers are not shown, where that takes an explanation.
+    /// Why its numbers are not shown, if that needs an explanation.
     pub hidden: Option<Hidden>,
 }

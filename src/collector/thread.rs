@@ -1,4 +1,4 @@
-//! The collector's turns: messages in, passes when they are due or wanted, answers out.
+//! The collector's loop: it takes messages, runs passes when they are due or requested, and sends answers.
 
 use super::{Collector, Message, Report, View};
 use crate::{
@@ -13,14 +13,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// However little there is to do, the collector turns a round this often, so that one that does not turn is
-/// known by it.
+/// The longest wait for a message. Even an idle collector starts a round this often, so a collector that does
+/// not is known to hang.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 /// However many messages come, ticks and scrapes wait no longer than this for their turn.
 const TURN: Duration = Duration::from_millis(50);
 
 impl Collector {
-    /// Takes messages until it is told to end or nobody is left to send any.
+    /// Takes messages until [`Message::Shutdown`], or until all senders are gone.
     pub fn run(mut self, receiver: &Receiver<Message>) {
         let mut next_tick = self.config.polling_interval.map(|interval| Instant::now() + interval);
         loop {
@@ -31,7 +31,7 @@ impl Collector {
             match first {
                 Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => {}
-                // What waits with it is taken too, so that all scrapes of the moment share one pass.
+                // Other waiting messages are taken too, so that all scrapes that wait now share one pass.
                 Ok(message) => {
                     let turn = Instant::now() + TURN;
                     let mut next = Some(message);
@@ -48,15 +48,16 @@ impl Collector {
             self.update_readiness();
             if next_tick.is_some_and(|at| at <= Instant::now()) {
                 self.tick();
-                // After a stall the ticks go on from now; they are not made up for.
+                // After a delay, the missed ticks are not made up for: the next one is due a full interval
+                // from now.
                 next_tick = self.config.polling_interval.map(|interval| Instant::now() + interval);
             }
             self.answer();
         }
     }
 
-    /// Takes in one message. Questions that take a pass are answered by the next [`Self::answer`]. A shutdown
-    /// ends [`Self::run`], and does nothing here.
+    /// Handles one message. Requests that need a pass are answered by the next [`Self::answer`]. A shutdown
+    /// ends [`Self::run`]; here it does nothing.
     pub fn take(&mut self, message: Message) {
         match message {
             Message::Shutdown => {}
@@ -83,7 +84,8 @@ impl Collector {
         self.update_readiness();
     }
 
-    /// Answers all who wait. One full pass is for all pages, rendered once per format, and for all visitors.
+    /// Answers all waiting requests. One full pass serves all pages, rendered once per format, and all
+    /// visitors.
     pub fn answer(&mut self) {
         self.waiting.forget_gone();
         if !(self.waiting.pages.is_empty() && self.waiting.feeds.is_empty()) {
@@ -129,8 +131,8 @@ impl Collector {
         }
     }
 
-    /// The exporter's own series, gathered once per pass. How long the pass took, up to the first page, is
-    /// among them.
+    /// The exporter's own series, gathered once per pass. They include how long the pass took, up to the
+    /// first page.
     fn own_series(&self, begin: Instant) -> OwnSeries {
         self.handle.metrics.scrape_duration.observe(begin.elapsed().as_secs_f64());
         self.handle.metrics.gather()

@@ -1,19 +1,21 @@
-//! Who is told of each polling tick, such as a page that is kept up to date while somebody looks at it.
+//! Subscribers to the polling tick, such as a live page.
 
 use super::Stopped;
 use crate::{metadata::Metadata, model::Rates, parse::ContainerId};
 use std::sync::Arc;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
-/// How many subscribers there may be. What a tick tells is made once for all of them.
+/// How many subscribers there may be. The result of a tick is built once for all of them.
 const MOST: usize = 16;
-/// Ticks that wait for one subscriber. One that has not taken the last tick misses those that follow.
+/// How many ticks wait for one subscriber. A subscriber that has not taken the last tick misses those that
+/// follow.
 const WAITING: usize = 1;
 
-/// What one polling tick has found. Each tick tells everything, so nothing is lost with one that was missed.
+/// The result of one polling tick. Each tick contains everything, so a subscriber that misses one loses
+/// nothing.
 #[derive(Debug)]
 pub struct Tick {
-    /// The wall clock, unix s.
+    /// The wall clock, in Unix seconds.
     pub now: f64,
     /// The containers that run and are shown, by ID.
     pub containers: Vec<TickRow>,
@@ -40,7 +42,7 @@ impl TickRow {
     }
 }
 
-/// The ticks from now on. Dropped to end the subscription.
+/// The ticks from now on. Drop it to end the subscription.
 #[derive(Debug)]
 pub struct Ticks(Receiver<Arc<Tick>>);
 
@@ -57,7 +59,7 @@ impl Ticks {
 /// Why there is no subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotSubscribed {
-    /// As many are told as may be.
+    /// The limit of subscribers is reached.
     #[error("{MOST} subscribers are told of each tick already")]
     TooMany,
     /// There is no collector.
@@ -65,7 +67,7 @@ pub enum NotSubscribed {
     Stopped(#[from] Stopped),
 }
 
-/// Who is told.
+/// The subscribers.
 #[derive(Debug, Default)]
 pub(super) struct Subscribers(Vec<Sender<Arc<Tick>>>);
 
@@ -84,13 +86,13 @@ impl Subscribers {
         self.0.retain(|subscriber| !subscriber.is_closed());
     }
 
-    /// Whether anybody would take a tick now.
+    /// Whether any subscriber would take a tick now.
     pub(super) fn is_any_ready(&mut self) -> bool {
         self.forget_gone();
         self.0.iter().any(|subscriber| subscriber.capacity() > 0)
     }
 
-    /// Tells those that have taken the last one.
+    /// Sends a tick to the subscribers that have taken the last one.
     pub(super) fn tell(&self, tick: Tick) {
         let tick = Arc::new(tick);
         for subscriber in &self.0 {

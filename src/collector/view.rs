@@ -1,4 +1,4 @@
-//! What a full pass has read, for those who make something else of it than a page.
+//! The result of a full pass, for code that makes something other than a page from it.
 
 use super::containers::Containers;
 use crate::{
@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 pub struct View<'a> {
     /// The families that are served.
     pub selection: &'a Selection,
-    /// What is not of one container.
+    /// What does not belong to one container, such as the machine's size.
     pub page: Page<'a>,
     /// The exporter's own series.
     pub own: &'a OwnSeries,
@@ -34,17 +34,17 @@ impl<'a> View<'a> {
         self.own.feed(sink);
     }
 
-    /// Writes the whole of it as a scrape gets it.
+    /// Writes all of it in the same form as a scrape gets it.
     pub fn render(&self, format: Format, out: &mut Text) {
         self.renderer.render(format, self.containers(), &self.page, out);
         render_own(self.own, format, out);
     }
 }
 
-/// Is shown what a full pass has read, such as to push it elsewhere. See [`super::Handle::feed`].
+/// Gets the result of a full pass, for example to push it elsewhere. See [`super::Handle::feed`].
 pub trait Visitor: Send {
-    /// Is called once, after a full pass, on the collector's thread. Scrapes and ticks wait meanwhile: it may
-    /// encode into memory, and must not wait for anything.
+    /// Called once, after a full pass, on the collector's thread. Scrapes and ticks wait until it returns: it
+    /// may encode into memory, but must not wait for anything.
     fn visit(&mut self, view: &View<'_>);
 }
 
@@ -52,14 +52,15 @@ pub trait Visitor: Send {
 pub struct Feed(Box<dyn Errand>);
 
 impl Feed {
-    /// A message for the collector, and where the visitor comes back. A collector that has stopped keeps it.
+    /// A message for the collector, and the channel on which the visitor comes back. If the collector has
+    /// stopped, the visitor is lost.
     #[must_use]
     pub fn new<V: Visitor + 'static>(visitor: V) -> (Self, oneshot::Receiver<V>) {
         let (reply, answer) = oneshot::channel();
         (Self(Box::new(Trip { visitor, reply })), answer)
     }
 
-    /// Whether nobody waits for the visitor any more.
+    /// Whether the caller no longer waits for the visitor.
     pub(super) fn is_unwanted(&self) -> bool {
         self.0.is_unwanted()
     }
@@ -76,7 +77,7 @@ impl fmt::Debug for Feed {
     }
 }
 
-/// A visitor of any type, with the channel that gives it back.
+/// A visitor of any type, with the channel that returns it.
 trait Errand: Send {
     fn is_unwanted(&self) -> bool;
     fn show(self: Box<Self>, view: &View<'_>);

@@ -1,11 +1,11 @@
-//! Who waits for the collector.
+//! Requests that wait for the collector.
 
 use super::{Body, Feed, Report};
 use crate::encode::Format;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
-/// Who waits for an answer at the end of this turn.
+/// Requests that wait for an answer at the end of this round.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     pub(super) pages: Vec<(Format, oneshot::Sender<Arc<Body>>)>,
@@ -14,7 +14,7 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    /// Those whose asker has gone are not worth a pass.
+    /// Drops requests whose caller has gone: they need no pass.
     pub(super) fn forget_gone(&mut self) {
         self.pages.retain(|(_, reply)| !reply.is_closed());
         self.feeds.retain(|feed| !feed.is_unwanted());

@@ -1,4 +1,4 @@
-//! A container's files: its cgroup, and the network counters of its process.
+//! The files of a container: its cgroup, and the network counters of its process.
 
 use super::{
     motion::{Motion, changed},
@@ -13,7 +13,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A file that is written again and again.
+/// A file that is rewritten again and again.
 #[derive(Debug)]
 pub(super) struct Moving {
     file: File,
@@ -24,7 +24,7 @@ pub(super) struct Moving {
 }
 
 impl Moving {
-    /// A file that was recorded twice, and is there as it was at first.
+    /// A file that was recorded twice, and that still has its first content.
     pub(super) fn open(path: &Path, name: &str, first: &str, second: Option<&str>) -> Result<Self> {
         let file = OpenOptions::new().write(true).open(path)?;
         let motion = Motion::new(name.rsplit('/').next().unwrap_or(name), first, second);
@@ -46,7 +46,8 @@ impl Moving {
         if text == self.written {
             return Ok(());
         }
-        // In one write and in place, as the exporter keeps the file open; cut only when it got shorter.
+        // One write, in place, because the exporter keeps the file open. The file is truncated only if it got
+        // shorter.
         self.file.write_all_at(text.as_bytes(), 0)?;
         if text.len() < self.written.len() {
             self.file.set_len(text.len() as u64)?;
@@ -61,30 +62,30 @@ impl Moving {
 pub(super) struct Container {
     pub(super) role: &'static Role,
     pub(super) state: State,
-    /// The recorded container that its files are of, and that one's process.
+    /// The recorded container that its files come from, and the process of that container.
     template: (String, u32),
-    /// Its cgroup, below the root. One that never runs has none.
+    /// Its cgroup, below the root. `None` if it never runs.
     scope: Option<String>,
     run: Option<Run>,
     runs: u32,
-    /// The process of its first new run.
+    /// The PID of its first new run.
     first_pid: u32,
 }
 
-/// From a start to the end of the process.
+/// One run: from the start to the end of the process.
 #[derive(Debug)]
 struct Run {
     pid: u32,
-    /// The second of the demo.
+    /// When it began, in seconds of the demo.
     began: f64,
-    /// It began in the demo, and its counters at 0.
+    /// Whether it began during the demo, so that its counters began at 0.
     is_new: bool,
     files: Vec<Moving>,
 }
 
 impl Container {
-    /// A container as it is when the demo begins, with its files below `root`. `template` is the recorded
-    /// container that it has its files of.
+    /// A container at the start of the demo, with its files below `root`. `template` is the recorded
+    /// container that its files come from.
     pub(super) fn new(
         role: &'static Role,
         state: State,
@@ -104,8 +105,8 @@ impl Container {
         Ok(container)
     }
 
-    /// Takes in what happens to it at this second of the demo; `now` is that in unix s. Returns the events
-    /// that Docker tells.
+    /// Applies what happens to it at this second of the demo; `now` is that time in Unix seconds. Returns the
+    /// events that Docker sends.
     pub(super) fn take(
         &mut self,
         happening: Happening,
@@ -132,7 +133,7 @@ impl Container {
                 events.push(self.state.event("die", now));
             }
             Happening::FailedStart => {
-                // Its cgroup is gone before anybody can look at it.
+                // Its cgroup is gone before it can be seen.
                 let pid = self.next_pid();
                 self.state.start(now, pid);
                 events.push(self.state.event("start", now));
@@ -153,8 +154,8 @@ impl Container {
         self.first_pid + self.runs % 1000
     }
 
-    /// Makes the files of a run. The cgroup is a new directory, and while the one before is still there
-    /// somewhere, it has another inode than that.
+    /// Creates the files of a run. The cgroup is a new directory. While the one before still exists
+    /// somewhere, the new one has another inode.
     fn begin(
         &mut self,
         second: f64,
@@ -178,10 +179,10 @@ impl Container {
                 make_parent(&path)?;
                 match entry {
                     Entry::Link(target) if !is_other => symlink(target, &path)?,
-                    // A network namespace of its own.
+                    // It has its own network namespace.
                     Entry::Link(_) => symlink(format!("net:[{}]", 4_026_600_000 + u64::from(pid)), &path)?,
                     Entry::File(first, second) => {
-                        // Its own process in its own cgroup.
+                        // Its own process is in its own cgroup.
                         let own = match name {
                             "cgroup.procs" if is_other => format!("{pid}\n"),
                             _ => first.replace(template, &self.state.id),
@@ -208,7 +209,7 @@ impl Container {
         Ok(root.join(scope))
     }
 
-    /// Where a cgroup goes whose container has ended, until the next one is there.
+    /// Where the cgroup of an ended container is moved, until the next one exists.
     fn former(&self, root: &Path) -> PathBuf {
         root.join("gone").join(&self.state.id)
     }
@@ -216,14 +217,14 @@ impl Container {
     fn end(&mut self, root: &Path) -> Result<()> {
         let Some(run) = self.run.take() else { return Ok(()) };
         let (scope, former) = (self.directory(root)?, self.former(root));
-        // As the kernel does: whoever has it open sees that nobody is in it.
+        // As in the kernel, readers that have the file open see that the cgroup is empty.
         fs::write(scope.join("cgroup.events"), "populated 0\nfrozen 0\n")?;
         make_parent(&former)?;
         fs::rename(scope, former)?;
         remove(&root.join(format!("proc/{}", run.pid)))
     }
 
-    /// Writes the numbers of this second of the demo.
+    /// Writes the numbers for this second of the demo.
     pub(super) fn write(&mut self, second: f64, seconds_apart: f64) -> Result<()> {
         let Some(run) = &mut self.run else { return Ok(()) };
         let shows = self.role.shows;

@@ -1,4 +1,4 @@
-//! A Docker API with the demo's answers and events, on a unix socket.
+//! A Docker API on a Unix socket, with the demo's answers and events.
 
 use bytes::Bytes;
 use futures_util::stream::unfold;
@@ -23,12 +23,12 @@ use warp::{
     http::{Response, StatusCode},
 };
 
-/// Events that are remembered, as many as by a real daemon.
+/// How many events are remembered: as many as by a real daemon.
 const REMEMBERED: usize = 256;
-/// Events that may wait for one who listens, who is left out after that.
+/// How many events may wait for one listener. A listener that has more is dropped.
 const WAITING: usize = 2 * REMEMBERED;
 
-/// What a daemon answers.
+/// What the daemon answers.
 #[derive(Debug)]
 pub(super) struct Daemon(Mutex<Answers>);
 
@@ -38,7 +38,7 @@ struct Answers {
     info: Value,
     list: Value,
     inspections: HashMap<String, String>,
-    /// With their times, unix s.
+    /// The events with their times, in Unix seconds.
     events: VecDeque<(f64, Bytes)>,
     listeners: Vec<Sender<Bytes>>,
 }
@@ -59,17 +59,17 @@ impl Daemon {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What an inspection of a container answers from now on.
+    /// Sets the answer to an inspection of a container.
     pub(super) fn set(&self, id: &str, inspection: String) {
         self.answers().inspections.insert(id.to_owned(), inspection);
     }
 
-    /// There is no such container any more.
+    /// Removes a container.
     pub(super) fn remove(&self, id: &str) {
         self.answers().inspections.remove(id);
     }
 
-    /// The list as it is now, and the daemon's clock.
+    /// Sets the list, and the daemon's clock.
     pub(super) fn tick(&self, rows: Vec<Value>, system_time: String) {
         let mut answers = self.answers();
         answers.list = Value::Array(rows);
@@ -78,7 +78,7 @@ impl Daemon {
         }
     }
 
-    /// Tells all who listen of an event.
+    /// Sends an event to all listeners.
     pub(super) fn tell(&self, now: f64, line: String) {
         let mut answers = self.answers();
         let line = Bytes::from(line);
@@ -89,7 +89,7 @@ impl Daemon {
         answers.listeners.retain(|listener| listener.try_send(line.clone()).is_ok());
     }
 
-    /// Events since a time, and those to come.
+    /// Events since a time, and future ones.
     fn listen(&self, since: f64) -> warp::reply::Response {
         let (sender, receiver) = channel(WAITING);
         let mut answers = self.answers();
@@ -131,13 +131,13 @@ impl Daemon {
     }
 }
 
-/// Answers on `socket` until the runtime ends. Needs a runtime around it.
+/// Answers on `socket` until the runtime ends. Must be called inside a Tokio runtime.
 pub(super) fn serve(socket: &Path, daemon: Arc<Daemon>) -> std::io::Result<()> {
     let listener = UnixListener::bind(socket)?;
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let daemon = Arc::clone(&daemon);
-            // Not warp's own path, which panics where a request has none.
+            // warp's own server is not used: it panics when a request has no path.
             let service = service_fn(move |request: Request<Incoming>| {
                 let uri = request.uri();
                 let answer = daemon.answer(uri.path(), uri.query().unwrap_or_default());

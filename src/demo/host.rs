@@ -1,4 +1,4 @@
-//! The demo's host as a function of time: its files, its containers, and what its Docker tells.
+//! The demo's host as a function of time: its files, its containers, and the answers of its Docker.
 
 use super::{
     container::{Container, Moving, make_parent},
@@ -21,9 +21,9 @@ use std::{
 pub(super) struct Host {
     root: PathBuf,
     recording: Recording,
-    /// Unix s.
+    /// When the demo began, in Unix seconds.
     began: f64,
-    /// The second of the demo that it is at.
+    /// The current second of the demo.
     second: f64,
     containers: Vec<Container>,
     /// Files that belong to no container.
@@ -32,8 +32,8 @@ pub(super) struct Host {
 }
 
 impl Host {
-    /// Writes the recorded host below `root` as it was, and tells `daemon` what to answer. It was recorded at
-    /// `began`, unix s.
+    /// Writes the recorded host below `root`, and gives `daemon` its answers. The recording is treated as if
+    /// it was made at `began`, in Unix seconds.
     pub(super) fn new(root: &Path, began: f64, recording: Recording, daemon: Arc<Daemon>) -> Result<Self> {
         let Value::Array(rows) = recording.json("docker/containers.json")? else {
             anyhow::bail!("containers.json is no list");
@@ -59,7 +59,7 @@ impl Host {
         Ok(host)
     }
 
-    /// What is not as it was recorded from the beginning on.
+    /// Applies what differs from the recording at the beginning.
     fn begin(&mut self) -> Result<()> {
         for index in 0..self.containers.len() {
             let shows = self.containers.get(index).map(|container| container.role.shows);
@@ -76,7 +76,8 @@ impl Host {
         self.go_to(0.0)
     }
 
-    /// Goes on to this second of the demo: everything until then happens, and then the numbers are written.
+    /// Advances to this second of the demo: applies everything that happens until then, and writes the
+    /// numbers.
     pub(super) fn go_to(&mut self, second: f64) -> Result<()> {
         let second = second.max(self.second);
         let mut happenings = Vec::new();
@@ -123,7 +124,7 @@ impl Host {
     }
 }
 
-/// Writes what belongs to no container.
+/// Writes the files that belong to no container.
 fn unpack_others(
     recording: &Recording,
     recorded: &[(&str, String, u32)],
@@ -143,7 +144,7 @@ fn unpack_others(
             let path = root.join(&name);
             make_parent(&path)?;
             match entry {
-                // It dangles, as it must outside its host.
+                // The link dangles, because its target exists only on the recorded host.
                 Entry::Link(target) => symlink(target, &path)?,
                 Entry::File(first, second) => {
                     fs::write(&path, first)?;

@@ -1,9 +1,9 @@
 //! `--demo`: the program's own pipeline over an embedded recorded host, so that a person without Docker sees
 //! the real thing. The recording is unpacked into a temporary folder, its numbers are moved on, and its
-//! Docker API answers on a unix socket there; all of it goes when the demo ends.
+//! Docker API answers on a Unix socket in that folder. All of it is removed when the demo ends.
 //!
-//! Most containers do what they did when they were recorded. Some have trouble, so that each alert has
-//! somebody to fire for: `roles.rs` says which. Everything is a function of the time since the demo began.
+//! Most containers do what they did when they were recorded. Some have problems, so that each alert fires for
+//! one of them: `roles.rs` says which. Everything is a function of the time since the demo began.
 
 mod container;
 mod dockerd;
@@ -34,16 +34,16 @@ const STEP: Duration = Duration::from_millis(500);
 pub struct Demo {
     folder: TempDir,
     host: Arc<Mutex<Host>>,
-    /// Dropped with the demo: then the motion stops.
+    /// Dropped with the demo, which stops the motion.
     running: Option<oneshot::Sender<()>>,
 }
 
 impl Demo {
-    /// Unpacks the recorded host, starts its Docker API and sets it in motion. Needs a tokio runtime around
-    /// it.
+    /// Unpacks the recorded host, starts its Docker API and sets it in motion. Must be called inside a Tokio
+    /// runtime.
     ///
     /// # Errors
-    /// When the temporary folder can't be written, or no thread can be made.
+    /// If the temporary folder can't be written, or no thread can be created.
     pub fn start() -> Result<Self> {
         let mut demo = Self::standing_still(SystemTime::now())?;
         let (running, mut stopped) = oneshot::channel::<()>();
@@ -51,7 +51,7 @@ impl Demo {
         let moving = thread::Builder::new().name("demo".into()).spawn(move || {
             while matches!(stopped.try_recv(), Err(oneshot::error::TryRecvError::Empty)) {
                 if let Err(error) = go_to(&host, start.elapsed()) {
-                    // The folder goes when the demo ends.
+                    // This happens when the demo ends, because its folder is removed.
                     tracing::debug!("the demo's numbers no longer change: {error:#}");
                     return;
                 }
@@ -63,11 +63,11 @@ impl Demo {
         Ok(demo)
     }
 
-    /// A host that is as it was recorded until [`Self::go_to`] says what time it is. Its Docker tells times
-    /// as if it had been recorded at `began`. Needs a tokio runtime around it.
+    /// A host that stays as recorded until [`Self::go_to`] sets the time. Its Docker reports times as if the
+    /// host had been recorded at `began`. Must be called inside a Tokio runtime.
     ///
     /// # Errors
-    /// When the temporary folder can't be written.
+    /// If the temporary folder can't be written.
     pub fn standing_still(began: SystemTime) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("docker-stat-prom-demo-").tempdir()?;
         let recording = Recording::read()?;
@@ -84,10 +84,10 @@ impl Demo {
         Ok(Self { folder, host: Arc::new(Mutex::new(host)), running: None })
     }
 
-    /// Lets everything happen until so long after the beginning. Time does not go back.
+    /// Applies everything that happens until this time after the beginning. Time does not go back.
     ///
     /// # Errors
-    /// When the temporary folder can't be written.
+    /// If the temporary folder can't be written.
     pub fn go_to(&self, since_began: Duration) -> Result<()> {
         go_to(&self.host, since_began)
     }

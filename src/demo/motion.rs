@@ -1,20 +1,20 @@
-//! Makes the numbers of recorded files go on as they went between the two recordings.
+//! Continues the numbers of recorded files as they changed between the two recordings.
 
 use super::roles::{Change, whole};
 use crate::sample::KernelFile;
 
-/// Files whose numbers only rise, and those that go up and down. In `memory.stat` and `*.pressure` it is by
-/// key.
+/// Files whose numbers only rise, and files whose numbers go up and down. In `memory.stat` and `*.pressure`
+/// it depends on the key.
 const RISING: [&str; 4] =
     [KernelFile::CpuStat.name(), KernelFile::CpuStatLocal.name(), KernelFile::IoStat.name(), "dev"];
 const SWINGING: [&str; 2] = [KernelFile::MemoryCurrent.name(), KernelFile::PidsCurrent.name()];
 
-/// A text of which some numbers move.
+/// A text in which some numbers change.
 #[derive(Debug)]
 pub(super) struct Motion {
-    /// The text at the first recording, cut into numbers and what stands between.
+    /// The text of the first recording, split into numbers and the text between them.
     first: Vec<Piece>,
-    /// The numbers at the second.
+    /// The numbers of the second recording.
     second: Vec<u64>,
 }
 
@@ -48,8 +48,8 @@ fn kind_of(name: &str) -> Option<Kind> {
 }
 
 impl Motion {
-    /// The texts of a file at both recordings. `None` if it is not known how its numbers move. They stand
-    /// still if the second differs in more than numbers.
+    /// The texts of a file in both recordings. `None` if it is not known how its numbers change. They do not
+    /// change if the recordings differ in more than numbers.
     pub(super) fn new(file: &str, first: &str, second: Option<&str>) -> Option<Self> {
         let kind = kind_of(file)?;
         let number = |piece: &Piece| match piece {
@@ -69,8 +69,8 @@ impl Motion {
         Some(Self { first, second })
     }
 
-    /// The text after so many times the time between the recordings. In a `new_run` what rises has begun at
-    /// 0.
+    /// The text after `progress` times the time between the recordings. In a `new_run`, rising numbers began
+    /// at 0.
     pub(super) fn text(&self, progress: f64, new_run: bool) -> String {
         let mut text = String::new();
         let mut second = self.second.iter();
@@ -92,7 +92,7 @@ impl Motion {
     }
 }
 
-/// A rising number goes on at its recorded pace; another swings between its two values.
+/// A rising number continues at its recorded pace; another number swings between its two values.
 #[expect(clippy::cast_precision_loss, reason = "a demo's numbers need no more than 53 bits")]
 fn moved(first: u64, second: u64, progress: f64, rises: bool) -> u64 {
     let (low, high) = (first as f64, second as f64);
@@ -104,7 +104,7 @@ fn moved(first: u64, second: u64, progress: f64, rises: bool) -> u64 {
     whole(low + (high - low) * swing)
 }
 
-/// A text with a change in it.
+/// A text after a change.
 pub(super) fn changed(text: &str, change: Change) -> String {
     let after_key = |wanted: &str, change: &dyn Fn(u64) -> u64| {
         let line = |line: &str| match line.trim_end().split_once(' ') {
@@ -134,7 +134,7 @@ pub(super) fn changed(text: &str, change: Change) -> String {
     }
 }
 
-/// Cuts a text into the numbers that may move and what stands between them.
+/// Splits a text into the numbers that may change and the text between them.
 fn pieces(text: &str, kind: Kind) -> Vec<Piece> {
     let mut pieces = Vec::new();
     let mut plain = String::new();
@@ -146,7 +146,7 @@ fn pieces(text: &str, kind: Kind) -> Vec<Piece> {
             let end = from.find(|c: char| !c.is_ascii_digit()).unwrap_or(from.len());
             let (digits, after) = from.split_at(end);
             plain.push_str(before);
-            // Digits inside a name (eth0, avg10, slab2) or a device number are no quantities.
+            // Digits inside a name (eth0, avg10, slab2) or a device number are not quantities.
             let in_name = before.chars().next_back().is_some_and(|c| c.is_alphabetic() || c == '_')
                 || after.starts_with(':')
                 || before.ends_with(':') && kind == Kind::Rising && !before.ends_with(": ");

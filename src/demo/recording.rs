@@ -1,28 +1,28 @@
-//! The recorded host, as it is packed into the program.
+//! The recorded host that is embedded in the program.
 
 use anyhow::{Context, Result};
 use flate2::read::GzDecoder;
 use serde_json::Value;
 use std::{collections::BTreeMap, io::Read};
 
-/// JSON: each path of the recorded host with the file's text, or with `{"link": target}`. `tests/demo.rs`
-/// makes it.
+/// JSON: maps each path of the recorded host to the file's text, or to `{"link": target}`. `tests/demo.rs`
+/// creates it.
 static PACKED: &[u8] = include_bytes!("../../fixtures/demo-host.json.gz");
 
 /// A file of the recorded host, or a link.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Entry<'a> {
-    /// Its text, and the text some seconds later if it had changed.
+    /// Its text, and its text some seconds later if it changed.
     File(&'a str, Option<&'a str>),
     Link(&'a str),
 }
 
-/// A real Debian host, recorded twice some seconds apart: what had changed in between is there again below
+/// A real Debian host, recorded twice some seconds apart. The files that changed in between are also below
 /// `later/`.
 #[derive(Debug)]
 pub(super) struct Recording {
     entries: BTreeMap<String, Value>,
-    /// When it was recorded, unix s.
+    /// When it was recorded, in Unix seconds.
     pub(super) at: f64,
     /// Seconds between the two recordings.
     pub(super) seconds_apart: f64,
@@ -46,7 +46,7 @@ impl Recording {
     /// A file's text.
     ///
     /// # Errors
-    /// There is no such file.
+    /// If there is no such file.
     pub(super) fn text(&self, path: &str) -> Result<&str> {
         self.entries.get(path).and_then(Value::as_str).with_context(|| format!("{path} is not recorded"))
     }
@@ -56,7 +56,7 @@ impl Recording {
         serde_json::from_str(self.text(path)?).with_context(|| format!("{path} is not JSON"))
     }
 
-    /// What is in a folder and below it, by the path from there.
+    /// The files below a folder, with their paths relative to it.
     pub(super) fn below<'a>(&'a self, folder: &'a str) -> impl Iterator<Item = (&'a str, Entry<'a>)> {
         self.entries.iter().filter_map(move |(path, entry)| {
             let name = path.strip_prefix(folder)?;
@@ -68,7 +68,7 @@ impl Recording {
         })
     }
 
-    /// The cgroup directory of a container that ran, with a slash at its end.
+    /// The cgroup directory of a container that ran, with a slash at the end.
     pub(super) fn scope(&self, id: &str) -> Option<&str> {
         let directory = format!("docker-{id}.scope/");
         self.entries.keys().find_map(|path| {

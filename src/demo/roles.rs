@@ -1,25 +1,25 @@
-//! The demo's containers, and what each of them shows.
+//! The demo's containers, and what each of them demonstrates.
 
 /// A container of the demo.
 #[derive(Debug)]
 pub(super) struct Role {
     pub(super) name: &'static str,
-    /// The recorded container whose answers Docker gives for it. One of another name is a container of its
-    /// own.
+    /// The recorded container whose answers Docker gives for it. If the names differ, it is an additional
+    /// container.
     pub(super) answers_of: &'static str,
     /// The recorded container whose kernel files it has while it runs.
     pub(super) files_of: &'static str,
-    /// Instead of the recorded one.
+    /// The image, if it is not the recorded one.
     pub(super) image: Option<&'static str>,
-    /// Its project and service if Docker Compose started it and that was not recorded.
+    /// Its project and service, if it belongs to Docker Compose and the recording does not say so.
     pub(super) compose: Option<(&'static str, &'static str)>,
     pub(super) shows: Shows,
 }
 
-/// What a container shows.
+/// What a container demonstrates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shows {
-    /// Its numbers go on as they went.
+    /// Its numbers continue as recorded.
     WhatItDid,
     /// Ten busy seconds each minute.
     Bursts,
@@ -27,19 +27,19 @@ pub(super) enum Shows {
     SlowDisk,
     /// It has used up its CPU quota in most periods.
     Throttled,
-    /// Its memory is nearly used up, and it waits until some is got back.
+    /// Its memory is nearly used up, and it waits until some is reclaimed.
     NearLimit,
     /// It takes more and more memory, and is killed after twenty minutes.
     Leak,
-    /// It is killed for want of memory each minute, and started again.
+    /// It is killed each minute because memory ran out, and started again.
     OomLoop,
     /// Its healthcheck fails after a minute.
     Unhealthy,
-    /// It ends as soon as it is started, and Docker waits for a minute each time.
+    /// It ends as soon as it is started, and Docker waits for a minute before each restart.
     RestartLoop,
-    /// It is started each quarter of an hour, and fails.
+    /// It is started every quarter of an hour, and fails.
     FailingJob,
-    /// It ends well after three minutes and is removed.
+    /// It ends successfully after three minutes, and is removed.
     Removed,
 }
 
@@ -58,16 +58,16 @@ pub(super) enum Happening {
     Removal,
 }
 
-/// How a file differs from the recorded one, whose numbers move.
+/// How a file differs from the recording, whose numbers go on.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Change {
-    /// All of it is this number.
+    /// The whole file is this number.
     Number(u64),
     /// The number after this key.
     Value(&'static str, u64),
-    /// So much more after this key.
+    /// This much is added to the number after this key.
     More(&'static str, u64),
-    /// A pressure file: seconds, and the parts of them in which some and all tasks waited.
+    /// A pressure file: seconds, and the shares of them in which some and all tasks waited.
     Waits { seconds: f64, some: f64, full: f64 },
 }
 
@@ -83,7 +83,7 @@ const fn changed(name: &'static str, image: &'static str, shows: Shows) -> Role 
     Role { image: Some(image), shows, ..recorded(name) }
 }
 
-/// One that was not recorded, with the answers and files of one that was.
+/// A container that was not recorded, with the answers and files of one that was.
 const fn added(
     name: &'static str,
     like: &'static str,
@@ -127,7 +127,7 @@ pub(super) static ROLES: [Role; 21] = [
 ];
 
 impl Role {
-    /// Whether it is a container of its own, made after a recorded one.
+    /// Whether it is an additional container, based on a recorded one.
     pub(super) fn is_added(&self) -> bool {
         self.name != self.answers_of
     }
@@ -149,7 +149,7 @@ impl Shows {
         self == Self::OomLoop
     }
 
-    /// Its memory limit in bytes, where it is not the recorded one.
+    /// Its memory limit in bytes, if it is not the recorded one.
     pub(super) fn memory_limit(self) -> Option<u64> {
         match self {
             Self::NearLimit => Some(64 * MIB),
@@ -159,7 +159,7 @@ impl Shows {
         }
     }
 
-    /// What happens after one second of the demo until another, that one included, in order.
+    /// What happens after one second of the demo, up to and including another, in order.
     pub(super) fn happenings(self, after: f64, until: f64) -> Vec<(f64, Happening)> {
         use Happening::{End, FailedStart, Health, Removal, Start};
         let killed = End { exit_code: 137, oom: true };
@@ -184,7 +184,7 @@ impl Shows {
         found
     }
 
-    /// Seconds of the recording that have gone by after so many of the demo.
+    /// How many seconds of the recording have passed after this many seconds of the demo.
     pub(super) fn pace(self, seconds: f64) -> f64 {
         const CALM: f64 = 0.3;
         const BUSY: f64 = 2.5;
@@ -196,7 +196,7 @@ impl Shows {
         CALM * seconds + (BUSY - CALM) * busy
     }
 
-    /// What differs from the recording after so many seconds of a run, by file.
+    /// What differs from the recording after this many seconds of a run, by file.
     pub(super) fn changes(self, seconds: f64) -> Vec<(&'static str, Change)> {
         let waits = |some, full| Change::Waits { seconds, some, full };
         let mut changes = match self {
@@ -232,7 +232,7 @@ impl Shows {
     }
 }
 
-/// The whole number below.
+/// Rounds down.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -242,7 +242,7 @@ pub(super) fn whole(number: f64) -> u64 {
     number as u64
 }
 
-/// A part of a number.
+/// A share of a number.
 #[expect(clippy::cast_precision_loss, reason = "a demo's numbers need no more than 53 bits")]
 fn share(number: u64, part: f64) -> u64 {
     whole(number as f64 * part)

@@ -1,4 +1,4 @@
-//! What the demo's Docker tells of a container: the recorded answers, with what has happened since.
+//! What the demo's Docker says about a container: the recorded answers, with what has happened since.
 
 use super::{
     recording::Recording,
@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use chrono::{DateTime, SecondsFormat};
 use serde_json::{Map, Value, json};
 
-/// A container as Docker tells of it. All times are unix s.
+/// A container as Docker describes it. All times are in Unix seconds.
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) id: String,
@@ -24,7 +24,7 @@ pub(super) struct State {
 }
 
 impl State {
-    /// A container as it was recorded, at a demo that begins at `began`.
+    /// A container as it was recorded, for a demo that begins at `began`.
     pub(super) fn new(role: &Role, recording: &Recording, rows: &[Value], began: f64) -> Result<Self> {
         let named = |row: &&Value| {
             row.pointer("/Names/0").and_then(Value::as_str).map(|name| name.trim_start_matches('/'))
@@ -83,7 +83,7 @@ impl State {
             self.inspection.pointer("/State/ExitCode").and_then(Value::as_i64).unwrap_or_default();
     }
 
-    /// Moves all times, so that the host was recorded when the demo began.
+    /// Moves all times, as if the host had been recorded when the demo began.
     fn shift(&mut self, seconds: f64) {
         let mut times = Vec::new();
         for pointer in ["/Created", "/State/StartedAt", "/State/FinishedAt"] {
@@ -95,11 +95,11 @@ impl State {
         if let Some(created) = times.first() {
             put(&mut self.row, "/Created", json!(whole(*created)));
         }
-        // Of a container that runs the last time is that of its start, of another that of its end.
+        // The last time of a running container is that of its start, otherwise that of its end.
         self.since = times.last().copied().unwrap_or(self.since);
     }
 
-    /// Its main process, 0 without one.
+    /// The PID of its main process; 0 if there is none.
     pub(super) fn pid(&self) -> u32 {
         let pid = self.inspection.pointer("/State/Pid").and_then(Value::as_u64);
         pid.and_then(|pid| u32::try_from(pid).ok()).unwrap_or(0)
@@ -132,7 +132,7 @@ impl State {
         self.put("/State/Health/FailingStreak", json!(if health == "healthy" { 0 } else { 3 }));
     }
 
-    /// It has this process from the beginning of the demo.
+    /// Gives it this process from the beginning of the demo.
     pub(super) fn has_process(&mut self, pid: u32) {
         self.put("/State/Pid", json!(pid));
     }
@@ -146,7 +146,7 @@ impl State {
         status.clone_into(&mut self.status);
         self.since = now;
         self.put("/State/Status", json!(status));
-        // As dockerd has it: what it will start again counts as running.
+        // As in dockerd, a container that will be started again counts as running.
         self.put("/State/Running", json!(status != "exited"));
         self.put("/State/Restarting", json!(status == "restarting"));
     }
@@ -159,7 +159,7 @@ impl State {
         &self.inspection
     }
 
-    /// Its row in a list of this time.
+    /// Its row in a list at this time.
     pub(super) fn row(&self, now: f64) -> Value {
         let mut row = self.row.clone();
         let age = age(whole(now - self.since));
@@ -174,7 +174,7 @@ impl State {
         row
     }
 
-    /// A line of the event stream.
+    /// An event as a line of the event stream.
     pub(super) fn event(&self, action: &str, now: f64) -> String {
         let mut attributes = Map::new();
         if let Some(labels) = self.row.get("Labels").and_then(Value::as_object) {
@@ -201,7 +201,7 @@ fn put(into: &mut Value, pointer: &str, value: Value) {
     }
 }
 
-/// An ID of 64 digits for a name: FNV-1a, hashed on and on.
+/// An ID of 64 digits for a name: repeated FNV-1a hashes.
 fn id_of(name: &str) -> String {
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
     let mut id = String::new();
@@ -216,7 +216,7 @@ fn id_of(name: &str) -> String {
 
 fn unix_seconds(text: &str) -> Option<f64> {
     let time = DateTime::parse_from_rfc3339(text).ok()?;
-    // Docker's "never" is the year 1.
+    // For Docker, the year 1 means "never".
     let seconds = u32::try_from(time.timestamp()).ok().filter(|seconds| *seconds > 0)?;
     Some(f64::from(seconds) + f64::from(time.timestamp_subsec_nanos()) / 1e9)
 }
@@ -226,7 +226,7 @@ pub(super) fn rfc3339(time: f64) -> String {
     DateTime::from_timestamp_micros(micros).unwrap_or_default().to_rfc3339_opts(SecondsFormat::Nanos, true)
 }
 
-/// An age in the words of `docker ps`.
+/// An age as `docker ps` words it.
 fn age(seconds: u64) -> String {
     match seconds {
         0 => "Less than a second".into(),

@@ -1,4 +1,4 @@
-//! Numbers of errors that are told apart here, the same on every architecture that Linux runs Docker on.
+//! The errnos that are distinguished here. They are the same on every architecture on which Docker runs.
 
 pub(super) const ENOENT: i32 = 2;
 pub(super) const ENOMEM: i32 = 12;

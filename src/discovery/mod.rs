@@ -1,4 +1,4 @@
-//! Which containers there are: inotify on the cgroup tree in, [`ScopeEvent`]s out.
+//! Finds containers: watches the cgroup tree with inotify and sends [`ScopeEvent`]s.
 
 mod errno;
 mod scan;

@@ -10,10 +10,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Deeper than any slice nesting seen; a bound against a tree that a container shapes.
+/// How deep the scan goes: deeper than any known nesting of slices. There must be a limit, because a
+/// container can create directories.
 const MAX_DEPTH: usize = 24;
 
-/// What a walk came to.
+/// The result of a walk.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub(super) scopes: Vec<Scope>,
@@ -21,8 +22,8 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// An unmounted root is a directory with nothing in it, or with another file system's: then all below it
-    /// is unknown.
+    /// Checks the root. An unmounted root is an empty directory, or one of another file system: then
+    /// everything below it is unknown.
     pub(super) fn look_at_root(&mut self, root: &Path) {
         if let Err(error) = look_at_root(root) {
             self.unlisted.push(Unlisted::new(root, root, &error));
@@ -58,15 +59,15 @@ fn search(root: &Path) -> Found {
     found
 }
 
-/// Walks the directories that can hold containers, calling `enter` **before** each is listed, so that a
-/// watch put there misses nothing.
+/// Walks the directories that can hold containers. Calls `enter` **before** each one is listed, so that a
+/// watch added there misses nothing.
 pub(super) fn walk(root: &Path, from: &Path, enter: &mut dyn FnMut(&Path), found: &mut Found) {
     let mut queue: Vec<(PathBuf, usize)> = vec![(from.to_owned(), 0)];
     while let Some((directory, depth)) = queue.pop() {
         enter(&directory);
         let children = match list(&directory) {
             Ok(children) => children,
-            // Removed meanwhile. Not so the root, which nobody removes.
+            // Removed meanwhile. This does not apply to the root, which is never removed.
             Err(error) if is_absent(&error) && directory != root => continue,
             Err(error) => {
                 found.unlisted.push(Unlisted::new(root, &directory, &error));
@@ -83,7 +84,7 @@ pub(super) fn walk(root: &Path, from: &Path, enter: &mut dyn FnMut(&Path), found
     }
 }
 
-/// The directories in one.
+/// The directories in a directory.
 fn list(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let mut children = Vec::new();
     for entry in std::fs::read_dir(directory)? {
@@ -101,14 +102,14 @@ fn is_absent(error: &io::Error) -> bool {
     error.raw_os_error() == Some(ENOENT)
 }
 
-/// Fails unless the root is that of cgroup v2.
+/// Fails unless the root is a cgroup v2 root.
 pub(super) fn look_at_root(root: &Path) -> io::Result<()> {
     std::fs::metadata(root.join(CGROUP_CONTROLLERS)).map(|_| ())
 }
 
-/// Slices, the cgroupfs driver's `docker` and whatever `--cgroup-parent` named, and services with groups of
-/// their own (`user@1000.service` holds rootless Docker). Not other runtimes' scopes, nor what systemd never
-/// divides.
+/// Whether a directory can hold containers: slices, the cgroupfs driver's `docker` and whatever
+/// `--cgroup-parent` named, and services with child cgroups (`user@1000.service` holds rootless Docker). Not
+/// scopes of other runtimes, nor units that systemd never divides.
 pub(super) fn can_hold_containers(directory: &Path) -> bool {
     let extension = directory.extension().and_then(|extension| extension.to_str());
     !matches!(
@@ -117,8 +118,8 @@ pub(super) fn can_hold_containers(directory: &Path) -> bool {
     )
 }
 
-/// Whether new groups in a directory are worth a watch: services come by the hundred and, but for user
-/// managers, do not make groups for containers; the slow rescan looks into them.
+/// Whether new cgroups in a directory are worth a watch. There can be hundreds of services, and except for
+/// user managers they create no cgroups for containers. The slow rescan looks into them.
 pub(super) fn is_worth_a_watch(directory: &Path) -> bool {
     let name = directory.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     !name.ends_with(".service") || name.starts_with("user@")

@@ -1,4 +1,4 @@
-//! What is told of: containers' cgroups, and directories that could not be looked into.
+//! The events: cgroups of containers, and directories that could not be listed.
 
 use crate::parse::{CgroupPath, ContainerId};
 use std::{io, path::Path};
@@ -6,18 +6,18 @@ use std::{io, path::Path};
 /// A change in the set of container cgroups.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ScopeEvent {
-    /// A container's cgroup was made.
+    /// A container's cgroup was created.
     Appeared(Scope),
-    /// Something was written to a file of a container's cgroup: its limits may be others.
+    /// A file of a container's cgroup was written to: its limits may have changed.
     Written(Scope),
     /// A container's cgroup was removed.
     Vanished(Scope),
-    /// The whole tree was scanned: these are all there are, whatever was said before, but for what may be in
-    /// directories that could not be listed.
+    /// The whole tree was scanned. These are all cgroups of containers, whatever was reported before, except
+    /// for those that may be in directories that could not be listed.
     Resync {
-        /// What was found.
+        /// The cgroups that were found.
         scopes: Vec<Scope>,
-        /// Where nothing could be looked for.
+        /// The directories that could not be listed.
         unlisted: Vec<Unlisted>,
     },
 }
@@ -25,31 +25,31 @@ pub enum ScopeEvent {
 /// The cgroup of a container.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Scope {
-    /// Where it is.
+    /// Its path.
     pub cgroup: CgroupPath,
     /// The container's ID.
     pub id: ContainerId,
-    /// Whether every write to its files is told of, as [`ScopeEvent::Written`].
+    /// Whether every write to its files is reported as [`ScopeEvent::Written`].
     pub watched: bool,
 }
 
 impl Scope {
-    /// The scope in a directory below `root`, if its name is that of a container.
+    /// The scope of a directory below `root`, if its name is that of a container.
     pub(super) fn at(root: &Path, directory: &Path) -> Option<Self> {
         let id = ContainerId::from_directory(directory.file_name()?.to_str()?)?;
-        // A path with other than text in it could not be told from another one.
+        // A path that is not UTF-8 could be confused with another one.
         directory.strip_prefix(root).ok()?.to_str()?;
         Some(Self { cgroup: CgroupPath::of(root, directory), id, watched: false })
     }
 }
 
-/// A directory that is there, as far as is known, and could not be listed: what is below it is unknown, and
-/// not gone.
+/// A directory that exists, as far as is known, but could not be listed. What is below it is unknown, not
+/// gone.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Unlisted {
-    /// Which one.
+    /// Its path.
     pub cgroup: CgroupPath,
-    /// Why.
+    /// Why it could not be listed.
     pub errno: i32,
 }
 
@@ -58,7 +58,7 @@ impl Unlisted {
         Self { cgroup: CgroupPath::of(root, directory), errno: error.raw_os_error().unwrap_or_default() }
     }
 
-    /// Whether a cgroup would be below it.
+    /// Whether a cgroup with this path would be below it.
     #[must_use]
     pub fn is_above(&self, cgroup: &str) -> bool {
         self.cgroup.is_above(cgroup)

@@ -1,12 +1,11 @@
-//! inotify on the directories that can hold containers, and on those of containers.
+//! Watches the directories that can hold containers, and those of containers, with inotify.
 //!
-//! A write to a cgroup file is told of by a watch on its directory, through whichever mount it was made. So a
-//! container's limits need to be read only when somebody may have changed them: nine files in twenty-eight
-//! that a scrape leaves alone. What the kernel itself changes, such as `memory.events`, is not told of unless
-//! the file is held open.
+//! A watch on a directory reports a write to a cgroup file in it, whichever mount was used for the write. So
+//! a container's limits must be read only when something may have changed them; a scrape skips these files.
+//! Changes by the kernel itself, such as in `memory.events`, are not reported unless the file is held open.
 //!
-//! Watches are armed before the first scan. The kernel does not reliably report the removal of a watched
-//! cgroup directory itself, so a slow rescan runs in any case; when watches run out, the rescan runs at every
+//! Watches are added before the first scan. The kernel does not reliably report the removal of a watched
+//! cgroup directory itself, so there is always a slow rescan. When watches run out, the rescan runs at every
 //! polling tick, but not so often that it does little else.
 
 use super::{
@@ -25,23 +24,23 @@ use std::{
 };
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-/// What a lost event costs at the most. A scan of a thousand directories takes a few milliseconds.
+/// The longest time until a lost event is made up for.
 const RESCAN: Duration = Duration::from_secs(30);
-/// Without inotify, how long a scan waits for the next at least: containers come by the second, not by the
-/// millisecond.
+/// Without inotify, the shortest time between two scans. Scanning more often would not help: new containers
+/// are seconds apart, not milliseconds.
 const RESCAN_AT_LEAST: Duration = Duration::from_secs(1);
-/// Of its thread's time, a scan may take one part in so many.
+/// A scan may take at most one part in this many of its thread's time.
 const SHARE: u32 = 10;
 /// Room for a burst of some 40 directory events per read.
 const BUFFER: usize = 4096;
 
-/// Watches the tree below `root` and says what happens to containers, starting with a
+/// Watches the tree below `root` and sends what happens to containers, starting with a
 /// [`ScopeEvent::Resync`], until `send` returns `false`.
 ///
-/// Blocks: it is meant for a thread of its own, since listing directories is no work for an async worker.
+/// Blocks: it needs its own thread, because listing directories must not block an async worker.
 ///
 /// # Errors
-/// When no event loop can be had.
+/// If no event loop can be created.
 pub fn watch(
     root: &Path,
     polling_interval: Duration,
@@ -58,21 +57,21 @@ struct Watcher<'a> {
     open: fn() -> io::Result<Inotify>,
     events: Option<EventStream<Vec<u8>>>,
     watched: HashMap<WatchDescriptor, Watched>,
-    /// Whether the root had been that of cgroup v2 at the start.
+    /// Whether the root was a cgroup v2 root at the start.
     root_was_there: bool,
-    /// Whether watches or descriptors ran out: then containers are looked for all the time.
+    /// Whether watches or descriptors ran out. If so, scans look for containers all the time.
     exhausted: bool,
     said_exhausted: bool,
-    /// Whether a watch on something was refused for another reason.
+    /// Whether a watch was refused for another reason.
     complained: bool,
-    /// Whether something new could not be listed, which the next scan is to tell of.
+    /// Whether a new directory could not be listed, so that the next scan must report it.
     unlisted: bool,
 }
 
-/// Entries coming and going.
+/// Entries that come and go.
 const ENTRIES: WatchMask = WatchMask::CREATE.union(WatchMask::DELETE).union(WatchMask::MOVE);
 
-/// What a watch is on.
+/// The directory that a watch is on.
 enum Watched {
     /// A directory that can hold containers.
     Parent(PathBuf),
@@ -131,7 +130,7 @@ impl<'a> Watcher<'a> {
         }
     }
 
-    /// The next event; never, without inotify; `None` when inotify broke.
+    /// The next event. Waits for ever without inotify; `None` when inotify failed.
     async fn next(&mut self) -> Option<(WatchDescriptor, EventMask, Option<std::ffi::OsString>)> {
         let Some(events) = &mut self.events else { return std::future::pending().await };
         match events.next().await {
@@ -147,10 +146,10 @@ impl<'a> Watcher<'a> {
 
     fn resync(&mut self) -> ScopeEvent {
         let before = std::mem::take(&mut self.watched);
-        // Tried anew: watches may have been given back, or the limit raised.
+        // Try again: watches may be free now, or the limit may be higher.
         self.exhausted = self.events.is_none();
         let mut found = self.arm(self.root);
-        // A directory that was removed keeps no watch, whether or not the kernel said so.
+        // A removed directory needs no watch, whether or not the kernel reported the removal.
         for wd in before.into_keys().filter(|wd| !self.watched.contains_key(wd)) {
             self.unwatch(wd);
         }
@@ -177,7 +176,7 @@ impl<'a> Watcher<'a> {
         }
     }
 
-    /// The scope, watched before anything of it is read, if it can be.
+    /// Adds a watch for the scope, if possible, before anything of it is read.
     fn watch_scope(&mut self, mut scope: Scope) -> Scope {
         let directory = scope.cgroup.directory(self.root);
         scope.watched = true;
@@ -192,7 +191,7 @@ impl<'a> Watcher<'a> {
                 self.watched.insert(wd, what);
                 return true;
             }
-            // Removed between its listing and now: its parent's watch tells.
+            // Removed since it was listed: its parent's watch reports that.
             Err(_) if !directory.exists() => {}
             Err(error) if is_exhaustion(&error) => self.do_without(&error),
             Err(error) => self.complain(directory, &error),
@@ -206,7 +205,7 @@ impl<'a> Watcher<'a> {
         }
     }
 
-    /// inotify can't be had, or no more of it.
+    /// Goes on without inotify, or without more watches.
     fn do_without(&mut self, error: &io::Error) {
         self.exhausted = true;
         if !std::mem::replace(&mut self.said_exhausted, true) {
@@ -219,8 +218,8 @@ impl<'a> Watcher<'a> {
         }
     }
 
-    /// One directory can't be watched: its limits are read each time, and what comes in it is found by the
-    /// slow rescan.
+    /// Reports a directory that can't be watched: its limits are read each time, and the slow rescan finds
+    /// what is new in it.
     fn complain(&mut self, directory: &Path, error: &io::Error) {
         if !std::mem::replace(&mut self.complained, true) {
             tracing::warn!("{}: can't be watched: {error} (said once)", directory.display());
@@ -228,7 +227,8 @@ impl<'a> Watcher<'a> {
     }
 
     fn changes(&mut self, wd: &WatchDescriptor, mask: EventMask, name: Option<&OsStr>) -> Vec<ScopeEvent> {
-        // What has no name is about the watched directory itself: it went, and its parent's watch tells.
+        // An event without a name is about the watched directory itself: it is gone, and its parent's watch
+        // reports that.
         let Some((watched, name)) = self.watched.get(wd).zip(name) else { return Vec::new() };
         let path = match watched {
             Watched::Scope(scope) => return vec![ScopeEvent::Written(scope.clone())],
@@ -249,8 +249,8 @@ impl<'a> Watcher<'a> {
         }
     }
 
-    /// Gives the watch on a removed scope back now rather than at the next rescan: many short lives would use
-    /// them up.
+    /// Frees the watch on a removed scope now and not at the next rescan: many short-lived containers would
+    /// use up all watches.
     fn forget(&mut self, gone: &Scope) {
         let is_gone = |what: &Watched| matches!(what, Watched::Scope(scope) if scope.cgroup == gone.cgroup);
         let wds: Vec<_> =
@@ -262,8 +262,8 @@ impl<'a> Watcher<'a> {
     }
 }
 
-/// Whether watches (ENOSPC), descriptors (EMFILE, ENFILE) or memory ran out, so that the next watch fails as
-/// well.
+/// Whether watches (ENOSPC), descriptors (EMFILE, ENFILE) or memory ran out, so that the next watch will fail
+/// too.
 fn is_exhaustion(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(ENOMEM | ENFILE | EMFILE | ENOSPC))
 }
@@ -274,7 +274,7 @@ mod tests {
     use crate::parse::ContainerId;
     use std::sync::mpsc;
 
-    /// Long enough that only an event can be the reason for an answer.
+    /// So long that only an event can be the reason for an answer.
     const NEVER: Duration = Duration::from_secs(3600);
     const SOON: Duration = Duration::from_secs(10);
 
@@ -316,7 +316,7 @@ mod tests {
         std::fs::create_dir_all(&nested).unwrap();
         std::fs::create_dir(nested.join(name("3"))).unwrap();
         let expected = format!("+/tenant.slice/tenant-a.slice/{}", name("3"));
-        // Seen by the scan of the new slice, by its watch, or by both.
+        // The scan of the new slice, its watch, or both may have seen it.
         assert_eq!(next(), expected);
     }
 
@@ -338,7 +338,7 @@ mod tests {
         loop {
             match next() {
                 ScopeEvent::Appeared(scope) => break assert!(scope.watched),
-                // A write makes more than one event.
+                // A write causes more than one event.
                 other => assert_eq!(cgroup(other), format!("!/{}", name("1"))),
             }
         }

@@ -1,4 +1,4 @@
-//! The labels that every series of one container begins with, escaped once.
+//! The labels at the beginning of every series of one container, escaped once.
 
 use crate::{
     model::Container,
@@ -11,7 +11,7 @@ use memchr::memchr3;
 pub struct LabelBlock(Vec<u8>);
 
 impl LabelBlock {
-    /// The block of a container: `id` and `name` alone, or all of [`BaseLabels`].
+    /// The block of a container: only `id` and `name`, or all of [`BaseLabels`].
     #[must_use]
     pub fn new(container: &Container, core_only: bool) -> Self {
         let mut block = vec![b'{'];
@@ -29,8 +29,8 @@ impl LabelBlock {
     }
 }
 
-/// What stands in a line before a label's value, `,device="`, with padding behind it for a copy of fixed
-/// length.
+/// The text before a label's value, such as `,device="`, padded so that a fixed number of bytes can be
+/// copied.
 #[derive(Clone, Copy)]
 pub(super) struct LabelStart {
     text: [u8; Self::LONGEST],
@@ -40,7 +40,7 @@ pub(super) struct LabelStart {
 impl LabelStart {
     const LONGEST: usize = 32;
 
-    /// That of each label, in the order of [`Label::ALL`].
+    /// The text for each label, in the order of [`Label::ALL`].
     const ALL: [Self; Label::COUNT] = Self::all();
 
     #[inline]
@@ -79,7 +79,7 @@ impl LabelStart {
     }
 }
 
-/// Gives the pieces of `name="value"`.
+/// Passes on the pieces of `name="value"`.
 #[inline]
 pub(super) fn labelled(name: &str, value: &str, mut push: impl FnMut(&[u8])) {
     push(name.as_bytes());
@@ -88,11 +88,11 @@ pub(super) fn labelled(name: &str, value: &str, mut push: impl FnMut(&[u8])) {
     push(b"\"");
 }
 
-/// Gives the pieces of a text in which backslash and newline are as both formats want them, and the quote as
-/// label values, and help in OpenMetrics, want it.
+/// Passes on the pieces of a text with escapes. Backslash and newline are escaped as both formats require,
+/// and quotes as in label values and in OpenMetrics' help.
 #[inline]
 pub(super) fn escaped(text: &str, quotes: bool, mut push: impl FnMut(&[u8])) {
-    // Nearly nothing needs it: one look over the text is cheaper than a decision per byte.
+    // Few texts need escapes: one search over the text is cheaper than a check per byte.
     if memchr3(b'\\', b'\n', b'"', text.as_bytes()).is_none() {
         return push(text.as_bytes());
     }

@@ -1,16 +1,16 @@
-//! A page of text as it grows, and the short lines that are written into it in place, digits included.
+//! A page of text that grows, and the short lines that are written into it in place, with their digits.
 
 use crate::table::Number;
 
-/// Text that grows at its end. Some memory behind it is initialized too, so that a short line is written in
-/// place, after one look at whether there is room for all of it.
+/// Text that grows at its end. Some memory after it is initialized too, so that a short line is written in
+/// place after a single check for enough room.
 #[derive(Debug, Default)]
 pub struct Text {
     memory: Vec<u8>,
     len: usize,
 }
 
-/// What is initialized at once; more would only be resident for nothing.
+/// How many bytes are initialized at once. More would only make unused memory resident.
 const STEP: usize = 16 * 1024;
 
 impl Text {
@@ -32,13 +32,13 @@ impl Text {
         self.len == 0
     }
 
-    /// Cuts off what is beyond `len` bytes.
+    /// Cuts off everything after `len` bytes.
     pub(super) fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);
     }
 
-    /// An empty text in the same memory, unless that is more than four times what the last one needed: after
-    /// most containers have gone, their memory goes too.
+    /// An empty text in the same memory. If that is more than four times what the last text needed, the
+    /// memory is freed: after most containers have gone, it is not needed.
     #[must_use]
     pub fn cleared(self) -> Self {
         let Self { mut memory, len } = self;
@@ -57,8 +57,8 @@ impl Text {
         }
     }
 
-    /// Where a short line can be written in place, if there is room behind the text. It is not of the text
-    /// before [`Self::keep_line`].
+    /// Where a short line can be written in place, if there is room after the text. The line belongs to the
+    /// text only after [`Self::keep_line`].
     #[inline]
     pub(super) fn short_line(&mut self) -> Option<ShortLine<'_>> {
         let room = self.memory.get_mut(self.len..self.len + ShortLine::ROOM);
@@ -66,8 +66,8 @@ impl Text {
         Some(ShortLine { room, len: 0 })
     }
 
-    /// Appends the line that was just written to [`Self::short_line`], of which only the length is left;
-    /// `false`, and nothing is appended, if it became too long.
+    /// Appends the line that was just written to [`Self::short_line`], given its length. Returns `false`, and
+    /// appends nothing, if the line became too long.
     #[inline]
     pub(super) fn keep_line(&mut self, len: usize) -> bool {
         let is_whole = len < ShortLine::MOST;
@@ -101,8 +101,8 @@ impl Text {
     }
 }
 
-/// A line that is thrown away if it becomes too long. So no piece of it needs a look at whether there is
-/// room: positions are masked instead. Saves a fifth of the instructions of rendering.
+/// A line that is discarded if it becomes too long. So its pieces need no check for enough room: positions
+/// are masked instead. This makes rendering cheaper.
 pub(super) struct ShortLine<'a> {
     room: &'a mut [u8; ShortLine::ROOM],
     len: usize,
@@ -110,7 +110,7 @@ pub(super) struct ShortLine<'a> {
 
 #[expect(clippy::indexing_slicing, reason = "masked")]
 impl ShortLine<'_> {
-    /// A line as long as this is thrown away.
+    /// A line of this length is discarded, and written in the way for longer lines.
     pub(super) const MOST: usize = 1024;
     const ROOM: usize = 2 * Self::MOST;
 
@@ -128,8 +128,7 @@ impl ShortLine<'_> {
         self.len += text.len();
     }
 
-    /// Appends text of which all but the first `len` bytes is padding: a copy of fixed length takes some
-    /// moves and no call, a third of the instructions.
+    /// Appends text that is padded after its first `len` bytes: copying a fixed length needs no call.
     #[inline]
     pub(super) fn push_padded<const N: usize>(&mut self, text: &[u8; N], len: usize) {
         const { assert!(N <= ShortLine::MOST, "padding beyond a line") };
@@ -142,7 +141,7 @@ impl ShortLine<'_> {
     #[inline]
     pub(super) fn push_end(&mut self, labels: bool, value: Number) {
         match value {
-            // Half of all values are as short as this.
+            // A fast path, because very many values have a single digit.
             Number::Int(value @ 0..=9) | Number::Scaled(value @ 0, _) => {
                 #[expect(clippy::cast_possible_truncation, reason = "a digit")]
                 let digit = b'0' + value as u8;
@@ -182,12 +181,13 @@ impl ShortLine<'_> {
         self.len += end.move_to_front();
     }
 
-    /// As both formats spell it: `+Inf`, `-Inf`, `NaN`, else the shortest digits that read back the same.
+    /// A float as both formats write it: `+Inf`, `-Inf`, `NaN`, otherwise the shortest digits that read back
+    /// the same.
     #[inline(never)]
     fn push_float_end(&mut self, labels: bool, value: f64) {
         self.push(if labels { b"} " } else { b" " });
         if value.is_finite() {
-            // A sixth of the instructions of Rust's own formatting.
+            // Much cheaper than Rust's own formatting.
             let mut buffer = zmij::Buffer::new();
             let digits = buffer.format_finite(value);
             self.push(digits.strip_suffix(".0").unwrap_or(digits).as_bytes());
@@ -200,7 +200,7 @@ impl ShortLine<'_> {
     }
 }
 
-/// The end of a line, written from its newline to its beginning, as digits come.
+/// The end of a line. It is written backwards from the newline, because the last digit is known first.
 struct LineEnd<'a> {
     room: &'a mut [u8; 2 * LineEnd::MOST],
     start: usize,
@@ -208,7 +208,7 @@ struct LineEnd<'a> {
 
 #[expect(clippy::indexing_slicing, reason = "masked, or below 200")]
 impl<'a> LineEnd<'a> {
-    /// More than `} `, twenty digits and a point, and the newline.
+    /// More than enough for `} `, twenty digits and a point, and the newline.
     const MOST: usize = 32;
     const PAIRS: &'static [u8; 200] = b"00010203040506070809101112131415161718192021222324\
           25262728293031323334353637383940414243444546474849\
@@ -227,7 +227,7 @@ impl<'a> LineEnd<'a> {
         self.room[self.start] = byte;
     }
 
-    /// The last two digits.
+    /// Writes the last two digits.
     #[inline]
     fn push_pair(&mut self, value: u64) {
         let pair = 2 * (value % 100) as usize;
@@ -250,7 +250,7 @@ impl<'a> LineEnd<'a> {
         }
     }
 
-    /// A decimal fraction with this many digits behind the point, those that are zero at its end left out.
+    /// Writes a decimal fraction with this many digits after the point, without trailing zeros.
     #[inline]
     fn push_scaled(&mut self, mut value: u64, mut places: u8) {
         while places > 0 && value % 10 == 0 {
@@ -271,11 +271,11 @@ impl<'a> LineEnd<'a> {
         self.push_digits(value);
     }
 
-    /// Puts it at the beginning of its room, and says how long it is.
+    /// Moves it to the beginning of its room, and returns its length.
     #[inline]
     fn move_to_front(self) -> usize {
         let start = self.start % Self::MOST;
-        // By way of a copy: `copy_within` is a call.
+        // Uses a copy, because `copy_within` is a call.
         let mut end = [0; Self::MOST];
         end.copy_from_slice(&self.room[start..start + Self::MOST]);
         self.room[..Self::MOST].copy_from_slice(&end);

@@ -1,8 +1,8 @@
-//! How the table is written: an encoder per output, each of which takes what [`crate::table::feed()`] gives.
-//! The table knows none of them.
+//! How the table is written: one encoder per output. Each takes what [`crate::table::feed()`] gives. The
+//! table knows none of them.
 //!
-//! Today there are Prometheus' text format and OpenMetrics, which differ only in the lines before a family's
-//! samples and in the end of the page.
+//! There are Prometheus' text format and OpenMetrics. They differ only in the lines before a family's samples
+//! and in the end of the page.
 
 mod label_block;
 mod line;

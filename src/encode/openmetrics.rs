@@ -1,4 +1,4 @@
-//! What OpenMetrics 1.0 has of its own: names and types of families, the unit, and the end of the page.
+//! What OpenMetrics 1.0 writes differently: names and types of families, the unit, and the end of the page.
 
 use super::{label_block::escaped, line::Text};
 use crate::table::{
@@ -26,8 +26,8 @@ pub(super) fn push_head(heading: &Heading, out: &mut Text) {
     line("HELP", heading.help);
 }
 
-/// A family's name and type, where a counter's family has no `_total`. Where that would be another family's
-/// name, or the counter has no `_total` to drop, it is of type `unknown` under its own name.
+/// A family's name and type. The name of a counter's family has no `_total`. If the shortened name belongs to
+/// another family, or the counter has no `_total`, the type is `unknown` and the name stays.
 fn name_and_type(heading: &Heading) -> (&'static str, &'static str) {
     if heading.metric_type != MetricType::Counter {
         return (heading.name, heading.metric_type.name());
@@ -41,7 +41,7 @@ fn name_and_type(heading: &Heading) -> (&'static str, &'static str) {
 
 /// The unit, which must be the end of the family's name.
 fn unit(name: &str, unit: Unit) -> Option<&'static str> {
-    // Only these two: a UNIT line for `_ratio` would change what is served.
+    // Only these two units: a UNIT line for `_ratio` would change the served output.
     let word = matches!(unit, Unit::Seconds | Unit::Bytes).then(|| unit.name())?;
     name.strip_suffix(word).is_some_and(|rest| rest.ends_with('_')).then_some(word)
 }

@@ -1,4 +1,4 @@
-//! Prometheus' text format 0.0.4, and the sink that writes it. OpenMetrics has the same samples below other
+//! Prometheus' text format 0.0.4, and the sink that writes it. OpenMetrics has the same samples with other
 //! heads.
 
 use super::{
@@ -48,7 +48,7 @@ impl Format {
     }
 }
 
-/// Renders containers as text. Made once: it keeps what is the same on every page.
+/// Renders containers as text. Created once: it keeps what is the same on every page.
 #[derive(Debug, Clone)]
 pub struct Renderer {
     selection: Selection,
@@ -57,15 +57,15 @@ pub struct Renderer {
 }
 
 impl Renderer {
-    /// A renderer of the chosen families.
+    /// A renderer of the selected families.
     #[must_use]
     pub fn new(selection: &Selection) -> Self {
         let headings = selection.families().iter().map(|family| &family.heading);
         Self { selection: selection.clone(), prepared: headings.map(Prepared::new).collect() }
     }
 
-    /// Renders the chosen families of some containers, without the end of the page. A family without samples
-    /// is left out.
+    /// Renders the selected families of some containers, without the end of the page. A family without
+    /// samples is left out.
     pub fn render<'a>(
         &self,
         format: Format,
@@ -85,7 +85,7 @@ pub fn render_own(own: &OwnSeries, format: Format, out: &mut Text) {
     }
 }
 
-/// A family's name with padding behind it, for a copy of fixed length.
+/// A family's name, padded so that a fixed number of bytes can be copied.
 #[derive(Debug, Clone, Copy)]
 struct PaddedName {
     text: [u8; Heading::LONGEST_NAME],
@@ -109,7 +109,7 @@ impl PaddedName {
     }
 }
 
-/// What is the same on every page of a family.
+/// The parts of a family that are the same on every page.
 #[derive(Debug, Clone)]
 struct Prepared {
     name: PaddedName,
@@ -144,13 +144,13 @@ impl Prepared {
 struct TextSink<'p, 'c> {
     out: &'p mut Text,
     format: Format,
-    /// What is prepared of the families to come; a family for which nothing is gets its head written as it
-    /// comes.
+    /// The prepared parts of the families to come. If nothing is prepared for a family, its head is written
+    /// when it comes.
     prepared: std::slice::Iter<'p, Prepared>,
     name: PaddedName,
-    /// The base labels, from their brace on; empty for what is of no container.
+    /// The base labels with their opening brace; empty for samples that belong to no container.
     base: &'c [u8],
-    /// Where the family begins, and where its head ends.
+    /// Where the family's text begins, and where its head ends.
     begin: usize,
     head_end: usize,
 }
@@ -161,7 +161,8 @@ impl<'p> TextSink<'p, '_> {
         Self { out, format, prepared, name: PaddedName::EMPTY, base: &[], begin: 0, head_end: 0 }
     }
 
-    /// A line of any length, with labels that may have to be escaped: what the short way does not take.
+    /// Writes a line of any length, with labels that may need escapes: the lines that the short way can't
+    /// take.
     #[inline(never)]
     fn push_long(
         &mut self,
@@ -183,8 +184,8 @@ impl<'p> TextSink<'p, '_> {
         self.out.push_end(separator == b",", value);
     }
 
-    /// A line written in place if it is short and plain, as nearly all are; `false` if it is not, and nothing
-    /// is written.
+    /// Writes a line in place if it is short and plain, as nearly all are. Returns `false`, and writes
+    /// nothing, if it is not.
     #[expect(clippy::inline_always, reason = "once for lines without labels, of which less is left")]
     #[inline(always)]
     fn push_short(&mut self, labels: &[(Label, LabelValue<'_>)], value: Number) -> bool {
@@ -257,7 +258,7 @@ impl FamilySink for TextSink<'_, '_> {
     }
 
     fn end(&mut self) {
-        // A family without samples is not there.
+        // A family without samples is left out.
         if self.out.len() == self.head_end {
             self.out.truncate(self.begin);
         }
@@ -314,7 +315,7 @@ mod tests {
             for (value, number) in [(7, "7"), (u64::MAX, "18446744073709551615")] {
                 let expected = format!("{family}{base}{shown}{brace} {number}\n");
                 let mut out = Text::default();
-                // The first time there is no room for a line yet.
+                // In the first round there is no room for a line yet.
                 for _ in 0..3 {
                     out = out.cleared();
                     lines(&mut out, &base, &own, Number::Int(value), 2);
@@ -322,7 +323,7 @@ mod tests {
                 }
             }
         }
-        // Wherever a line becomes too long to be short.
+        // A line may become too long at any of its pieces.
         let mut out = Text::default();
         for len in 900..1100 {
             out = out.cleared();

@@ -2,10 +2,10 @@
 
 use super::Health;
 
-/// What happened, in Docker's words.
+/// What happened, named as in Docker's events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Action {
-    /// `create`, `start`, `die`, `update`: inspect tells the rest.
+    /// `create`, `start`, `die`, `update`: an inspection gives the details.
     Inspect,
     Pause,
     Unpause,

@@ -1,4 +1,4 @@
-//! Which labels are shown, and which containers.
+//! Which labels are shown, and which containers are read.
 
 use glob::Pattern;
 use std::{
@@ -7,21 +7,21 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-/// Why a choice can't be made.
+/// Why a choice is not valid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SelectionError {
     /// Not a glob.
     #[error("\"{0}\" is not a glob")]
     BadGlob(String),
-    /// Not one of the things that can be matched.
+    /// Not a term of the known forms.
     #[error("expected name=GLOB, image=GLOB or label=KEY[=GLOB], found \"{0}\"")]
     BadTerm(String),
-    /// Two labels would have one name.
+    /// Two labels would get the same name.
     #[error("\"{0}\" and \"{1}\" would both be the label {2}")]
     Collision(String, String, String),
 }
 
-/// A Docker label key as a Prometheus label name: anything but `[a-zA-Z0-9_]` becomes `_`.
+/// Turns a Docker label key into a Prometheus label name: anything but `[a-zA-Z0-9_]` becomes `_`.
 #[must_use]
 pub fn sanitise(key: &str) -> String {
     key.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
@@ -35,14 +35,14 @@ fn is_glob(text: &str) -> bool {
     text.contains(['*', '?', '['])
 }
 
-/// Pairs of labels that are warned of. There are no more in the configuration of one host, unless somebody
-/// makes them up.
+/// How many pairs of labels are warned about. The configuration of one host has no more, unless a user
+/// invents labels.
 const MAX_WARNED: usize = 64;
 
-/// The pairs of labels that were warned of, by their hashes: keys can be long.
+/// The pairs of labels that were warned about, as hashes because keys can be long.
 static WARNED: Mutex<BTreeSet<u64>> = Mutex::new(BTreeSet::new());
 
-/// Warns once of two labels that would have one name.
+/// Warns once about two labels that would get the same name.
 fn warn_of(kept: &str, left_out: &str) {
     let mut hasher = DefaultHasher::new();
     (kept, left_out).hash(&mut hasher);
@@ -87,9 +87,8 @@ impl Labels {
         Ok(Self { labels, environment: environment.to_vec() })
     }
 
-    /// The chosen ones of a container, under their Prometheus names, sorted. Of two keys that a glob let
-    /// through and that sanitise to one name, the first in the order of keys is kept, and the other named in
-    /// a warning, once.
+    /// The chosen labels and variables of a container, sorted by their Prometheus names. If two keys that
+    /// match a glob get the same name, the key that sorts first is kept, and one warning names the other.
     pub fn choose<'a>(
         &self,
         labels: impl Iterator<Item = (&'a str, &'a str)>,
@@ -114,7 +113,7 @@ impl Labels {
                 chosen.insert(format!("container_env_{}", sanitise(key)), (key, value));
             }
         }
-        // A label with an empty value is no label to Prometheus.
+        // Prometheus treats a label with an empty value as missing.
         chosen
             .into_iter()
             .filter(|(_, (_, value))| !value.is_empty())
@@ -163,8 +162,8 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Terms `name=GLOB` (or just `GLOB`), `image=GLOB`, `label=KEY`, `label=KEY=GLOB`. Without `include`,
-    /// all are; `exclude` wins.
+    /// Terms are `name=GLOB` (or just `GLOB`), `image=GLOB`, `label=KEY`, `label=KEY=GLOB`. Without
+    /// `include`, all containers are read; `exclude` wins over `include`.
     ///
     /// # Errors
     /// A term that is none of these.
@@ -175,8 +174,8 @@ impl Filter {
         Ok(Self { include: parse(include)?, exclude: parse(exclude)? })
     }
 
-    /// The labels that a term asks for: all that has to be kept of a container's to filter it anew under
-    /// another name.
+    /// The labels that any term asks for. Only these must be kept to filter the container again under another
+    /// name.
     #[must_use]
     pub fn kept(&self, labels: &HashMap<String, String>) -> Vec<(String, String)> {
         let keys = self.include.iter().chain(&self.exclude).filter_map(|term| match term {

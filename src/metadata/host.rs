@@ -23,17 +23,17 @@ pub enum DockerHost {
     },
 }
 
-/// A Docker host that is none.
+/// A Docker host that is not valid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected unix://PATH, tcp://HOST:PORT, http://HOST:PORT or https://HOST:PORT, found \"{0}\"")]
 pub struct HostError(String);
 
 impl DockerHost {
-    /// Reads a host as the docker CLI does: `tcp://` is TLS when `DOCKER_TLS_VERIFY` is set to anything but
-    /// nothing, `https://` always; the certificates are in `DOCKER_CERT_PATH`.
+    /// Reads a host as the docker CLI does. `tcp://` uses TLS if `DOCKER_TLS_VERIFY` is set and not empty;
+    /// `https://` always does. The certificates are in `DOCKER_CERT_PATH`.
     ///
     /// # Errors
-    /// Any other scheme, no address, or a port that is none.
+    /// If the scheme is unknown, or there is no address or no valid port.
     pub fn parse(host: &str, tls_verify: bool, certificates: &Path) -> Result<Self, HostError> {
         let error = || HostError(masked(host));
         let (scheme, address) = host.split_once("://").ok_or_else(error)?;
@@ -55,7 +55,7 @@ impl DockerHost {
     }
 }
 
-/// Whether an address ends with a port; none if it is no address.
+/// Whether an address ends with a port; `None` if it is not an address.
 fn has_port(address: &str) -> Option<bool> {
     let (host, port) = match address.strip_prefix('[') {
         Some(rest) => {
@@ -82,7 +82,7 @@ impl fmt::Display for DockerHost {
     }
 }
 
-/// A host or an address without its user and password, which are nobody's business.
+/// A host or an address without its user and password, which must not appear in messages.
 fn masked(host: &str) -> String {
     let is_scheme = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric());
     let (scheme, rest) = host

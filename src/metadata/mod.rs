@@ -1,7 +1,8 @@
-//! What Docker knows: names, labels and the life of containers, beside the reader.
+//! What Docker knows: names, labels and the lifecycle of containers, gathered beside the reading of the
+//! kernel's numbers.
 //!
-//! Nothing here stands between the kernel and a scrape. With the daemon absent, slow or restarted the
-//! numbers keep coming; only labels and lifecycle series wait for it.
+//! No scrape waits for this room. If the daemon is absent, slow or being restarted, the numbers keep coming;
+//! only labels and lifecycle series wait for it.
 
 mod action;
 mod choice;
@@ -25,7 +26,7 @@ pub struct Metadata {
     pub id: ContainerId,
     /// `Name` without its leading slash.
     pub name: String,
-    /// `Config.Image`: as the user named it.
+    /// `Config.Image`: the image as the user named it.
     pub image: Option<String>,
     /// `Image`: the digest.
     pub image_id: Option<String>,
@@ -33,7 +34,7 @@ pub struct Metadata {
     pub labels: Vec<(String, String)>,
     /// `HostConfig.NetworkMode`.
     pub network_mode: Option<String>,
-    /// `State.Pid` in the host's PID namespace, where it runs.
+    /// `State.Pid`, in the host's PID namespace, if it runs.
     pub main_pid: Option<u32>,
     /// `HostConfig.CpuShares`; 0 means the default.
     pub cpu_shares: Option<u64>,
@@ -47,19 +48,19 @@ pub struct Metadata {
     pub started: Option<f64>,
     /// `State.FinishedAt`, unix s.
     pub finished: Option<f64>,
-    /// `RestartCount`: by the restart policy, since the last manual start. `None` until an inspection
-    /// answered.
+    /// `RestartCount`: restarts by the restart policy since the last manual start. `None` until an inspection
+    /// was answered.
     pub restart_count: Option<u64>,
     /// All starts after the first, as far as they were seen or Docker counted them. `None` until an
-    /// inspection answered.
+    /// inspection was answered.
     pub restarts: Option<u64>,
-    /// `State.OOMKilled`. `None` until an inspection answered.
+    /// `State.OOMKilled`. `None` until an inspection was answered.
     pub oom_killed: Option<bool>,
-    /// `State.Health.Status`. `None` while nothing told it.
+    /// `State.Health.Status`. `None` while it is not known.
     pub health: Option<Health>,
     /// The cgroup that the container has or would have; empty if that is not known.
     pub cgroup: CgroupPath,
-    /// Whether `--include` and `--exclude` let it through.
+    /// Whether `--include` and `--exclude` select it.
     pub included: bool,
 }
 
@@ -117,7 +118,7 @@ pub enum State {
 }
 
 impl State {
-    /// Docker's word for it.
+    /// Docker's word for this state.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -131,7 +132,7 @@ impl State {
         }
     }
 
-    /// Whether the container ran and does not run now, so that its exit code means something.
+    /// Whether the container has run and does not run now, so that its exit code is meaningful.
     #[must_use]
     pub fn is_stopped(self) -> bool {
         matches!(self, Self::Exited | Self::Dead | Self::Restarting)
@@ -150,16 +151,16 @@ pub enum Health {
     Healthy,
 }
 
-/// Which Docker daemon told something. There is one today.
+/// Identifies the Docker daemon that reported something. There is only one today.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Source(pub u16);
 
-/// Something that a daemon told.
+/// Something that a daemon reported.
 #[derive(Debug, Clone)]
 pub struct MetadataEvent {
-    /// Who told it.
+    /// The daemon that reported it.
     pub source: Source,
-    /// What was told.
+    /// What it reported.
     pub news: News,
 }
 
@@ -168,16 +169,16 @@ pub struct MetadataEvent {
 pub enum News {
     /// The daemon answers.
     Connected,
-    /// All containers of this daemon have been told; any other of its containers is gone. Only sent after a
-    /// list that was understood whole.
+    /// All containers of this daemon have been reported; any other of its containers is gone. Only sent after
+    /// a list that was understood completely.
     Listed(Vec<ContainerId>),
     /// A container is new or has changed.
     Changed(Arc<Metadata>),
     /// A container was removed.
     Removed(ContainerId),
-    /// The daemon was asked about a container and answered that it has none of that ID (404).
+    /// The daemon was asked about a container and has none with that ID (404).
     Unknown(ContainerId),
-    /// A process of a container was killed for want of memory.
+    /// A process of a container was killed because memory ran out.
     Oom(ContainerId),
     /// The daemon does not answer.
     Disconnected,

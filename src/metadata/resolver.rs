@@ -1,4 +1,4 @@
-//! Docker's answers and events, joined into one [`Metadata`] per container. Pure: no socket, no clock.
+//! Joins Docker's answers and events into one [`Metadata`] per container. Pure: no socket, no clock.
 
 use super::{
     Filter, Metadata, News, State,
@@ -11,19 +11,19 @@ use std::{
     sync::Arc,
 };
 
-/// What a list told of a container.
+/// What a list says about a container.
 #[derive(Debug, Clone)]
 pub(super) struct Row {
     pub(super) told: Told,
-    /// It was started or has ended after this, unix s, if the list says how long ago that was.
+    /// It was started or ended after this time, in Unix seconds, if the list says how long ago that was.
     pub(super) began_after: Option<f64>,
     pub(super) words: Words,
 }
 
-/// What stands in a list and can only be compared with what stood there before.
+/// Texts of a list that can only be compared with the texts of earlier lists.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Words {
-    /// The list's name for the image changes when a tag is moved, that of an inspection does not.
+    /// The list's name of the image. It changes when a tag is moved; the name in an inspection does not.
     pub(super) image: Option<String>,
     /// Such as `Up 2 hours`.
     pub(super) status: String,
@@ -34,15 +34,15 @@ struct Known {
     metadata: Arc<Metadata>,
     filtered_by: Vec<(String, String)>,
     is_inspected: bool,
-    /// Much may have happened since.
+    /// What is known may be out of date.
     is_stale: bool,
     words: Option<Words>,
 }
 
-/// A list gives times in words, and daemons differ in how they round.
+/// Tolerance for times, in seconds: a list gives them in words, and daemons round them differently.
 const SLACK: f64 = 10.0;
 
-/// Keeps what is known of every container.
+/// Keeps what is known about every container.
 #[derive(Debug, Default)]
 pub struct Resolver {
     filter: Filter,
@@ -50,14 +50,14 @@ pub struct Resolver {
 }
 
 impl Resolver {
-    /// Knows nothing yet.
+    /// A resolver that knows nothing yet.
     #[must_use]
     pub fn new(filter: Filter) -> Self {
         Self { filter, known: HashMap::new() }
     }
 
-    /// Takes in what an inspection said, counting the starts between this and what was known. `words` are
-    /// those of the list that it was asked for.
+    /// Stores an inspection, and counts the starts since what was known before. `words` are those of the list
+    /// that led to the inspection.
     pub(super) fn learn(&mut self, mut told: Told, words: Option<Words>) -> News {
         let before = self.known.get(&told.metadata.id);
         if let Some(before) = before {
@@ -81,7 +81,7 @@ impl Resolver {
         })
     }
 
-    /// Puts what events told meanwhile into an answer that is older; `None` if its container is gone.
+    /// Corrects an answer by what events reported after it; `None` if its container is gone.
     pub(super) fn correct(&self, mut told: Told, newer: Newer) -> Option<Told> {
         match self.known.get(&told.metadata.id) {
             Some(known) => newer.correct(&mut told, &known.metadata),
@@ -91,7 +91,7 @@ impl Resolver {
         Some(told)
     }
 
-    /// Takes in what an event said of a container that is not known yet.
+    /// Stores what an event said about a container that is not known yet.
     pub(super) fn learn_if_new(&mut self, told: Told) -> Option<News> {
         (!self.known.contains_key(&told.metadata.id)).then(|| {
             self.keep(Known {
@@ -104,8 +104,8 @@ impl Resolver {
         })
     }
 
-    /// Takes in what a list says of a container whose inspection has no answer. What only an inspection tells
-    /// stays.
+    /// Stores what a list says about a container whose inspection has no answer. What only an inspection can
+    /// tell stays as it is.
     pub(super) fn learn_row(&mut self, row: Row) -> Option<News> {
         let mut told = row.told;
         let words = Some(row.words);
@@ -137,7 +137,7 @@ impl Resolver {
         is_news.then_some(news)
     }
 
-    /// Whether a list tells something that an inspection has not told.
+    /// Whether a list says something that is not known from an inspection.
     pub(super) fn is_news(&self, row: &Row) -> bool {
         let listed = &row.told.metadata;
         let Some(known) = self.known.get(&listed.id).filter(|known| known.is_inspected && !known.is_stale)
@@ -165,39 +165,38 @@ impl Resolver {
         !same_name || same.contains(&false)
     }
 
-    /// The daemon has been away: every container is news until it has been inspected anew.
+    /// Notes that the daemon has been away: every container counts as news until it has been inspected again.
     pub(super) fn distrust(&mut self) {
         for known in self.known.values_mut() {
             known.is_stale = true;
         }
     }
 
-    /// Notes the words of a list.
+    /// Stores the words of a list.
     pub(super) fn note_row(&mut self, row: &Row) {
         if let Some(known) = self.known.get_mut(&row.told.metadata.id) {
             known.words = Some(row.words.clone());
         }
     }
 
-    /// Takes in a whole list: what is not on it is gone.
+    /// Handles a complete list: containers that are not on it are gone.
     pub fn listed(&mut self, ids: Vec<ContainerId>) -> News {
         let all: HashSet<_> = ids.iter().collect();
         self.known.retain(|id, _| all.contains(id));
         News::Listed(ids)
     }
 
-    /// Whether anything is known of a container.
+    /// Whether anything is known about a container.
     pub(super) fn knows(&self, id: &ContainerId) -> bool {
         self.known.contains_key(id)
     }
 
-    /// Docker has no container of this ID.
+    /// Forgets a container that Docker does not have any more.
     pub(super) fn forget(&mut self, id: &ContainerId) {
         self.known.remove(id);
     }
 
-    /// Takes in an event that says all there is to know; `None` if it does not, or nothing is known of its
-    /// container.
+    /// Applies an event that needs no inspection; `None` if it needs one, or if its container is not known.
     pub(super) fn apply(&mut self, id: &ContainerId, action: Action) -> Option<News> {
         let is_about_pausing = matches!(action, Action::Pause | Action::Unpause);
         let change: Box<dyn FnOnce(&mut Metadata)> = match action {
@@ -212,7 +211,8 @@ impl Resolver {
             Action::Rename(name) => Box::new(|metadata| metadata.name = name),
             Action::Health(health) => Box::new(move |metadata| metadata.health = Some(health)),
         };
-        // What does not run is neither paused nor goes on: the event is late, or what is known is old.
+        // A container that does not run can't be paused or unpaused: the event is late, or what is known is
+        // outdated.
         let is_fitting = |known: &Known| {
             !is_about_pausing || matches!(known.metadata.state, None | Some(State::Running | State::Paused))
         };
@@ -224,7 +224,7 @@ impl Resolver {
         Some(self.keep(known))
     }
 
-    /// Filters anew, since the name may be another one.
+    /// Stores it and applies the filter again, because the name may have changed.
     fn keep(&mut self, mut known: Known) -> News {
         let label = |key: &str| {
             known.filtered_by.iter().find(|(name, _)| name == key).map(|(_, value)| value.clone())
@@ -241,8 +241,8 @@ impl Resolver {
     }
 }
 
-/// Starts between two inspections. The restart policy counts its own; a start by hand resets that count and
-/// shows only as a new start time.
+/// Counts the starts between two inspections. The restart policy counts its own starts. A manual start resets
+/// that count, so only the new start time shows it.
 fn starts_between(before: &Metadata, fresh: &Metadata) -> u64 {
     match (before.started, fresh.started) {
         (Some(before_start), Some(fresh_start)) if before_start < fresh_start => {
@@ -276,7 +276,7 @@ mod tests {
         Told { metadata, filtered_by: vec![("tier".into(), "gold".into())], tells }
     }
 
-    /// As a list shows it.
+    /// The container as a list shows it.
     fn row(change: impl FnOnce(&mut Metadata)) -> Row {
         let known = metadata(None, 0);
         let mut listed =
@@ -300,9 +300,9 @@ mod tests {
         assert_eq!(restarts(Some(1.0), 0), Some(0));
         assert_eq!(restarts(Some(1.0), 0), Some(0));
         assert_eq!(restarts(Some(2.0), 1), Some(1));
-        // Three restarts while nobody listened.
+        // Three restarts that no event reported.
         assert_eq!(restarts(Some(9.0), 4), Some(4));
-        // By hand: the policy's own count starts over.
+        // A manual start: the policy's own count starts over.
         assert_eq!(restarts(Some(10.0), 0), Some(5));
     }
 
@@ -342,7 +342,7 @@ mod tests {
         let listed = changed(resolver.learn_row(row(|_| {})).unwrap());
         assert_eq!((listed.restarts, listed.oom_killed, listed.health), (None, None, None));
         assert!(resolver.learn_row(row(|_| {})).is_none(), "nothing new");
-        // And it takes nothing away from what they told before.
+        // It does not remove what was reported before.
         resolver.learn(told(metadata(Some(1.0), 2)), None);
         let exited = resolver.learn_row(row(|metadata| metadata.state = Some(State::Exited))).unwrap();
         let exited = changed(exited);
@@ -373,7 +373,7 @@ mod tests {
         resolver.learn(told(metadata(Some(1000.0), 0)), None);
         let started_then = Row { began_after: Some(995.0), ..row(|_| {}) };
         assert!(!resolver.is_news(&started_then));
-        // A list shows the bare ID once a tag has been moved: news once, not every time.
+        // A list shows the bare ID once a tag has been moved. That is news once, not every time.
         resolver.note_row(&row(|_| {}));
         let moved = row(|metadata| metadata.image = Some("sha256:0".into()));
         assert!(resolver.is_news(&moved));

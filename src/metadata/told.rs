@@ -1,8 +1,8 @@
-//! What an answer told of a container, and what it left out or was too old to know.
+//! What an answer says about a container, and what it left out or was too old to know.
 
 use super::{Metadata, State, action::Action};
 
-/// What Docker told of a container.
+/// What Docker said about a container.
 #[derive(Debug, Clone)]
 pub(super) struct Told {
     pub(super) metadata: Metadata,
@@ -11,8 +11,8 @@ pub(super) struct Told {
     pub(super) tells: Tells,
 }
 
-/// What was told of those things that are not `None` where nothing tells them, or are `None` for another
-/// reason.
+/// Whether the answer contains these values. The values alone don't show it: some are not `None` when they
+/// are missing, and for others `None` has a meaning of its own.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Tells {
     pub(super) name: bool,
@@ -20,17 +20,17 @@ pub(super) struct Tells {
     pub(super) labels: bool,
     /// The whole environment.
     pub(super) environment: bool,
-    /// The process, or that there is none.
+    /// The main process, or that there is none.
     pub(super) main_pid: bool,
     pub(super) cgroup: bool,
 }
 
-/// Which labels come from where.
+/// Prefixes that show where labels come from.
 const LABEL: &str = "container_label_";
 const ENVIRONMENT: &str = "container_env_";
 
 impl Told {
-    /// Leaves what was not told as it was known.
+    /// Keeps known values that this answer does not contain.
     pub(super) fn fill(&mut self, before: &Metadata, filtered_by: &[(String, String)]) {
         self.fill_labels(before, filtered_by);
         let Self { metadata: now, tells, .. } = self;
@@ -53,13 +53,13 @@ impl Told {
         now.restarts = now.restarts.or(before.restarts);
         now.oom_killed = now.oom_killed.or(before.oom_killed);
         now.health = now.health.or(before.health);
-        // That of another run would be another process.
+        // Another run would have another process.
         if !tells.main_pid && (now.state, now.started) == (before.state, before.started) {
             now.main_pid = before.main_pid;
         }
     }
 
-    /// A container's labels and environment never change, so what was known of them holds.
+    /// A container's labels and environment never change, so known ones stay valid.
     fn fill_labels(&mut self, before: &Metadata, filtered_by: &[(String, String)]) {
         let labels = &mut self.metadata.labels;
         for (begin, is_told) in [(LABEL, self.tells.labels), (ENVIRONMENT, self.tells.environment)] {
@@ -77,7 +77,7 @@ impl Told {
     }
 }
 
-/// What events told of a container after a question about it was sent: the answer may be older.
+/// What events reported about a container after a request about it was sent: the answer may be older.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Newer {
     pub(super) name: bool,
@@ -87,7 +87,7 @@ pub(super) struct Newer {
 }
 
 impl Newer {
-    /// What an event tells that has been taken in.
+    /// What this event reports.
     pub(super) fn of(action: &Action) -> Self {
         Self {
             name: matches!(action, Action::Rename(_)),
@@ -97,7 +97,7 @@ impl Newer {
         }
     }
 
-    /// Both.
+    /// The union of both.
     pub(super) fn and(self, other: Self) -> Self {
         Self {
             name: self.name || other.name,
@@ -107,13 +107,13 @@ impl Newer {
         }
     }
 
-    /// Puts what is known into an answer that is older.
+    /// Corrects an older answer by what is known.
     pub(super) fn correct(self, answer: &mut Told, known: &Metadata) {
         if self.name {
             answer.metadata.name.clone_from(&known.name);
             answer.tells.name = true;
         }
-        // One that has ended was paused before, and not after.
+        // If it has ended, it may have been paused before, but is not any more.
         let is_running = matches!(answer.metadata.state, None | Some(State::Running | State::Paused));
         if self.state && is_running {
             answer.metadata.state = known.state;

@@ -1,4 +1,4 @@
-//! Samples and metadata, joined: one [`Container`] per row of the output.
+//! Joins samples and metadata: one [`Container`] for each container in the output.
 
 mod network;
 mod oom;
@@ -15,42 +15,43 @@ use crate::{
 };
 use std::sync::Arc;
 
-/// A container as it is shown: running, or known to Docker only.
+/// A container as it is shown: running, or known only to Docker.
 #[derive(Debug)]
 pub struct Container {
     /// Its ID.
     pub id: ContainerId,
     /// The cgroup that it has, had or would have, below the cgroup root.
     pub cgroup: CgroupPath,
-    /// What Docker says of it.
+    /// What Docker says about it.
     pub metadata: Option<Arc<Metadata>>,
-    /// What was read; it means nothing while no cgroup is read, which whoever reads it knows.
+    /// The last reading. It means nothing while no cgroup is read; users of this field must know that.
     pub sample: ScopeSample,
     /// What changed over the last polling window.
     pub rates: Rates,
-    /// When its cgroup was made, unix s.
+    /// When its cgroup was created, in Unix seconds.
     pub scope_created: Option<f64>,
-    /// The present run, if it was seen to begin.
+    /// The current run, if its start was seen.
     pub new_run: Option<NewRun>,
     /// OOM kills over all its runs.
     pub oom_kills: OomKills,
 }
 
-/// A run that was seen to begin: until Docker tells of it, what Docker says is of the run before.
+/// A run whose start was seen. Until Docker reports this start, Docker's times belong to the run before.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct NewRun {
-    /// When its cgroup was made, unix s.
+    /// When its cgroup was created, in Unix seconds.
     pub began: f64,
-    /// The start that Docker had told of by then, unix s.
+    /// The start that Docker had reported by then, in Unix seconds.
     pub told_before: Option<f64>,
 }
 
 impl NewRun {
-    /// Docker's news and the cgroup's may arrive in either order, and the times of cgroups are coarse. Docker
-    /// takes its time after the cgroup was made, the file system when the directory is first looked at.
+    /// Tolerance between times of Docker and of cgroups, in seconds. Their events may arrive in either order,
+    /// and the times of cgroups are coarse: Docker takes its time after the cgroup was created, and the file
+    /// system takes its time when the directory is first looked at.
     const TOLERANCE: f64 = 1.0;
 
-    /// Whether a start that Docker tells is the one of this run, and not of the one before.
+    /// Whether a start that Docker reports belongs to this run, and not to the one before.
     #[must_use]
     pub fn is_started_at(&self, told: f64) -> bool {
         let newer = self.told_before.is_some_and(|before| told > before);
@@ -59,7 +60,7 @@ impl NewRun {
 }
 
 impl Container {
-    /// A container that nothing was read of.
+    /// A container without any reading.
     #[must_use]
     pub fn new(id: ContainerId, cgroup: impl Into<CgroupPath>) -> Self {
         Self {
@@ -80,13 +81,14 @@ impl Container {
         self.metadata.as_ref().map_or_else(|| self.id.short(), |metadata| &metadata.name)
     }
 
-    /// When it was started, unix s: as Docker says, else when its cgroup was made.
+    /// When it was started, in Unix seconds: according to Docker, otherwise when its cgroup was created.
     #[must_use]
     pub fn started(&self) -> Option<f64> {
         self.told_start().or(self.new_run.map(|run| run.began)).or(self.scope_created)
     }
 
-    /// The start of the present run as Docker tells it; `None` as long as it has told only of the run before.
+    /// The start of the current run according to Docker; `None` while Docker has reported only the run
+    /// before.
     #[must_use]
     pub fn told_start(&self) -> Option<f64> {
         let told = self.metadata.as_ref()?.started?;
@@ -108,7 +110,7 @@ mod tests {
         };
         container.scope_created = Some(500.0);
         assert_eq!(container.started(), Some(500.0));
-        // Found running: its cgroup's time may be that of our first look.
+        // It was found running, so its cgroup's time may be that of our first look.
         tell(&mut container, 100.0);
         assert_eq!(container.started(), Some(100.0));
         container.new_run = Some(NewRun { began: 700.0, told_before: Some(100.0) });
@@ -117,7 +119,7 @@ mod tests {
             tell(&mut container, started);
             assert_eq!((container.started(), container.told_start()), (Some(started), Some(started)));
         }
-        // Docker was faster than the cgroup's news.
+        // Docker's event arrived before that of the cgroup.
         container.new_run = Some(NewRun { began: 800.0, told_before: Some(800.3) });
         tell(&mut container, 800.3);
         assert_eq!(container.started(), Some(800.3));

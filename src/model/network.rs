@@ -1,23 +1,24 @@
-//! Who may claim the counters of a network namespace.
+//! Decides which container may claim the counters of a network namespace.
 
 use crate::{metadata::Metadata, parse::ContainerId, sample::Netns};
 use std::{cmp::Ordering, collections::HashSet};
 
-/// What decides about a container's claim.
+/// What decides whether a container has a claim.
 #[derive(Debug, Clone, Copy)]
 pub struct Claimant<'a> {
     /// The container.
     pub id: &'a ContainerId,
-    /// The namespace it is in, if that can be told.
+    /// The namespace that it is in, if that is known.
     pub netns: Option<Netns>,
-    /// What Docker says of it.
+    /// What Docker says about it.
     pub metadata: Option<&'a Metadata>,
-    /// When its cgroup was made, unix s.
+    /// When its cgroup was created, in Unix seconds.
     pub created: Option<f64>,
 }
 
-/// For each claimant, whether the namespace's counters are its own: nobody's if it is the host's, the owner's
-/// alone if it is shared, and never those of a container that Docker says lives in another one's.
+/// For each claimant, whether the namespace's counters are its own. If it is the host's namespace, no
+/// container owns them. If it is shared, only its owner does. A container that uses another container's
+/// namespace, according to Docker, never owns them.
 #[must_use]
 pub fn claims(claimants: &[Claimant<'_>], host: Option<Netns>) -> Vec<bool> {
     let mut verdicts: Vec<bool> = claimants.iter().map(|claimant| may_claim(claimant, host)).collect();
@@ -44,7 +45,7 @@ fn may_claim(claimant: &Claimant<'_>, host: Option<Netns>) -> bool {
     !is_hosts && !by_docker
 }
 
-/// Owners as Docker knows them first, then the eldest.
+/// Puts owners according to Docker first, then the oldest.
 fn seniority(one: &Claimant<'_>, two: &Claimant<'_>) -> Ordering {
     let key = |claimant: &Claimant<'_>| claimant.metadata.is_none();
     key(one)

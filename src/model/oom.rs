@@ -1,10 +1,10 @@
-//! OOM kills, kept across the runs of a container.
+//! OOM kills, counted across the runs of a container.
 
-/// The kernel counts `oom_kill` per cgroup, and a container gets a new cgroup at each start: this adds up the
+/// The kernel counts `oom_kill` per cgroup, and a container gets a new cgroup at each start. This adds up the
 /// runs.
 ///
-/// A container that dies of it is often gone before its file can be read again. So Docker's `oom` event and
-/// `State.OOMKilled` are taken as witnesses of a kill that was not read.
+/// A container that an OOM kill ends is often gone before its file can be read again. So Docker's `oom` event
+/// and `State.OOMKilled` also count as evidence of a kill that was not read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct OomKills {
     earlier_runs: u64,
@@ -13,7 +13,7 @@ pub struct OomKills {
 }
 
 impl OomKills {
-    /// All kills; `None` if nothing was ever known.
+    /// All kills; `None` if none of the sources ever gave a count.
     #[must_use]
     pub fn total(&self) -> Option<u64> {
         let known = self.read.is_some() || self.events > 0 || self.earlier_runs > 0;
@@ -29,19 +29,19 @@ impl OomKills {
         self.read = Some(oom_kill);
     }
 
-    /// Docker told of a kill in this run.
+    /// Docker reported a kill in this run.
     pub fn witnessed(&mut self) {
         self.events = self.events.saturating_add(1);
     }
 
-    /// Docker says that the run that ended was ended by a kill.
+    /// Docker says that a kill ended the last run.
     pub fn ended_by_kill(&mut self) {
         if self.this_run() == 0 {
             self.events = 1;
         }
     }
 
-    /// What was read was of another's cgroup: it counts for nothing.
+    /// What was read was another container's cgroup: its count is dropped.
     pub fn was_not_its_own(&mut self) {
         self.read = self.read.map(|_| 0);
     }
@@ -72,7 +72,7 @@ mod tests {
         assert_eq!(kills.total(), Some(1));
         kills.new_run();
         assert_eq!(kills.total(), Some(1));
-        // Gone before it was read.
+        // The cgroup was gone before it could be read.
         kills.ended_by_kill();
         assert_eq!(kills.total(), Some(2));
         kills.new_run();

@@ -1,38 +1,38 @@
-//! What changed over the last completed polling window.
+//! Rates over the last completed polling window.
 
 use crate::parse::{InterfaceRow, IoRow, Name};
 use std::time::Duration;
 
-/// What one polling tick read, each part with the time it was read at (since any fixed moment). `None` where
-/// it could not be read, or not as a whole.
+/// What one polling tick read, and for each part the time of the reading (since any fixed moment). `None` if
+/// it could not be read, or not completely.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RatePoint<'a> {
     /// `cpu.stat` `usage_usec`
     pub cpu_usec: Option<(Duration, u64)>,
-    /// Interfaces, of which bytes received and sent count
+    /// Interfaces: their bytes received and sent
     pub network: Option<(Duration, &'a [InterfaceRow])>,
-    /// Block devices, of which bytes read and written count
+    /// Block devices: their bytes read and written
     pub block: Option<(Duration, &'a [IoRow])>,
     /// The machine's CPUs; `None` if that is not known
     pub cpus: Option<u64>,
 }
 
-/// CPUs may seem to give this share more than their time, since the clock is not read at the same moment as
-/// the file.
+/// Tolerance as a share: CPUs may seem to give more than their time, because the clock and the file are not
+/// read at the same moment.
 const CPU_SLACK: f64 = 0.1;
-/// And so much more in any window, seconds per CPU: the kernel may add up usage in steps, and the reader may
-/// be interrupted between the file and the clock.
+/// Additional tolerance in any window, in seconds per CPU: the kernel may add up usage in steps, and the
+/// reader may be interrupted between the file and the clock.
 const CPU_SLACK_SECONDS: f64 = 0.1;
 
 impl RatePoint<'_> {
-    /// Whether this machine can have given so much in so many seconds.
+    /// Whether this machine can have given this much CPU time in this many seconds.
     fn can_give(&self, cpu_ratio: f64, seconds: f64) -> bool {
         let Some(cpus) = self.cpus else { return true };
         cpu_ratio * seconds <= float(cpus) * (seconds * (1.0 + CPU_SLACK) + CPU_SLACK_SECONDS)
     }
 }
 
-/// Rates over one window; `None` until two readings in a row were whole.
+/// Rates over one window; `None` until two readings in a row were complete.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Rates {
     /// CPUs busy: 1.0 is one logical CPU
@@ -43,7 +43,7 @@ pub struct Rates {
     pub block: Option<(f64, f64)>,
 }
 
-/// The last point, waiting for the next.
+/// The last point, which the next one will complete to a window.
 #[derive(Debug, Default)]
 pub struct Window {
     cpu: Counters<()>,
@@ -52,10 +52,10 @@ pub struct Window {
 }
 
 impl Window {
-    /// Completes a window with a new point, and starts the next one from it.
+    /// Completes a window with a new point, and starts the next window from it.
     ///
-    /// Each interface and each device has its window: one that is new, or whose counter fell because it was
-    /// replaced under its name, starts its own, and adds to a rate from the next point on.
+    /// Each interface and each device has its own window. If one is new, or its counter fell because it was
+    /// replaced under its name, its window starts again, and it adds to a rate from the next point on.
     pub fn advance(&mut self, next: RatePoint<'_>) -> Rates {
         let cpu_ratio = self.advance_cpu(&next);
         let network = next
@@ -69,7 +69,7 @@ impl Window {
     }
 
     /// The usage of one cgroup never falls, and never rises by more than the machine's CPUs can give. If it
-    /// seems to, one of the two readings is wrong. Nobody knows which, so no window begins with either.
+    /// seems to, one of the two readings is wrong. It is not known which, so no window begins with either.
     fn advance_cpu(&mut self, next: &RatePoint<'_>) -> Option<f64> {
         let before = self.cpu.at;
         let usage = next.cpu_usec.map(|(at, usec)| (at, std::iter::once(((), usec, 0))));
@@ -115,8 +115,8 @@ impl<K: Copy + PartialEq> Counters<K> {
         (seconds > 0.0).then(|| (float(first) / seconds, float(second) / seconds))
     }
 
-    /// Takes in new rows, and says what those have gained together that were there before; `None` if there
-    /// are rows, and none of them was.
+    /// Stores new rows, and returns how much those that were there before have gained together; `None` if
+    /// there are rows, but none of them was there before.
     fn gain(&mut self, rows: impl Iterator<Item = (K, u64, u64)> + Clone) -> Option<(u64, u64)> {
         let mut gained = (0_u64, 0_u64);
         let (mut next, mut met, mut count) = (0, 0, 0);
@@ -141,7 +141,7 @@ impl<K: Copy + PartialEq> Counters<K> {
         (met > 0 || count == 0).then_some(gained)
     }
 
-    /// Rows keep their order: the one that is looked for is nearly always the next.
+    /// Rows keep their order, so the wanted row is nearly always the next.
     #[inline]
     fn find(&self, next: usize, key: K) -> Option<usize> {
         let is_key = |row: &(K, u64, u64)| row.0 == key;
@@ -153,7 +153,7 @@ impl<K: Copy + PartialEq> Counters<K> {
     }
 }
 
-/// Exact up to 2⁵³: more than any counter gains in a window.
+/// Exact up to 2⁵³, which is more than any counter gains in a window.
 #[expect(clippy::cast_precision_loss, reason = "a difference over seconds is far below 2^53")]
 fn float(number: u64) -> f64 {
     number as f64
@@ -191,7 +191,7 @@ mod tests {
         let mut window = Window::default();
         window.advance(cpu(0, 9_000_000));
         assert_eq!(window.advance(cpu(2, 1_000)).cpu_ratio, None);
-        // Not 4.5: that would be so if the reading before was torn.
+        // Not 4.5, which would be right only if the earlier reading was torn.
         assert_eq!(window.advance(cpu(4, 9_000_000)).cpu_ratio, None);
         assert_eq!(window.advance(cpu(6, 11_000_000)).cpu_ratio, Some(1.0));
         assert_eq!(window.advance(RatePoint::default()), Rates::default());
@@ -205,13 +205,13 @@ mod tests {
         let mut window = Window::default();
         ratio(&mut window, 0, 1_000_000);
         assert_eq!(ratio(&mut window, 2, 5_000_000), Some(2.0));
-        // One digit too high, and back.
+        // One digit too high, then normal again.
         assert_eq!(ratio(&mut window, 4, 9_900_000), None);
         assert_eq!(ratio(&mut window, 6, 5_000_000), None);
         assert_eq!(ratio(&mut window, 8, 7_000_000), Some(1.0));
-        // Busy, and the clock was read a little late the first time.
+        // The CPUs are busy, and the clock was read a little late the first time.
         assert_eq!(ratio(&mut window, 10, 11_300_000), Some(2.15));
-        // Nobody knows how many there are.
+        // The number of CPUs is not known.
         window.advance(super::tests::cpu(12, 0));
         window.advance(super::tests::cpu(14, 0));
         assert_eq!(window.advance(super::tests::cpu(16, 40_000_000)).cpu_ratio, Some(20.0));
@@ -235,7 +235,7 @@ mod tests {
         assert_eq!(network(&mut window, 4, &both(300, terabytes + 50)), Some((25.0, 0.0)));
         // Replaced under its name.
         assert_eq!(network(&mut window, 6, &both(500, 3)), Some((100.0, 0.0)));
-        // Gone, and back with all that it had.
+        // It was gone, and is back with its old counters.
         assert_eq!(network(&mut window, 8, &[interface("eth1", 5, 7)]), Some((1.0, 0.0)));
         assert_eq!(network(&mut window, 10, &both(terabytes, 7)), Some((1.0, 0.0)));
     }

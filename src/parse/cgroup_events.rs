@@ -5,7 +5,7 @@ use super::{
     scan::{FlatKey, flat_keyed, strip, take_number},
 };
 
-/// What `cgroup.events` says.
+/// The content of `cgroup.events`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CgroupEvents {
     /// 0 if neither the cgroup nor one below it has a process.
@@ -17,7 +17,7 @@ pub struct CgroupEvents {
 /// Parses `cgroup.events`.
 ///
 /// # Errors
-/// A value that is not a number, and no `populated`, which every kernel prints.
+/// If a value is not a number, or if there is no `populated`, which every kernel prints.
 pub fn parse_cgroup_events(file: &[u8]) -> Result<CgroupEvents, ParseError> {
     if let Some(events) = as_printed_today(file) {
         return Ok(events);
@@ -31,7 +31,7 @@ pub fn parse_cgroup_events(file: &[u8]) -> Result<CgroupEvents, ParseError> {
     Ok(CgroupEvents { populated, frozen })
 }
 
-/// The whole file, if it is those two lines and no more: nearly always, and without a search.
+/// The whole file, if it is exactly those two lines. This is the usual case, and needs no search.
 fn as_printed_today(file: &[u8]) -> Option<CgroupEvents> {
     let (populated, rest) = take_number(strip(file, b"populated ")?)?;
     let (frozen, rest) = take_number(strip(rest, b"\nfrozen ")?)?;

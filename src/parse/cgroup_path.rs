@@ -1,4 +1,4 @@
-//! Where a cgroup is.
+//! The path of a cgroup.
 
 use std::{
     fmt,
@@ -7,12 +7,13 @@ use std::{
 };
 
 /// The path of a cgroup below the cgroup root, as the kernel writes it: it begins with a slash. Empty for the
-/// root itself, and where the path is not known.
+/// root itself, and if the path is not known.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CgroupPath(String);
 
 impl CgroupPath {
-    /// The path of a directory below `root`. What is not UTF-8 in it is replaced, as it is only shown.
+    /// The path of a directory below `root`. Bytes that are not UTF-8 are replaced, because the path is only
+    /// shown.
     #[must_use]
     pub fn of(root: &Path, directory: &Path) -> Self {
         let below = directory.strip_prefix(root).unwrap_or(directory);

@@ -5,7 +5,7 @@ use super::{
     scan::{lines, number},
 };
 
-/// The PIDs of a `cgroup.procs` as the reader's PID namespace sees them; `0` is a process outside it.
+/// The PIDs in a `cgroup.procs`, in the reader's PID namespace; `0` is a process outside it.
 pub fn pids(file: &[u8]) -> impl Iterator<Item = u32> {
     lines(file).filter_map(|line| pid(line.text))
 }
@@ -13,7 +13,7 @@ pub fn pids(file: &[u8]) -> impl Iterator<Item = u32> {
 /// How many processes a `cgroup.procs` lists.
 ///
 /// # Errors
-/// A line that is no PID, or a last one without its end: a part of the list is not the number of its
+/// If a line is not a PID, or the last line has no newline: a part of the list does not give the number of
 /// processes.
 pub fn count_pids(file: &[u8]) -> Result<u64, ParseError> {
     let mut count = 0;

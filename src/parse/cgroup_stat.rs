@@ -17,10 +17,11 @@ pub struct CgroupStat {
 /// Parses `cgroup.stat`.
 ///
 /// # Errors
-/// A known key whose value is not a number, or no `nr_descendants`, which every kernel prints.
+/// If the value of a known key is not a number, or if there is no `nr_descendants`, which every kernel
+/// prints.
 pub fn parse_cgroup_stat(file: &[u8]) -> Result<CgroupStat, ParseError> {
     let mut stat = CgroupStat::default();
-    // Linux 6.12 counts each controller's groups too: lines to be passed over.
+    // Since Linux 6.12 there are also lines per controller, which are skipped.
     for line in lines(file) {
         let value =
             |text| number(text).map(Some).ok_or_else(|| ParseError::new(line.number, "a number", text));

@@ -9,7 +9,7 @@ use super::{
 /// How many CPUs a list names (cpuset(7), "List format"). An empty list is 0.
 ///
 /// # Errors
-/// A range that is not two ascending numbers.
+/// If a range is not two ascending numbers.
 pub fn parse_cpu_list(file: &[u8]) -> Result<u64, ParseError> {
     let text = whole_line(file)?;
     if text.is_empty() {

@@ -18,7 +18,7 @@ pub struct CpuMax {
 /// Parses `cpu.max`.
 ///
 /// # Errors
-/// Anything but `max` or a number followed by a number.
+/// For anything except `max` or a number, followed by a number.
 pub fn parse_cpu_max(file: &[u8]) -> Result<CpuMax, ParseError> {
     let text = whole_line(file)?;
     split_once(text, b' ')

@@ -46,7 +46,7 @@ const KEYS: [FlatKey; 9] = FlatKey::all([
 /// Parses `cpu.stat`.
 ///
 /// # Errors
-/// A known key whose value is not a number, or no `usage_usec`, which every kernel prints.
+/// If the value of a known key is not a number, or if there is no `usage_usec`, which every kernel prints.
 pub fn parse_cpu_stat(file: &[u8]) -> Result<CpuStat, ParseError> {
     let mut values = [None; KEYS.len()];
     let lines = flat_keyed(file, &KEYS, |index, value| {
@@ -67,7 +67,8 @@ pub fn parse_cpu_stat(file: &[u8]) -> Result<CpuStat, ParseError> {
         burst_usec,
     ] = values;
     if file.last().is_some_and(|last| *last != b'\n') {
-        // Half a number is still a number, and the difference to a whole one an absurd rate.
+        // A number that is cut off is still a number, and its difference to the next value would give an
+        // absurd rate.
         let end = file.get(file.len().saturating_sub(16)..).unwrap_or_default();
         return Err(ParseError::new(lines, "a newline at the end", end));
     }

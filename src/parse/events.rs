@@ -5,7 +5,7 @@ use super::{
     scan::{number, push_tight, split_once, take_number},
 };
 
-/// Far more than any kernel prints; each is a series.
+/// How many keys are read: far more than any kernel prints. Each key is a series.
 const MAX_KEYS: usize = 32;
 
 /// Event counters of one file, in the kernel's order, under the kernel's own keys.
@@ -26,10 +26,11 @@ impl Events {
         self.iter().find(|(name, _)| name.as_bytes() == key.as_bytes()).map(|(_, value)| value)
     }
 
-    /// Parses an events file over what an earlier one came to: nearly always the same keys with other counts.
+    /// Parses an events file into the result of an earlier one: usually the keys are the same and only the
+    /// counts differ.
     ///
     /// # Errors
-    /// A counter that is not a number: here every key is known, since every key is shown.
+    /// If a counter is not a number. Every key counts as known here, because every key is shown.
     pub fn parse(&mut self, file: &[u8]) -> Result<(), ParseError> {
         let mut count = 0;
         let mut line = 0;
@@ -51,7 +52,8 @@ impl Events {
                 continue;
             }
             self.items.truncate(count);
-            // A last line without its end may be half a number, which is a number too.
+            // A last line without a newline may be cut off in its number, which would still look like a
+            // number.
             let Some((text, after)) = split_once(rest, b'\n') else {
                 return Err(ParseError::new(line, "a whole line", rest));
             };

@@ -3,7 +3,7 @@
 use super::scan::{FlatKey, push_tight, skip_blanks, split_once, take_number};
 use std::collections::HashSet;
 
-/// What one block device did for a cgroup (cgroup-v2.rst, "IO Interface Files").
+/// The I/O of a cgroup on one block device (cgroup-v2.rst, "IO Interface Files").
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct IoRow {
     /// Device number, major.
@@ -24,30 +24,29 @@ pub struct IoRow {
     pub dios: Option<u64>,
 }
 
-/// Lines of one `io.stat` that gave no row.
+/// The number of lines of one `io.stat` that gave no row.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct NoRows {
-    /// Lines that could not be understood, or that name a device a second time.
+    /// Lines that could not be understood, or that name a device for the second time.
     pub odd: u64,
-    /// Lines of a device without counters: what a device looks like that the cgroup has not used yet, and
-    /// also what is left of a line that was torn. Only who knows the devices of the last reading can tell
-    /// which.
+    /// Lines of a device without counters. A device that the cgroup has not used yet looks like this, and so
+    /// does the rest of a torn line. The devices of the last reading show which of the two it is.
     pub bare: u64,
 }
 
-/// Parses `io.stat` into `rows` and says how many lines gave none.
+/// Parses `io.stat` into `rows` and returns how many lines gave no row.
 ///
-/// Odd lines are real and cost only themselves: several devices on one line (the keys belong to the last),
-/// `(unknown)` for a device, a device without keys, a torn last line. The file as a whole is never wrong.
-/// `rows` holds what the last file came to: a device at the place where it was before is not looked for among
-/// the others, so that ten thousand devices cost ten thousand comparisons.
+/// Odd lines do occur, and only they are lost: several devices on one line (the keys belong to the last),
+/// `(unknown)` for a device, a device without keys, a torn last line. The file as a whole is never an error.
+/// `rows` holds the result of the last file. A device at the same position as before is not searched for
+/// among the others, so the cost grows only linearly with the number of devices.
 pub fn parse_io_stat(file: &[u8], rows: &mut Vec<IoRow>) -> NoRows {
     let mut none = NoRows::default();
     let mut devices = Devices::AsBefore;
     let mut count = 0;
     for line in super::scan::lines(file) {
         match parse_row(line.text) {
-            // The kernel cut older versions of this file at one page: half a number is still a number.
+            // Older kernels cut this file at one page: a number that is cut off is still a number.
             Line::Row(row) if line.ended => {
                 if devices.take(rows, count, &row) {
                     count += 1;
@@ -64,9 +63,9 @@ pub fn parse_io_stat(file: &[u8], rows: &mut Vec<IoRow>) -> NoRows {
     none
 }
 
-/// The devices met so far in a file, each of which may come once.
+/// The devices seen so far in a file. Each may occur once.
 enum Devices {
-    /// The same as in the file before, in the same order.
+    /// The same as in the last file, in the same order.
     AsBefore,
     /// Others, few of them.
     Few,
@@ -74,11 +73,11 @@ enum Devices {
     Many(HashSet<(u32, u32)>),
 }
 
-/// So many are compared one by one faster than looked up.
+/// Up to this many devices, comparing one by one is faster than a look-up.
 const FEW: usize = 16;
 
 impl Devices {
-    /// Puts a row at its place, the `count`th; `false` if its device was met before.
+    /// Stores a row at position `count`; `false` if its device was seen before.
     #[inline]
     fn take(&mut self, rows: &mut Vec<IoRow>, count: usize, row: &IoRow) -> bool {
         if matches!(self, Self::AsBefore) {
@@ -123,7 +122,7 @@ impl IoRow {
     }
 }
 
-/// What a line came to.
+/// The result of a line.
 enum Line {
     Empty,
     Row(IoRow),
@@ -131,7 +130,7 @@ enum Line {
     Odd,
 }
 
-/// In the kernel's order, in which each is looked for first.
+/// In the kernel's order: each key is first searched for at its usual place.
 const KEYS: [FlatKey; 6] = FlatKey::all(["rbytes=", "wbytes=", "rios=", "wios=", "dbytes=", "dios="]);
 
 fn parse_row(line: &[u8]) -> Line {
@@ -161,7 +160,7 @@ fn parse_counters(line: &[u8]) -> Option<((u32, u32), [Option<u64>; KEYS.len()])
         }
         let strip = |index: usize| Some((index, KEYS.get(index)?.strip_from(rest)?));
         let Some((index, value)) = strip(next).or_else(|| (0..KEYS.len()).find_map(strip)) else {
-            // `cost.vrate=100.00` and whatever else io controllers add.
+            // Other keys, such as `cost.vrate=100.00` from an io controller.
             let (_, value) = split_once(rest, b'=').filter(|(key, _)| !key.contains(&b' '))?;
             rest = split_once(value, b' ').map_or(&[][..], |(_, after)| skip_blanks(after));
             continue;

@@ -5,7 +5,7 @@ use super::{
     scan::{lines, take_number, trim},
 };
 
-/// The two lines of `/proc/meminfo` that are asked for, bytes.
+/// The two lines of `/proc/meminfo` that are used, in bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Meminfo {
     /// `MemTotal`
@@ -14,9 +14,9 @@ pub struct Meminfo {
     pub swap_total: Option<u64>,
 }
 
-/// Parses `/proc/meminfo`. Its lines are found by name and nothing else is looked at: kernels and containers'
-/// stand-ins for it add, leave out and reshape lines as they like. An odd one of the two costs only itself,
-/// and is told of.
+/// Parses `/proc/meminfo`. Lines are found by name, and all others are ignored: kernels, and replacements for
+/// the file in containers, add, omit and change lines. If one of the two lines is odd, only that line is
+/// lost, and the error is returned.
 pub fn parse_meminfo(file: &[u8]) -> (Meminfo, Option<ParseError>) {
     let mut meminfo = Meminfo::default();
     let mut problem = None;

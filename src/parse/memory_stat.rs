@@ -118,9 +118,9 @@ keys! {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MemoryStat {
     values: [u64; Key::ALL.len()],
-    /// The keys that are there, a bit each.
+    /// The keys that are present, one bit each.
     present: u64,
-    /// Bytes between the line of the key that is there before it and its own.
+    /// For each key, the number of bytes between the line of the present key before it and its own line.
     gaps: [u16; Key::ALL.len()],
 }
 
@@ -133,7 +133,7 @@ impl Default for MemoryStat {
 }
 
 impl MemoryStat {
-    /// A value, where the kernel printed the key.
+    /// A value, if the kernel printed the key.
     #[inline]
     #[must_use]
     pub fn get(&self, key: Key) -> Option<u64> {
@@ -141,12 +141,13 @@ impl MemoryStat {
         value.filter(|_| self.present >> key as u64 & 1 != 0)
     }
 
-    /// Parses `memory.stat` over what an earlier one of the same cgroup came to.
+    /// Parses `memory.stat` into the result of an earlier one of the same cgroup.
     ///
     /// # Errors
-    /// A known key whose value is not a number, or neither `anon` nor `file`, which every kernel prints.
+    /// If the value of a known key is not a number, or if there is neither `anon` nor `file`, which every
+    /// kernel prints.
     pub fn parse(&mut self, file: &[u8]) -> Result<(), ParseError> {
-        // Half a number is a number, too.
+        // A number that is cut off is still a number.
         if !file.ends_with(b"\n") {
             return Err(ParseError::new(1, "a newline at the end", file));
         }
@@ -167,10 +168,10 @@ impl MemoryStat {
         Ok(())
     }
 
-    /// One cgroup has the same keys for life, so only those that were there are looked for, in the kernel's
-    /// order, and each first where it was: the bytes of other keys between two of them are only as many as
-    /// before, or looked through. `false` if a key is not found. A look at each line took 37 of 529
-    /// instructions per series more.
+    /// One cgroup has the same keys for life. So only the keys that were present are searched for, in the
+    /// kernel's order, and each one first at its old distance from the key before it. If it is not there, the
+    /// rest of the file is searched line by line. `false` if a key is not found. This is cheaper than
+    /// examining each line.
     fn parse_again(&mut self, file: &[u8]) -> bool {
         let mut left = self.present;
         let mut rest = file;
@@ -234,7 +235,7 @@ mod tests {
         let file = b"anon 1\nfile 2\nzswpin 7\npgfault 9\nthp_fault_alloc 3\n";
         let first = parsed(file).unwrap();
         let mut again = first;
-        // The first time it learns where they are.
+        // The first round learns where the keys are.
         for _ in 0..2 {
             assert!(again.parse_again(file));
             assert_eq!((again.values, again.present), (first.values, first.present));

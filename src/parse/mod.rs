@@ -1,8 +1,8 @@
-//! Pure parsers: the bytes of one kernel file in, numbers in the kernel's own unit out.
+//! Pure parsers: from the bytes of one kernel file to numbers in the kernel's own unit.
 //!
-//! Nothing here touches a file system, a clock or a log, and nothing allocates on success once the
-//! caller's row buffers have grown. An unknown key is ignored, because kernels add keys; a known key
-//! with a bad value is an error that knows its line.
+//! Nothing here uses a file system, a clock or a log, and nothing allocates on success once the caller's row
+//! buffers have grown. An unknown key is ignored, because kernels add keys. A known key with a bad value is
+//! an error that names its line.
 
 pub mod cgroup_events;
 pub mod cgroup_path;
@@ -47,9 +47,9 @@ use std::fmt;
 pub struct ParseError {
     /// Line number, counted from 1.
     pub line: u32,
-    /// What the file format promises at this place.
+    /// What the file format requires at this place.
     pub expected: &'static str,
-    /// The beginning of what stood there instead.
+    /// The beginning of what was there instead.
     pub found: Name,
 }
 
@@ -59,14 +59,14 @@ impl ParseError {
     }
 }
 
-/// The file by which the root of cgroup v2 is known.
+/// The file that shows that a directory is the root of cgroup v2.
 pub const CGROUP_CONTROLLERS: &str = "cgroup.controllers";
 
 /// Room for the longest interface name (`IFNAMSIZ` is 16), device name, and every event key a kernel prints
 /// today.
 const NAME_CAPACITY: usize = 31;
 
-/// A short name kept in place, so that a row of a table owns its key without an allocation.
+/// A short name that is stored inline, so that a row owns its key without an allocation.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name {
     bytes: [u8; NAME_CAPACITY],
@@ -82,13 +82,13 @@ impl Name {
         (text.len() <= NAME_CAPACITY && std::str::from_utf8(text).is_ok()).then(|| Self::copy(text))
     }
 
-    /// A name known when the program is built; what is beyond 31 bytes is cut.
+    /// A name known at compile time; everything after 31 bytes is cut.
     #[must_use]
     pub const fn literal(text: &str) -> Self {
         Self::copy(text.as_bytes())
     }
 
-    /// As much of the text as fits, with anything but printable ASCII shown as `?`; for messages only.
+    /// As much of the text as fits, with `?` for everything but printable ASCII; for messages only.
     fn lossy(text: &[u8]) -> Self {
         let mut name = Self::copy(text);
         for byte in name.bytes.iter_mut().take(usize::from(name.len)) {
@@ -117,21 +117,21 @@ impl Name {
         std::str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 
-    /// The name as the UTF-8 that it is.
+    /// The name as UTF-8 bytes.
     #[inline]
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..usize::from(self.len)).unwrap_or_default()
     }
 
-    /// The name with zeros behind it up to a fixed length: what can be copied without a call.
+    /// The name padded with zeros to a fixed length, which can be copied without a call.
     #[inline]
     #[must_use]
     pub fn padded(&self) -> (&[u8; NAME_CAPACITY], usize) {
         (&self.bytes, usize::from(self.len))
     }
 
-    /// Whether it is printable ASCII without blanks, quotes and backslashes, and so stands anywhere as it is.
+    /// Whether it is printable ASCII without blanks, quotes and backslashes, and so never needs escapes.
     #[inline]
     #[must_use]
     pub fn is_plain(&self) -> bool {

@@ -7,8 +7,8 @@ use super::{
 
 use memchr::memrchr;
 
-/// Interfaces kept per namespace. A container with `NET_ADMIN` can make as many as it likes; the
-/// memory and the series they would cost are bounded here.
+/// How many interfaces per namespace are kept. A container with `NET_ADMIN` can create any number; this
+/// limits the memory and the series that they cost.
 const MAX_INTERFACES: usize = 128;
 
 /// One interface (proc_pid_net(5)).
@@ -35,18 +35,18 @@ pub struct Direction {
     pub drop: u64,
 }
 
-/// Parses `net/dev` into `rows`, without the interfaces that are `left_out`, and says how many lines were
+/// Parses `net/dev` into `rows`, without the interfaces that are `left_out`, and returns how many lines were
 /// skipped.
 pub fn parse_net_dev(file: &[u8], rows: &mut Vec<InterfaceRow>, left_out: impl Fn(&[u8]) -> bool) -> u64 {
     rows.clear();
     let mut skipped = 0;
     let mut headings = 0;
     for line in lines(file) {
-        // At the last colon: an alias (`eth0:1:`) has one in its name, and old kernels leave no blank after
-        // it.
+        // Split at the last colon: an alias (`eth0:1:`) has a colon in its name, and old kernels write no
+        // blank after the colon.
         let Some((name, columns)) = memrchr(b':', line.text).and_then(|at| line.text.split_at_checked(at))
         else {
-            // The two lines of headings have bars instead.
+            // The two heading lines have bars instead of a colon.
             let is_heading = line.text.contains(&b'|');
             headings += u64::from(is_heading);
             skipped += u64::from(!line.text.is_empty() && !is_heading);
@@ -67,7 +67,7 @@ pub fn parse_net_dev(file: &[u8], rows: &mut Vec<InterfaceRow>, left_out: impl F
             _ => skipped += 1,
         }
     }
-    // A namespace without interfaces has its headings still; a file without them is not whole.
+    // A namespace without interfaces still has the headings. A file without headings is not complete.
     skipped + u64::from(headings == 0)
 }
 

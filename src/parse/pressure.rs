@@ -26,9 +26,9 @@ pub struct Pressure {
 /// Parses a pressure file.
 ///
 /// # Errors
-/// A `some` or `full` line without its four values, or neither of the two.
+/// If a `some` or `full` line lacks one of its four values, or if there is neither of the two lines.
 pub fn parse_pressure(file: &[u8]) -> Result<Pressure, ParseError> {
-    // Half a number is a number, too.
+    // A number that is cut off is still a number.
     if !file.ends_with(b"\n") {
         return Err(ParseError::new(1, "a newline at the end", file));
     }
@@ -60,10 +60,11 @@ pub fn parse_pressure(file: &[u8]) -> Result<Pressure, ParseError> {
     Ok(pressure)
 }
 
-/// A line of a cgroup in which nobody waited for minutes: one comparison instead of three numbers.
+/// The line of a cgroup without waits for minutes: one comparison instead of parsing three numbers.
 const CALM: &[u8; 40] = b"avg10=0.00 avg60=0.00 avg300=0.00 total=";
 
-/// A line as every kernel of today prints it, and what follows it: no search for where a line or a word ends.
+/// A line as all current kernels print it, and the text after it. Needs no search for the end of a line or
+/// word.
 fn take_stall(text: &[u8]) -> Option<(Stall, &[u8])> {
     let (averages, rest) = match strip(text, CALM) {
         Some(rest) => ([0; 3], rest),
@@ -78,10 +79,10 @@ fn take_stall(text: &[u8]) -> Option<(Stall, &[u8])> {
     Some((Stall { averages, total_usec }, strip(rest, b"\n")?))
 }
 
-/// Takes a number off the front.
+/// Takes a number from the front.
 type Take = fn(&[u8]) -> Option<(u64, &[u8])>;
 
-/// A line with its keys in any order, and others between them.
+/// A line with its keys in any order, and with other keys between them.
 #[cold]
 fn parse_stall(line: usize, text: &[u8]) -> Result<Stall, ParseError> {
     let value = |key: &[u8], take: Take| {
@@ -100,7 +101,7 @@ fn parse_stall(line: usize, text: &[u8]) -> Result<Stall, ParseError> {
     Ok(Stall { averages, total_usec: total_usec.ok_or_else(|| ParseError::new(line, "total=", text))? })
 }
 
-/// `12.34` as 1234: the kernel prints two digits behind the point.
+/// `12.34` as 1234: the kernel prints two digits after the point.
 #[inline]
 fn take_hundredths(text: &[u8]) -> Option<(u64, &[u8])> {
     match take_number(text)? {

@@ -2,8 +2,8 @@
 
 use super::scan::lines;
 
-/// The cgroup v2 path of a process: of the line `0::<path>` (cgroups(7)). Lines of other hierarchies, and odd
-/// ones, are not looked at.
+/// The cgroup v2 path of a process, from the line `0::<path>` (cgroups(7)). Lines of other hierarchies, and
+/// odd lines, are ignored.
 #[must_use]
 pub fn unified_path(file: &[u8]) -> Option<&[u8]> {
     lines(file).find_map(|line| {

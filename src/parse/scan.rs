@@ -1,4 +1,4 @@
-//! The few moves that every kernel file format is made of.
+//! The few operations that the parsers of all kernel files share.
 
 use super::ParseError;
 use memchr::memchr;
@@ -21,7 +21,7 @@ pub struct Line<'a> {
     pub ended: bool,
 }
 
-/// Splits a file into lines; an empty rest after the last newline is not a line.
+/// Splits a file into lines. An empty rest after the last newline is not a line.
 #[must_use]
 pub fn lines(file: &[u8]) -> Lines<'_> {
     Lines { rest: file, number: 0 }
@@ -48,14 +48,14 @@ impl<'a> Iterator for Lines<'a> {
     }
 }
 
-/// A decimal number made of digits only; `None` for anything else, an overflow or nothing at all.
+/// A decimal number of digits only; `None` for anything else, for an overflow and for an empty text.
 #[inline]
 #[must_use]
 pub fn number(text: &[u8]) -> Option<u64> {
     take_number(text).and_then(|(value, rest)| rest.is_empty().then_some(value))
 }
 
-/// Takes a decimal number off the front: its value and what follows; `None` if no digit is there, or on
+/// Takes a decimal number from the front: its value and the text after it; `None` if there is no digit, or on
 /// overflow.
 #[expect(
     clippy::inline_always,
@@ -75,7 +75,7 @@ pub fn take_number(text: &[u8]) -> Option<(u64, &[u8])> {
     }
     match text.len() - rest.len() {
         0 => None,
-        // Nineteen digits always fit: nearly every number, without a check per digit.
+        // Nineteen digits always fit, so nearly all numbers need no check per digit.
         1..20 => Some((value, rest)),
         digits => Some((checked(text.get(..digits)?)?, rest)),
     }
@@ -97,18 +97,18 @@ pub(super) fn skip_blanks(text: &[u8]) -> &[u8] {
     rest
 }
 
-/// Splits at the first `separator`; `None` where there is none.
+/// Splits at the first `separator`; `None` if there is none.
 #[inline]
 #[must_use]
 pub fn split_once(text: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
-    // Keys are short: a loop is done before memchr has begun.
+    // Keys are short, so a loop is faster than memchr.
     let at = text.iter().position(|&byte| byte == separator)?;
     let (before, after) = text.split_at_checked(at)?;
     Some((before, after.get(1..).unwrap_or_default()))
 }
 
-/// What follows `prefix`, if the text begins with it: of a length that is known, so compared in place,
-/// without a call.
+/// The text after `prefix`, if the text begins with it. The length is a constant, so the comparison needs no
+/// call.
 #[inline]
 #[must_use]
 pub fn strip<'a, const N: usize>(text: &'a [u8], prefix: &[u8; N]) -> Option<&'a [u8]> {
@@ -116,7 +116,7 @@ pub fn strip<'a, const N: usize>(text: &'a [u8], prefix: &[u8; N]) -> Option<&'a
     if first == prefix { Some(rest) } else { None }
 }
 
-/// The words of a line, runs of blanks between them folded.
+/// The words of a line, which are separated by one or more blanks.
 pub fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     text.split(|byte| matches!(byte, b' ' | b'\t')).filter(|word| !word.is_empty())
 }
@@ -128,17 +128,16 @@ pub fn trim(text: &[u8]) -> &[u8] {
     text.trim_ascii()
 }
 
-/// Reads a flat-keyed file, a line `key value` each (cgroup-v2.rst, "Interface Files"): `take` is given each
-/// of `keys` that is there, as its index, with its value. Ends early, without an error, where `take` says
-/// `false`.
+/// Reads a flat-keyed file: one line `key value` each (cgroup-v2.rst, "Interface Files"). Calls `take` for
+/// each of `keys` that is present, with its index and its value. Ends early, without an error, if `take`
+/// returns `false`.
 ///
-/// `keys` are best in the order in which the kernel prints them, those nobody asks for included. Then each
-/// line is a comparison with the key that comes next, and no search for where key and line end: half the
-/// instructions of a pass were such searches. Any other order, and keys that are not in `keys`, only cost
-/// time.
+/// `keys` should be in the order in which the kernel prints them, and include keys that are not used. Then
+/// each line needs only a comparison with the next key, and no search for the ends of key and line, which
+/// would cost much. Another order, and keys of the file that are not in `keys`, only cost time.
 ///
 /// # Errors
-/// A key of `keys` whose value is not a number. Else the number of lines read.
+/// If the value of one of `keys` is not a number. Otherwise returns the number of lines read.
 #[inline]
 pub(super) fn flat_keyed(
     file: &[u8],
@@ -175,21 +174,21 @@ pub(super) fn flat_keyed(
     Ok(line)
 }
 
-/// The kernel at hand may lack some keys: the one that it does print is not far.
+/// This kernel may lack some keys, so the key that it does print is not far.
 #[inline(never)]
 fn strip_ahead<'a>(keys: &[FlatKey], start: usize, text: &'a [u8]) -> Option<(usize, &'a [u8])> {
     let ahead = keys.get(start..)?.iter().take(6);
     ahead.zip(start..).find_map(|(key, index)| Some((index, key.strip_from(text)?)))
 }
 
-/// Where a key is, looked for from `start` on.
+/// The index of a key, searched from `start` on.
 fn index_from(keys: &[FlatKey], start: usize, key: &[u8]) -> Option<usize> {
     let (before, after) = keys.split_at_checked(start)?;
     let found = after.iter().position(|known| known.name == key).map(|at| start + at);
     found.or_else(|| before.iter().position(|known| known.name == key))
 }
 
-/// A key of a flat-keyed file with the blank behind it, laid out so that the beginning of a line is compared
+/// A key of a flat-keyed file with the blank after it. Its layout allows comparing the beginning of a line
 /// with it in a few instructions, without a call.
 #[derive(Debug, Clone, Copy)]
 pub struct FlatKey {
@@ -199,7 +198,7 @@ pub struct FlatKey {
 }
 
 impl FlatKey {
-    /// The key, with the blank behind it; more than 32 bytes do not compile.
+    /// The key, with the blank after it; more than 32 bytes do not compile.
     #[must_use]
     #[expect(clippy::indexing_slicing, reason = "in a constant: the compiler looks")]
     pub const fn new(name: &'static str) -> Self {
@@ -227,19 +226,19 @@ impl FlatKey {
         keys
     }
 
-    /// What follows the key, if a line at this place of the text begins with it.
+    /// The text after the key, if a line at this position of the text begins with the key.
     #[inline]
     pub(super) fn strip_line<'a>(&self, text: &'a [u8], at: usize) -> Option<&'a [u8]> {
         let begins = at == 0 || text.get(at - 1) == Some(&b'\n');
         if begins { self.strip_from(text.get(at..)?) } else { None }
     }
 
-    /// What follows the key, if the text begins with it.
+    /// The text after the key, if the text begins with the key.
     #[inline]
     pub(super) fn strip_from<'a>(&self, text: &'a [u8]) -> Option<&'a [u8]> {
         let Some((first, rest)) = text.split_first_chunk() else { return text.strip_prefix(self.name) };
         let Some(second) = rest.first_chunk() else { return text.strip_prefix(self.name) };
-        // One by one: a `map` over both is a loop, 22 instructions per key.
+        // One by one, because a `map` over both compiles to a loop.
         let (first, second) = (u128::from_ne_bytes(*first), u128::from_ne_bytes(*second));
         let ([first_word, second_word], [first_mask, second_mask]) = (self.words, self.masks);
         let differs = (first ^ first_word) & first_mask | (second ^ second_word) & second_mask;
@@ -250,7 +249,7 @@ impl FlatKey {
 /// One key of a flat-keyed file: `frozen` in `cgroup.events`.
 ///
 /// # Errors
-/// When the key is there with a value that is not a number.
+/// If the key is present with a value that is not a number.
 pub fn flat_keyed_value(file: &[u8], key: FlatKey) -> Result<Option<u64>, ParseError> {
     let mut found = None;
     flat_keyed(file, &[key], |_, value| {
@@ -260,8 +259,8 @@ pub fn flat_keyed_value(file: &[u8], key: FlatKey) -> Result<Option<u64>, ParseE
     Ok(found)
 }
 
-/// Appends a row, growing by half: most containers have one device, one interface and one to eight events,
-/// for which a `Vec` left to itself takes room for four or eight (0.8 KB of 4.5 per container).
+/// Appends a row, and grows by half. Most containers have one device, one interface and a few events, for
+/// which the default growth of `Vec` reserves too much.
 pub(super) fn push_tight<T>(rows: &mut Vec<T>, row: T) {
     if rows.len() == rows.capacity() {
         rows.reserve_exact((rows.len() / 2).max(1));
@@ -292,7 +291,7 @@ mod tests {
         ] {
             assert_eq!(number(text.as_bytes()), expected, "{text:?}");
         }
-        // Each number of digits, with each number of bytes behind them, which must not change it.
+        // All lengths of numbers, with all lengths of text after them, which must not change the number.
         for text in (1..20).map(|count| &"9081726354433221100"[..count]) {
             for rest in [
                 "",
@@ -344,7 +343,7 @@ mod tests {
         assert_eq!(flat_keyed_value(file, frozen), Ok(Some(0)));
         assert_eq!(flat_keyed_value(file, froze), Ok(None));
         assert_eq!(flat_keyed_value(b"frozen 1", frozen), Ok(Some(1)));
-        // Longer than what is compared at once.
+        // Longer than the bytes that are compared at once.
         let long = b"frozen 1\npopulated 1\nand another key which is long 7\n";
         assert_eq!(flat_keyed_value(long, frozen), Ok(Some(1)));
         assert_eq!(flat_keyed_value(long, froze), Ok(None));

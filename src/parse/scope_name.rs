@@ -1,8 +1,8 @@
-//! Which cgroup directories are Docker containers, and how they are named.
+//! Which cgroup directories belong to Docker containers, and how they are named.
 
 use std::{fmt, sync::Arc};
 
-/// What systemd's scopes of Docker containers are named, around the ID.
+/// What the names of systemd's scopes of Docker containers have before and after the ID.
 const PREFIX: &str = "docker-";
 const SUFFIX: &str = ".scope";
 
@@ -11,7 +11,7 @@ const SUFFIX: &str = ".scope";
 pub struct ContainerId(Arc<str>);
 
 impl ContainerId {
-    /// The ID, or `None` for anything but 64 lowercase hex digits.
+    /// The ID; `None` for anything except 64 lowercase hex digits.
     #[must_use]
     pub fn new(text: &str) -> Option<Self> {
         let hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
@@ -25,7 +25,8 @@ impl ContainerId {
     }
 
     /// The ID of the container whose cgroup directory has this name: `docker-<id>.scope` (systemd driver) or
-    /// the bare ID (cgroupfs driver, whatever its parent). Podman's `libpod-…` and `buildkit` are not ours.
+    /// only the ID (cgroupfs driver, whatever its parent). Podman's `libpod-…` and `buildkit` are not Docker
+    /// containers.
     #[must_use]
     pub fn from_directory(name: &str) -> Option<Self> {
         let scope = name.strip_prefix(PREFIX).and_then(|rest| rest.strip_suffix(SUFFIX));

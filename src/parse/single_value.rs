@@ -21,7 +21,7 @@ impl Limit {
         if word == b"max" { Some(Self::Max) } else { number(word).map(Self::Value) }
     }
 
-    /// The number, where there is one.
+    /// The number, if there is one.
     #[must_use]
     pub fn value(self) -> Option<u64> {
         match self {
@@ -31,7 +31,8 @@ impl Limit {
     }
 }
 
-/// The text of a file's only line. One without its end may be half a number, which is a number too.
+/// The text of a file's only line. A line without a newline may be cut off in its number, which would still
+/// look like a number.
 #[inline]
 pub(super) fn whole_line(file: &[u8]) -> Result<&[u8], ParseError> {
     if file.ends_with(b"\n") { Ok(trim(file)) } else { Err(ParseError::new(1, "a whole line", file)) }
@@ -40,7 +41,7 @@ pub(super) fn whole_line(file: &[u8]) -> Result<&[u8], ParseError> {
 /// Parses a file with one number.
 ///
 /// # Errors
-/// Anything but a number.
+/// For anything except a number.
 pub fn parse_single_value(file: &[u8]) -> Result<u64, ParseError> {
     let text = whole_line(file)?;
     number(text).ok_or_else(|| ParseError::new(1, "a number", text))
@@ -49,7 +50,7 @@ pub fn parse_single_value(file: &[u8]) -> Result<u64, ParseError> {
 /// Parses a file with one limit.
 ///
 /// # Errors
-/// Anything but a number or `max`.
+/// For anything except a number or `max`.
 pub fn parse_limit(file: &[u8]) -> Result<Limit, ParseError> {
     let text = whole_line(file)?;
     Limit::parse(text).ok_or_else(|| ParseError::new(1, "a number or max", text))

@@ -5,8 +5,8 @@ use super::scan::lines;
 /// Longer than the name of any block device; the kernel's limit is 32 (`DISK_NAME_LEN`).
 const LONGEST: usize = 128;
 
-/// The device's name below `/dev` (`DEVNAME`), which may have directories: `cciss/c0d0`. `None` for what
-/// could not be one: nothing, a path that leads elsewhere, anything but printable ASCII.
+/// The device's name below `/dev` (`DEVNAME`). It may contain directories: `cciss/c0d0`. `None` if it can't
+/// be a device name: empty, a path that leads outside `/dev`, or anything except printable ASCII.
 #[must_use]
 pub fn device_name(file: &[u8]) -> Option<&str> {
     let name = lines(file).find_map(|line| line.text.strip_prefix(b"DEVNAME="))?;

@@ -7,14 +7,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// So many are compared one by one faster than looked up.
+/// Up to this many devices, comparing one by one is faster than a look-up.
 const FEW: usize = 16;
 
 /// A block device.
 #[derive(Debug)]
 pub struct Device {
     number: (u32, u32),
-    /// `/dev/<name>`, or `<major>:<minor>` for a device that sysfs does not name, or names like another one.
+    /// `/dev/<name>`, or `<major>:<minor>` for a device that has no name in sysfs or the same name as another
+    /// one.
     pub name: String,
     /// The same, if it is short.
     pub short_name: Option<Name>,
@@ -42,7 +43,7 @@ impl Device {
 pub struct DeviceNames {
     root: PathBuf,
     devices: Vec<Device>,
-    /// Where each is in `devices`.
+    /// The position of each device in `devices`.
     places: HashMap<(u32, u32), usize>,
 }
 
@@ -53,14 +54,14 @@ impl Default for DeviceNames {
 }
 
 impl DeviceNames {
-    /// Names as the sysfs at `sys_root` has them.
+    /// Device names as in the sysfs at `sys_root`.
     #[must_use]
     pub fn new(sys_root: &Path) -> Self {
         Self { root: sys_root.join("dev/block"), devices: Vec::new(), places: HashMap::new() }
     }
 
-    /// Makes sure that a device has a name. A search of a handful of entries, and a file read once per
-    /// device.
+    /// Makes sure that the name of a device is known. Searches a handful of entries, and reads a file once
+    /// per device.
     #[inline]
     pub fn resolve(&mut self, major: u32, minor: u32, scratch: &mut Scratch) {
         if self.get(major, minor).is_none() {
@@ -72,12 +73,12 @@ impl DeviceNames {
     fn read(&mut self, major: u32, minor: u32, scratch: &mut Scratch) {
         let number = (major, minor);
         let mut name = self.name_of(number, scratch);
-        // Two series must not be the same. Of two devices with one name the lower number has it, whichever
-        // came first, so that they do not change places when names are forgotten.
+        // Two devices with one name would give the same series. The device with the lower number keeps the
+        // name, whichever was seen first, so that they do not swap when names are forgotten.
         let holder = name.as_ref().and_then(|name| self.devices.iter().position(|one| one.name == *name));
         if let Some(place) = holder {
             let holder = self.devices.get(place).map(|device| device.number);
-            // It may have gone since, and another one been given its name.
+            // The device may be gone, and its name may belong to another one.
             let is_current = holder.is_some_and(|holder| self.name_of(holder, scratch) == name);
             if is_current && holder < Some(number) {
                 name = None;
@@ -89,13 +90,13 @@ impl DeviceNames {
         self.devices.push(Device::new(number, name));
     }
 
-    /// The name that sysfs has for a device now.
+    /// The name of a device in sysfs now.
     fn name_of(&self, (major, minor): (u32, u32), scratch: &mut Scratch) -> Option<String> {
         let file = scratch.read_path(&self.root.join(format!("{major}:{minor}")).join("uevent"));
         file.ok().and_then(device_name).map(|name| format!("/dev/{name}"))
     }
 
-    /// A device that was resolved.
+    /// A device whose name is known.
     #[inline]
     #[must_use]
     pub fn get(&self, major: u32, minor: u32) -> Option<&Device> {
@@ -105,7 +106,7 @@ impl DeviceNames {
         self.places.get(&(major, minor)).and_then(|place| self.devices.get(*place))
     }
 
-    /// Forgets all names: numbers are given again when devices come and go.
+    /// Forgets all names: device numbers are used again when devices come and go.
     pub fn forget(&mut self) {
         self.devices.clear();
         self.places.clear();
@@ -152,7 +153,7 @@ mod tests {
             assert_eq!(full, ["/dev/sdz", "77:2", "77:3"], "{order:?}");
             assert!(shown.iter().all(|one| one.short_name == Name::new(one.name.as_bytes())));
         }
-        // Its disk was taken out, and put in again under another number.
+        // The disk was removed, and inserted again under another number.
         let mut names = DeviceNames::new(root.path());
         names.resolve(77, 1, &mut scratch);
         std::fs::remove_dir_all(root.path().join("dev/block/77:1")).unwrap();

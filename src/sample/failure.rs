@@ -13,9 +13,9 @@ pub enum Reason {
     Parse(ParseError),
     /// It is a FIFO, a socket, a device or a directory.
     NotRegular,
-    /// A read has not come back in time, and may never.
+    /// A read has not returned in time, and may never.
     Hangs,
-    /// There is more of it than is worth reading.
+    /// It is larger than what is worth reading.
     TooMany,
 }
 
@@ -56,7 +56,7 @@ pub struct Failure {
     pub message: String,
 }
 
-/// What a pass met besides numbers. Empty, and so without an allocation, when all went well.
+/// The failures of a pass. Empty, and so without an allocation, if all went well.
 #[derive(Debug, Default)]
 pub struct PassReport {
     /// Files that could not be used.
@@ -66,13 +66,13 @@ pub struct PassReport {
 }
 
 impl PassReport {
-    /// A file in a directory could not be used.
+    /// Records a file in a directory that could not be used.
     pub fn failed(&mut self, directory: &Path, file: &'static str, reason: Reason) {
         let message = format!("{}/{file}:{reason}", directory.display());
         self.failures.push(Failure { file, reason, message });
     }
 
-    /// A directory itself could not be opened or listed.
+    /// Records a directory that could not be opened or listed.
     pub fn failed_directory(&mut self, directory: &Path, errno: Errno) {
         let (file, reason) = ("directory", Reason::Errno(errno));
         let message = format!("{}:{reason}", directory.display());
@@ -85,7 +85,7 @@ impl PassReport {
         }
     }
 
-    /// Forgets everything, keeping the memory.
+    /// Forgets everything, but keeps the memory.
     pub fn clear(&mut self) {
         self.failures.clear();
         self.skipped_rows.clear();

@@ -1,10 +1,10 @@
-//! Which interfaces of a container count.
+//! Which interfaces of a container are counted.
 
 use glob::Pattern;
 use std::sync::Arc;
 
-/// Those through which a Docker, or another runtime, inside the container passes the same bytes a second
-/// time, and the loopback.
+/// The loopback, and the interfaces through which Docker or another runtime inside the container passes the
+/// same bytes a second time.
 pub const DEFAULT_EXCLUDE: &str = "lo,veth*,docker*,nerdctl*,br-*,cni*,virbr*";
 
 /// Not a glob.
@@ -18,7 +18,7 @@ pub struct Interfaces {
     excluded: Arc<[Name]>,
 }
 
-/// Most names are a word, or a word and a star: those are compared, and nothing is searched.
+/// Most globs are a plain name, or a name and a star. These are compared directly, without a search.
 #[derive(Debug)]
 enum Name {
     Exactly(Box<[u8]>),
@@ -33,7 +33,7 @@ impl Default for Interfaces {
 }
 
 impl Interfaces {
-    /// All but those whose names match one of some globs.
+    /// All interfaces except those whose names match one of the globs.
     ///
     /// # Errors
     /// A bad glob.

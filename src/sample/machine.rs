@@ -1,4 +1,4 @@
-//! What the machine as a whole has.
+//! The size of the machine.
 
 use super::{Errno, PassReport, Reason, stat_file::Scratch};
 use crate::parse::{ParseError, meminfo::parse_meminfo, proc_stat::count_cpus};
@@ -11,8 +11,8 @@ use std::{
 
 const MEMINFO: &str = "meminfo";
 
-/// A reading takes far less than a millisecond; one that takes longer hangs, as a stand-in for procfs (lxcfs)
-/// may whose server is stuck. So long everything else waits for it, once.
+/// How long the caller waits for a reading. A reading that takes longer hangs: a replacement for procfs
+/// (lxcfs) can do this when its server is stuck. Everything else waits for this long, once.
 const PATIENCE: Duration = Duration::from_millis(250);
 
 /// Size of the machine, from `/proc/meminfo` and `/proc/stat`.
@@ -27,8 +27,8 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Reads what the procfs at `proc_root` offers; `ProcSubset=pid` hides all of it. Blocks as long as its
-    /// files do.
+    /// Reads what the procfs at `proc_root` offers; `ProcSubset=pid` hides all of it. Blocks if its files
+    /// block.
     #[must_use]
     pub fn read(proc_root: &Path) -> Self {
         Self::read_into(proc_root, &mut PassReport::default())
@@ -62,11 +62,11 @@ impl Machine {
     }
 }
 
-/// Reads the machine's size on a thread of its own, so that a file that hangs costs nothing else.
+/// Reads the machine's size on its own thread, so that a file that hangs blocks nothing else.
 #[derive(Debug)]
 pub struct MachineReader {
     proc_root: PathBuf,
-    /// The reading that is under way; there is never a second one.
+    /// The reading in progress. There is never a second one.
     under_way: Option<Receiver<(Machine, PassReport)>>,
 }
 
@@ -77,7 +77,7 @@ impl MachineReader {
         Self { proc_root: proc_root.to_owned(), under_way: None }
     }
 
-    /// The machine's size, with what could not be used in `report`; nothing is known while a file hangs.
+    /// The machine's size. Failures go to `report`. While a file hangs, nothing is known.
     pub fn read(&mut self, report: &mut PassReport) -> Machine {
         let patience = if self.under_way.is_some() { Duration::ZERO } else { PATIENCE };
         let answer = self.under_way.take().or_else(|| self.start(report));

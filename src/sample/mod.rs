@@ -1,8 +1,8 @@
 //! Reading: file descriptors in, [`ScopeSample`]s in the kernel's units out.
 //!
-//! Everything that opens a file of the host lives here, behind the three roots of [`Roots`], so that a
-//! recorded tree is read by the same code as a live one. I/O errors are told apart by errno, never by
-//! `ErrorKind`, since ENODEV, ESRCH and EMFILE have no kind of their own.
+//! Everything that opens a file of the host is in this room, behind the three roots of [`Roots`], so that the
+//! same code reads a recorded tree and a live one. I/O errors are distinguished by errno, never by
+//! `ErrorKind`, because ENODEV, ESRCH and EMFILE have no kind of their own.
 
 pub mod devices;
 mod failure;

@@ -18,11 +18,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The interface counters of a network namespace, below the directory of a process in it.
+/// The file with the interface counters, below the directory of a process in the network namespace.
 const NET_DEV: &str = "net/dev";
 
-/// A network namespace, known by the number of its `ns/net` link where that may be read (root,
-/// `CAP_SYS_PTRACE`, same user), or by the inode of `net/dev`, which is per namespace and needs no privilege.
+/// A network namespace. It is identified by the number of its `ns/net` link where we may read it (root,
+/// `CAP_SYS_PTRACE`, same user), otherwise by the inode of `net/dev`, which is one per namespace and needs no
+/// privilege.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Netns {
     link: Option<u64>,
@@ -30,7 +31,7 @@ pub struct Netns {
 }
 
 impl Netns {
-    /// The namespace of a process, `None` if neither way is open.
+    /// The namespace of a process; `None` if neither way works.
     #[must_use]
     pub fn of(process: &Path) -> Option<Self> {
         let link = namespace_number(&process.join("ns/net"));
@@ -38,7 +39,8 @@ impl Netns {
         (link.is_some() || net_dev_inode.is_some()).then_some(Self { link, net_dev_inode })
     }
 
-    /// Whether both are the same namespace. Links are compared with links, inodes with inodes.
+    /// Whether both are the same namespace. Link numbers are compared only with link numbers, inodes with
+    /// inodes.
     #[must_use]
     pub fn is(&self, other: &Self) -> bool {
         match (self.link, other.link) {
@@ -55,7 +57,8 @@ impl Netns {
         self.link.is_some()
     }
 
-    /// A number to tell namespaces apart by: of the link, or of `net/dev`. Only numbers of one kind compare.
+    /// A number that distinguishes namespaces: that of the link, or the inode of `net/dev`. Only numbers of
+    /// the same kind can be compared.
     #[must_use]
     pub fn number(self, by_link: bool) -> Option<u64> {
         if by_link { self.link } else { self.net_dev_inode }
@@ -78,7 +81,7 @@ fn namespace_number(link: &Path) -> Option<u64> {
 pub enum NetProblem {
     /// It has no process.
     NoProcess,
-    /// Its processes are outside our PID namespace and procfs shows none that is known to be its own.
+    /// Its processes are outside our PID namespace, and procfs shows no process that is known to be its own.
     ForeignPids,
     /// Its processes are not in our procfs.
     Hidden,
@@ -86,13 +89,13 @@ pub enum NetProblem {
 
 /// Reads the interface counters of one container through one of its processes.
 ///
-/// A descriptor on `/proc/<pid>` is kept, which pins nothing and answers ESRCH after the PID is given to
-/// another process; one on `net/dev` would keep the namespace of a dead container alive.
+/// It keeps a descriptor on `/proc/<pid>`. That pins nothing, and it answers ESRCH after the PID is given to
+/// another process. A descriptor on `net/dev` would keep the namespace of a dead container alive.
 #[derive(Debug)]
 pub struct NetReader {
     proc_root: PathBuf,
     process: Option<Process>,
-    /// What was read last of the namespace that `counted` is.
+    /// The last readings of the namespace in `counted`.
     tally: Tally<Name>,
     counted: Option<Netns>,
     /// Whether a descriptor on the process's directory may be kept.
@@ -103,7 +106,8 @@ pub struct NetReader {
 struct Process {
     pid: u32,
     path: PathBuf,
-    /// Kept from reading to reading; else the directory is opened for each, and looked at whose it is.
+    /// Kept between readings. If `None`, the directory is opened for each reading, and checked to belong to
+    /// the container.
     directory: Option<OwnedFd>,
     netns: Option<Netns>,
 }
@@ -121,7 +125,7 @@ impl NetReader {
         }
     }
 
-    /// Whether a descriptor may be kept from reading to reading; one that is there is closed if not.
+    /// Sets whether a descriptor may be kept between readings. If not, an open one is closed.
     pub fn keep(&mut self, keep: bool) {
         self.keep = keep;
         if let Some(process) = self.process.as_mut().filter(|_| !keep) {
@@ -135,7 +139,7 @@ impl NetReader {
         usize::from(self.process.as_ref().is_some_and(|process| process.directory.is_some()))
     }
 
-    /// The process that is read through.
+    /// The process through which the counters are read.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
         self.process.as_ref().map(|process| process.pid)
@@ -147,12 +151,12 @@ impl NetReader {
         self.process.as_ref().and_then(|process| process.netns)
     }
 
-    /// Chooses a process: the container's first one as Docker knows it (`main_pid`), if it is among `listed`
-    /// (a process deeper in may have a namespace of its own), else any listed one; `main_pid` alone when the
-    /// listed ones are outside our PID namespace and show as 0.
+    /// Chooses a process. The first choice is the container's main process according to Docker (`main_pid`),
+    /// if it is among `listed`: a child process may have another network namespace. Otherwise any listed
+    /// process. If the listed processes are outside our PID namespace and show as 0, only `main_pid`.
     ///
     /// # Errors
-    /// When none can be had.
+    /// If there is none.
     pub fn locate(
         &mut self,
         id: &ContainerId,
@@ -184,7 +188,7 @@ impl NetReader {
         })
     }
 
-    /// Reads the counters. `false` when the process is gone and another must be located.
+    /// Reads the counters. `false` if the process is gone and another one must be located.
     pub fn read(&mut self, id: &ContainerId, pass: &mut Pass, table: &mut NetTable) -> bool {
         table.read = false;
         table.sums = None;
@@ -220,7 +224,7 @@ impl Process {
         let path = proc_root.join(pid.to_string());
         let directory = match open_directory(&path) {
             Ok(directory) => directory,
-            // It ended, or is hidden from us.
+            // The process has ended, or is hidden from us.
             Err(Errno::ENOENT | Errno::ESRCH | Errno::EACCES | Errno::EPERM) => return None,
             Err(errno) => {
                 pass.report.failed_directory(&path, errno);
@@ -246,15 +250,14 @@ impl Process {
             Some(directory) => directory,
             None => {
                 opened = open_directory(&self.path)?;
-                // The PID may be another's by now.
+                // The PID may belong to another container's process by now.
                 if !belongs_to(&opened, id, &mut pass.scratch) {
                     return Err(Errno::ESRCH);
                 }
                 if keep { self.directory.insert(opened) } else { &opened }
             }
         };
-        // Not looked at what kind of file it is, at each reading: a FIFO or a directory can't be read at an
-        // offset.
+        // The kind of file is not checked at each reading: a FIFO or a directory can't be read at an offset.
         let file = openat(directory, NET_DEV, READ, Mode::empty())?;
         let content = pass.scratch.read_records(&File::from(file))?;
         Ok(parse_net_dev(content, &mut table.rows, |name| pass.interfaces.excludes(name)))
@@ -265,12 +268,12 @@ fn open_directory(path: &Path) -> Result<OwnedFd, Errno> {
     open(path, READ.union(OFlag::O_DIRECTORY), Mode::empty())
 }
 
-/// Whether the process with this PID is the container's: our procfs may be of another PID namespace than the
-/// one that `cgroup.procs` or Docker counted in. `/` is our own cgroup in a private cgroup namespace.
+/// Whether the process with this PID belongs to the container. Our procfs may be of another PID namespace
+/// than the PIDs from `cgroup.procs` or Docker. `/` is our own cgroup in a private cgroup namespace.
 fn belongs_to(process: impl AsFd, id: &ContainerId, scratch: &mut Scratch) -> bool {
     let file = match openat(process, c"cgroup", READ, Mode::empty()) {
         Ok(file) => file,
-        // A recording without it; a process that has ended shows no interfaces either.
+        // A recording may lack the file. A process that has ended shows no interfaces either.
         Err(errno) => return errno == Errno::ENOENT,
     };
     let Ok(content) = scratch.read_records(&File::from(file)) else { return false };

@@ -1,4 +1,4 @@
-//! What this process itself uses.
+//! The resources that this process uses.
 
 use nix::sys::{
     resource::{UsageWho, getrusage},
@@ -7,7 +7,7 @@ use nix::sys::{
 use procfs::{WithCurrentSystemInfo, process::Process};
 use std::time::Duration;
 
-/// The exporter's own use of the machine. A number that can't be had is `None`.
+/// The exporter's own use of resources. A number that is not available is `None`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct OwnProcess {
     /// User and system time, s
@@ -21,7 +21,7 @@ pub struct OwnProcess {
 }
 
 impl OwnProcess {
-    /// Reads `/proc/self`: always our own, whatever procfs the containers are looked up in.
+    /// Reads `/proc/self`: always our own process, whatever procfs is used for the containers.
     #[must_use]
     pub fn read() -> Self {
         let process = Process::myself().ok();

@@ -1,20 +1,20 @@
-//! What one pass over all containers shares.
+//! State that one pass over all containers shares.
 
 use super::{devices::DeviceNames, failure::PassReport, interfaces::Interfaces, stat_file::Scratch};
 
-/// A buffer to read into, the report, and what is known from earlier passes.
+/// A buffer, the report, and what is known from earlier passes.
 #[derive(Debug, Default)]
 pub struct Pass {
-    /// Where files are read into.
+    /// The buffer for files.
     pub scratch: Scratch,
-    /// What went wrong.
+    /// The failures.
     pub report: PassReport,
-    /// Device names met so far.
+    /// The device names known so far.
     pub devices: DeviceNames,
-    /// Which interfaces count.
+    /// Which interfaces are counted.
     pub interfaces: Interfaces,
-    /// Child cgroups of containers looked into so far.
+    /// How many child cgroups of containers were visited so far in this pass.
     pub children: u64,
-    /// Whether files that were absent before are looked for again: controllers can be enabled later.
+    /// Whether to look again for files that were absent before: controllers can be enabled later.
     pub recheck_absent: bool,
 }

@@ -1,11 +1,11 @@
-//! Where a process is.
+//! The cgroup of a process.
 
 use super::stat_file::Scratch;
 use crate::parse::proc_cgroup::unified_path;
 use std::path::Path;
 
-/// The cgroup v2 path of a process, as `/proc/<pid>/cgroup` has it: seen from our own cgroup namespace, so
-/// that a path outside its root begins with `/..`. `None` if there is no such process or it can't be told.
+/// The cgroup v2 path of a process, as in `/proc/<pid>/cgroup`. It is relative to our own cgroup namespace,
+/// so a path outside its root begins with `/..`. `None` if there is no such process or the path is not known.
 #[must_use]
 pub fn cgroup_of(proc_root: &Path, pid: u32) -> Option<String> {
     let mut scratch = Scratch::small();
@@ -14,8 +14,8 @@ pub fn cgroup_of(proc_root: &Path, pid: u32) -> Option<String> {
 }
 
 /// Whether a process with this cgroup path (see [`cgroup_of`]) is in a container's cgroup or below it; `None`
-/// if the path is of something else and tells nothing about the container. `cgroup` is below the cgroup root
-/// and ends in a directory named after the container's ID.
+/// if the path does not show this. `cgroup` is below the cgroup root and ends in a directory named after the
+/// container's ID.
 #[must_use]
 pub fn is_in_cgroup(path: &str, cgroup: &str, id: &str) -> Option<bool> {
     let named = path.find(id)?;

@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The three trees that are read; each can be a mount elsewhere or a recording.
+/// The three trees that are read. Each can be mounted elsewhere or be a recording.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Roots {
     /// cgroup v2, `/sys/fs/cgroup`
@@ -22,16 +22,16 @@ pub struct Roots {
     pub sys: PathBuf,
 }
 
-/// What a process in a container does not see of its host.
+/// The parts of the host that a process in a container can't see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Seclusion {
     /// The cgroup root is not the top of the hierarchy: no other container can be seen.
     Cgroups,
-    /// Besides, procfs has only the container's own processes.
+    /// In addition, procfs has only the container's own processes.
     CgroupsAndProcesses,
 }
 
-/// One of those whose absence ends the start. Without sysfs only names of devices are missing.
+/// The trees without which the exporter does not start. Without sysfs only device names are missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tree {
     /// cgroup v2
@@ -43,7 +43,7 @@ pub enum Tree {
 /// Why a tree can't be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RootError {
-    /// Which one.
+    /// Which tree.
     pub tree: Tree,
     /// Where it should be.
     pub path: PathBuf,
@@ -60,7 +60,7 @@ pub enum RootProblem {
     CgroupV1,
     /// It is cgroup v1, and cgroup v2 without controllers is mounted below it.
     Hybrid,
-    /// It is no cgroup v2; what file system it is.
+    /// It is not cgroup v2; the file system that it is.
     NotCgroup2(String),
 }
 
@@ -88,7 +88,7 @@ impl Roots {
     /// Checks that the cgroup root is cgroup v2 and that procfs is a directory.
     ///
     /// # Errors
-    /// A root that is missing, or that is cgroup v1 or hybrid.
+    /// If a root is missing, or is cgroup v1 or hybrid.
     pub fn check(&self) -> Result<(), RootError> {
         for (tree, path) in [(Tree::Cgroup, &self.cgroup), (Tree::Proc, &self.proc)] {
             if let Err(error) = std::fs::read_dir(path) {
@@ -112,7 +112,7 @@ impl Roots {
         Err(RootError { tree: Tree::Cgroup, path: self.cgroup.clone(), problem })
     }
 
-    /// What the proc root is if it is no procfs: a recording, or another directory by mistake.
+    /// What the proc root is, if it is not procfs: a recording, or another directory by mistake.
     #[must_use]
     pub fn instead_of_procfs(&self) -> Option<String> {
         let is_procfs =
@@ -120,15 +120,15 @@ impl Roots {
         (!is_procfs).then(|| file_system(&self.proc))
     }
 
-    /// Whether the cgroup root is the top of the hierarchy. Below it (a private cgroup namespace without the
-    /// host's tree mounted) no other container can be seen. The real root has no `cgroup.events`.
+    /// Whether the cgroup root is the top of the hierarchy. Below the top (in a private cgroup namespace
+    /// without the host's tree mounted) no other container can be seen. The top has no `cgroup.events`.
     #[must_use]
     pub fn is_top(&self) -> bool {
         !self.cgroup.join(KernelFile::CgroupEvents.name()).exists()
     }
 
-    /// What of the host can't be seen, if the cgroup root is not the host's. PID 1 of a container is in the
-    /// same cgroup as this process; PID 1 of the host is not.
+    /// The parts of the host that can't be seen, if not even the top of its cgroups can be. The PID 1 of a
+    /// container is in the same cgroup as this process; the host's PID 1 is not.
     #[must_use]
     pub fn seclusion(&self) -> Option<Seclusion> {
         if self.is_top() {

@@ -8,8 +8,8 @@ use crate::parse::{
 
 /// Everything read from one container's cgroup and network namespace.
 ///
-/// `None` always means that the kernel does not offer the file or key (or that it could not be used,
-/// which is counted elsewhere), never zero. Reused from pass to pass, so that a pass allocates nothing.
+/// `None` always means that the kernel does not offer the file or key (or that it could not be used, which is
+/// counted elsewhere), never zero. The memory is reused, so that a pass allocates nothing.
 #[derive(Debug, Default)]
 pub struct ScopeSample {
     /// `cpu.stat`
@@ -48,7 +48,7 @@ pub struct ScopeSample {
     pub swap_events: Option<Events>,
     /// `memory.zswap.current`, bytes
     pub zswap_current: Option<u64>,
-    /// `io.stat`; no row is a container that did no I/O
+    /// `io.stat`; no rows if the container did no I/O
     pub io: Option<Vec<IoRow>>,
     /// `cpu.pressure`
     pub cpu_pressure: Option<Pressure>,
@@ -76,11 +76,11 @@ pub struct ScopeSample {
     pub processes: Option<u64>,
     /// `hugetlb.<size>.current` and `.events`, by page size
     pub hugetlb: Vec<Hugetlb>,
-    /// `net/dev`, where the container may claim its namespace
+    /// `net/dev`, if the container may claim its namespace
     pub net: NetTable,
-    /// Bytes read and written over all devices, where every row was read.
+    /// Bytes read and written over all devices, if every row was read.
     pub(super) io_sums: Option<(u64, u64)>,
-    /// Lines of `io.stat` that gave no row.
+    /// The number of lines of `io.stat` without a usable row.
     pub(super) io_none: NoRows,
     /// Rows of `io.stat` kept for the next pass while `io` is `None`.
     spare_io: Vec<IoRow>,
@@ -100,11 +100,11 @@ pub struct Hugetlb {
 /// The interfaces of a network namespace, if they were read.
 #[derive(Debug, Default)]
 pub struct NetTable {
-    /// The interfaces that count.
+    /// The interfaces that are counted.
     pub rows: Vec<InterfaceRow>,
-    /// Whether `rows` is a reading, and not the memory of an earlier one.
+    /// Whether `rows` is from this pass, and not left from an earlier one.
     pub read: bool,
-    /// Bytes received and sent over all of them, where every row was read.
+    /// Bytes received and sent over all of them, if every row was read.
     pub(super) sums: Option<(u64, u64)>,
 }
 
@@ -117,15 +117,15 @@ impl NetTable {
 }
 
 impl ScopeSample {
-    /// Bytes read and written over all block devices, where the io controller is there and each device was
+    /// Bytes read and written over all block devices, if the io controller is enabled and each device was
     /// read.
     #[must_use]
     pub fn io_bytes(&self) -> Option<(u64, u64)> {
         self.io_sums.filter(|_| self.io.is_some())
     }
 
-    /// Takes in one file, or its absence, and says how many of its rows were skipped. Processes are
-    /// counted elsewhere, since they may be spread over child cgroups.
+    /// Stores one file, or its absence, and returns how many of its rows were skipped. Processes are counted
+    /// elsewhere, because they may be spread over child cgroups.
     pub(crate) fn take(&mut self, file: KernelFile, content: Option<&[u8]>) -> Result<u64, ParseError> {
         use parse::{
             cgroup_events::parse_cgroup_events,
@@ -194,7 +194,7 @@ impl ScopeSample {
     }
 }
 
-/// A file that is parsed over what the last one came to.
+/// Stores a file that is parsed into the previous value.
 fn store_over<T: Default>(
     slot: &mut Option<T>,
     content: Option<&[u8]>,
@@ -207,7 +207,7 @@ fn store_over<T: Default>(
     parsed.map(|_| 0)
 }
 
-/// A file whose value is the slot's.
+/// Stores a file with exactly one value.
 #[inline]
 fn store<T>(
     slot: &mut Option<T>,
@@ -217,7 +217,7 @@ fn store<T>(
     store_key(slot, content, |file| parse(file).map(Some))
 }
 
-/// A file that may lack the slot's key.
+/// Stores a file that may lack the key.
 #[inline]
 fn store_key<T>(
     slot: &mut Option<T>,

@@ -24,18 +24,18 @@ use std::{
     time::SystemTime,
 };
 
-/// Child cgroups looked into below one container, which may make as many as it likes. Above this its
-/// processes are not counted, and that is told.
+/// How many child cgroups of one container are visited. A container may create any number. Above this, its
+/// processes are not counted, which is reported.
 const MAX_CHILDREN: u64 = 10_000;
-/// The same for all containers together in one pass: some tenths of a second.
+/// The same for all containers together in one pass, so that a pass stays short.
 const MAX_CHILDREN_PER_PASS: u64 = 20_000;
 
 /// Why a scope could not be opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OpenError {
-    /// It is no longer there: nothing to say about it.
+    /// It does not exist any more. This is not reported.
     Gone,
-    /// It is there, but can't be opened.
+    /// It exists, but can't be opened.
     Failed(Errno),
 }
 
@@ -43,7 +43,7 @@ pub enum OpenError {
 #[derive(Debug)]
 pub struct ScopeReader {
     path: PathBuf,
-    /// A descriptor kept from reading to reading; else the directory is opened for each.
+    /// A descriptor kept between readings. If `None`, the directory is opened for each reading.
     directory: Option<OwnedFd>,
     identity: Identity,
     slots: [Slot; KernelFile::COUNT],
@@ -51,7 +51,7 @@ pub struct ScopeReader {
     io: Tally<(u32, u32)>,
 }
 
-/// What makes a directory the one that it was: its file system and its inode.
+/// The identity of a directory: its file system and its inode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Identity {
     device: u64,
@@ -61,9 +61,9 @@ struct Identity {
 /// How many descriptors a reader may keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Keep {
-    /// Whether one on the directory; without it, none on files is worth having.
+    /// Whether to keep one on the directory. Without it, keeping descriptors on files is useless.
     pub directory: bool,
-    /// Files.
+    /// How many to keep on files.
     pub files: usize,
 }
 
@@ -78,7 +78,7 @@ impl ScopeReader {
     /// Opens a cgroup directory.
     ///
     /// # Errors
-    /// [`OpenError::Gone`] if there is none, else the errno.
+    /// [`OpenError::Gone`] if there is none, otherwise the errno.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let (directory, identity) = open_directory(path)?;
         Ok(Self {
@@ -97,8 +97,8 @@ impl ScopeReader {
         &self.path
     }
 
-    /// What makes this run of the container the one that it is: the directory's inode number and, on file
-    /// systems that give numbers again, when it was made. (cgroup2 never does, and does not tell.)
+    /// Identifies this run of the container: the directory's inode number and, on file systems that use
+    /// numbers again, when it was created. (cgroup2 never uses a number again, and has no creation time.)
     #[must_use]
     pub fn run(&self) -> (u64, Option<SystemTime>) {
         let born = std::fs::metadata(&self.path).and_then(|metadata| metadata.created());
@@ -111,7 +111,7 @@ impl ScopeReader {
         usize::from(self.directory.is_some()) + self.slots.iter().filter(|slot| slot.kept.is_some()).count()
     }
 
-    /// Which of the wanted files this kernel does not offer for this container.
+    /// The wanted files that this kernel does not offer for this container.
     pub fn absent_files(&self, wanted: FileSet) -> impl Iterator<Item = KernelFile> {
         KernelFile::ALL
             .iter()
@@ -120,20 +120,20 @@ impl ScopeReader {
             .filter_map(move |(file, slot)| (slot.absent && wanted.contains(file)).then_some(file))
     }
 
-    /// Whether a file that was looked for is not offered for this container.
+    /// Whether a file was looked for and is not offered for this container.
     #[must_use]
     pub fn is_absent(&self, file: KernelFile) -> bool {
         self.slots.get(file as usize).is_some_and(|slot| slot.absent)
     }
 
-    /// Whether the directory on disk is still the one that was opened. It is as long as nothing says that it
-    /// is not: a path that can't be looked at is no removed cgroup.
+    /// Whether the directory on disk is still the one that was opened. Also `true` if this is not known: a
+    /// path that can't be examined does not prove that the cgroup was removed.
     #[must_use]
     pub fn is_current(&self) -> bool {
         !is_gone(&self.path, self.identity)
     }
 
-    /// Closes what is more than may be kept.
+    /// Closes descriptors above the limit.
     pub fn close_above(&mut self, keep: Keep) {
         if !keep.directory {
             self.directory = None;
@@ -142,15 +142,15 @@ impl ScopeReader {
         open.skip(keep.files).for_each(|slot| slot.kept = None);
     }
 
-    /// When the directory was made or last changed, if the file system tells: the start of the run as far
-    /// as the kernel knows it.
+    /// When the directory was created or last changed, if the file system reports it: the start of the run as
+    /// far as the kernel knows it.
     #[must_use]
     pub fn created(&self) -> Option<SystemTime> {
         let metadata = std::fs::metadata(&self.path).ok()?;
         metadata.created().or_else(|_| metadata.modified()).ok()
     }
 
-    /// Reads the wanted files into `sample`; the first `keep` of those that are there stay open, but no
+    /// Reads the wanted files into `sample`. The first `keep` of the existing files stay open, but no
     /// settings, which are rarely read. `false` if the container is gone.
     pub fn sample(&mut self, wanted: FileSet, keep: Keep, pass: &mut Pass, sample: &mut ScopeSample) -> bool {
         let opened;
@@ -181,7 +181,7 @@ impl ScopeReader {
             let content = match outcome {
                 Outcome::Content(content) => Some(content),
                 Outcome::Absent => None,
-                // Pressure was switched off for this cgroup, or a controller withdrawn by its parent.
+                // Pressure was switched off for this cgroup, or its parent disabled a controller.
                 Outcome::Went if !is_gone(&self.path, self.identity) => {
                     slot.absent = true;
                     None
@@ -200,7 +200,7 @@ impl ScopeReader {
                 }
             }
         }
-        // Every cgroup has cpu.stat; a directory without it is one that was removed before it was read.
+        // Every cgroup has cpu.stat. A directory without it was removed before it was read.
         if wanted.contains(KernelFile::CpuStat) && sample.cpu.is_none() && is_gone(&self.path, self.identity)
         {
             return false;
@@ -216,7 +216,7 @@ impl ScopeReader {
 
     fn add_processes_below(&mut self, pass: &mut Pass, sample: &mut ScopeSample) {
         if sample.cgroup_stat.is_none() && !self.is_absent(KernelFile::CgroupStat) {
-            // Whether there are cgroups below is not known, and so not how many processes there are.
+            // It is not known whether there are child cgroups, and so not how many processes there are.
             sample.processes = None;
             return;
         }
@@ -246,13 +246,13 @@ impl ScopeReader {
         }
         sample.io_sums = self.io.add(rows.iter().map(|row: &IoRow| (row.device(), row.rbytes, row.wbytes)));
         if sample.io_sums.is_none() {
-            // Not devices that are new, but what is left of torn rows.
+            // These are not new devices, but the rest of torn rows.
             pass.report.skipped(KernelFile::IoStat.name(), sample.io_none.bare);
         }
     }
 
-    /// Whether the cgroup or one below it has a process, as `cgroup.events` says; `None` if that can't be
-    /// told.
+    /// Whether the cgroup or one below it has a process, according to `cgroup.events`; `None` if that is not
+    /// known.
     pub fn is_populated(&self, scratch: &mut Scratch) -> Option<bool> {
         let populated = self.read_own(KernelFile::CgroupEvents.c_name(), scratch, |file| {
             flat_keyed_value(file, const { FlatKey::new("populated ") })
@@ -260,7 +260,7 @@ impl ScopeReader {
         populated.ok()?.ok().flatten().map(|populated| populated != 0)
     }
 
-    /// Who owns the directory: root, or the user to whom the subtree was handed.
+    /// The owner of the directory: root, or the user to whom the subtree was delegated.
     #[must_use]
     pub fn owner(&self) -> Option<u32> {
         match &self.directory {
@@ -275,7 +275,7 @@ impl ScopeReader {
         self.identity.inode
     }
 
-    /// The container's PIDs: of the scope, or of its children when the scope has none of its own.
+    /// The container's PIDs: those of the scope, or those of its children if the scope has none of its own.
     pub fn pids(&mut self, scratch: &mut Scratch, report: &mut PassReport) -> Vec<u32> {
         let mut pids = Vec::new();
         let own = self.read_own(KernelFile::CgroupProcs.c_name(), scratch, |file| {
@@ -285,7 +285,7 @@ impl ScopeReader {
             report.failed(&self.path, KernelFile::CgroupProcs.name(), reason);
         }
         if pids.is_empty() {
-            // Any process will do, so that one that can't be read is no reason to end.
+            // Any process is good enough, so a child that can't be read is skipped.
             let below = walk_below(&self.path, MAX_CHILDREN, &mut |child| {
                 match scratch.read_path(&child.join(KernelFile::CgroupProcs.name())) {
                     Ok(file) => pids.extend(parse::cgroup_procs::pids(file)),
@@ -306,11 +306,12 @@ impl ScopeReader {
     /// Processes in the cgroups below this one.
     fn count_below(&self, scratch: &mut Scratch) -> Result<u64, (PathBuf, Reason)> {
         let mut count = 0;
-        // Some more than there were just now.
+        // The limit is higher than the last count, because there may be some more by now.
         walk_below(&self.path, 2 * MAX_CHILDREN, &mut |child| {
             match scratch.read_path(&child.join(KernelFile::CgroupProcs.name())) {
                 Ok(file) => count += parse::cgroup_procs::count_pids(file).map_err(Reason::Parse)?,
-                // Removed meanwhile, or threaded: then its processes are listed by the domain above it.
+                // The other failures: it was removed meanwhile, or it is threaded, and the domain above it
+                // lists its processes.
                 Err(reason) if is_worth_telling(&reason) => return Err(reason),
                 Err(_) => {}
             }
@@ -336,7 +337,7 @@ impl ScopeReader {
         scratch.read_records(&file).map(then).map_err(Reason::Errno)
     }
 
-    /// Reads the huge page counters, whose files are named after the page sizes of the machine.
+    /// Reads the huge page counters, whose file names contain the page sizes of the machine.
     pub fn sample_hugetlb(&mut self, pass: &mut Pass, sample: &mut ScopeSample) {
         sample.hugetlb.clear();
         if self.hugetlb.is_none() || pass.recheck_absent {
@@ -377,7 +378,7 @@ fn open_directory(path: &Path) -> Result<(OwnedFd, Identity), OpenError> {
     Ok((directory, Identity { device: stat.st_dev, inode: stat.st_ino }))
 }
 
-/// Whether a path is known to lead to nothing, or to another directory than it did.
+/// Whether a path is known to lead to nothing, or to another directory than before.
 fn is_gone(path: &Path, identity: Identity) -> bool {
     match std::fs::metadata(path) {
         Ok(found) => identity != Identity { device: found.dev(), inode: found.ino() },
@@ -385,12 +386,12 @@ fn is_gone(path: &Path, identity: Identity) -> bool {
     }
 }
 
-/// Whether a file was refused, and is not just removed, withdrawn or not offered.
+/// Whether this is a real failure: the file was not just removed, withdrawn or not offered.
 fn is_worth_telling(reason: &Reason) -> bool {
     !matches!(reason, Reason::Errno(Errno::ENOENT | Errno::ENODEV | Errno::EOPNOTSUPP))
 }
 
-/// Nothing was read: what an earlier pass read is not shown for it.
+/// Clears the sample if nothing was read, so that the numbers of an earlier pass are not shown.
 #[cold]
 fn take_nothing(wanted: FileSet, sample: &mut ScopeSample) {
     for file in KernelFile::ALL.iter().filter(|file| wanted.contains(**file)) {
@@ -398,7 +399,7 @@ fn take_nothing(wanted: FileSet, sample: &mut ScopeSample) {
     }
 }
 
-/// Visits the directories below one, `most` of them. What was removed meanwhile is passed over.
+/// Visits at most `most` directories below one. Directories that were removed meanwhile are skipped.
 fn walk_below(
     top: &Path,
     most: u64,
@@ -460,7 +461,7 @@ fn hugetlb_files(directory: &Path) -> Result<Vec<HugetlbFiles>, Errno> {
         .filter_map(|entry| {
             let name = entry.file_name().into_string().ok()?;
             let pagesize = name.strip_prefix("hugetlb.")?.strip_suffix(".current")?;
-            // `hugetlb.2MB.rsvd.current` counts reservations, another thing.
+            // `hugetlb.2MB.rsvd.current` counts reservations, which are something else.
             let pagesize = Name::new(pagesize.as_bytes()).filter(|_| !pagesize.contains('.'))?;
             Some(HugetlbFiles {
                 pagesize,

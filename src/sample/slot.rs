@@ -1,4 +1,4 @@
-//! One file of a cgroup, from reading to reading.
+//! One file of a cgroup, and what is kept of it between readings.
 
 use super::{
     KernelFile, Reason,
@@ -9,26 +9,26 @@ use std::{fs::File, os::fd::BorrowedFd};
 
 #[derive(Debug, Default)]
 pub(super) struct Slot {
-    /// A descriptor kept from reading to reading; else the file is opened for each.
+    /// A descriptor kept between readings. If `None`, the file is opened for each reading.
     pub(super) kept: Option<File>,
     /// Not offered by this kernel, or its controller is off.
     pub(super) absent: bool,
-    /// Whether it was seen to be a regular file. Looked at once: what is not is refused by `pread` too, but
-    /// for devices.
+    /// Whether it is known to be a regular file. Checked only once: `pread` also refuses all other files
+    /// except devices.
     regular: bool,
 }
 
-/// What reading one file came to.
+/// The result of reading one file.
 pub(super) enum Outcome<'a> {
     Content(&'a [u8]),
     Absent,
-    /// The file went while it was open, and perhaps its directory too.
+    /// The file disappeared while it was open, and perhaps its directory too.
     Went,
     Failed(Reason),
 }
 
 impl Slot {
-    /// Reads the file: through the kept descriptor, or one that stays if it is worth keeping.
+    /// Reads the file through the kept descriptor, or through a new one, which is kept if wanted.
     pub(super) fn read<'a>(
         &mut self,
         directory: BorrowedFd<'_>,
@@ -43,7 +43,8 @@ impl Slot {
         let was_kept = self.kept.is_some();
         let outcome = self.read_once(directory, file, keep, scratch);
         match outcome {
-            // Gone and made again, when pressure was switched off and on: the old descriptor stays dead.
+            // The file was removed and created again, when pressure was switched off and on. The old
+            // descriptor never works again.
             Err(Reason::Errno(Errno::ENODEV)) if was_kept => {}
             Ok(len) => return Outcome::Content(scratch.content(len)),
             Err(reason) => return self.failed(reason),

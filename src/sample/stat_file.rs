@@ -9,12 +9,12 @@ use nix::{
 };
 use std::{ffi::CStr, fs::File, io, os::fd::AsFd, path::Path};
 
-/// How everything is opened: without waiting. A FIFO would else wait for a writer; on a file of the kernel it
-/// means nothing.
+/// The flags for opening any file. Without O_NONBLOCK, opening a FIFO would wait for a writer; on kernel
+/// files the flag has no effect.
 pub(crate) const READ: OFlag =
     OFlag::O_RDONLY.union(OFlag::O_CLOEXEC).union(OFlag::O_NONBLOCK).union(OFlag::O_NOCTTY);
 
-/// Opens a file below a directory, which must be a regular one, as all files of cgroups and of procfs are.
+/// Opens a file below a directory. It must be a regular file, as all files of cgroups and of procfs are.
 ///
 /// # Errors
 /// The errno, or [`Reason::NotRegular`].
@@ -24,7 +24,7 @@ pub(crate) fn open_regular<P: NixPath + ?Sized>(directory: impl AsFd, path: &P) 
     if kind == SFlag::S_IFREG.bits() { Ok(File::from(file)) } else { Err(Reason::NotRegular) }
 }
 
-/// A name with its zero, as the kernel takes it.
+/// A name with its NUL byte, as the kernel expects it.
 const fn c_name(name: &'static str) -> &'static CStr {
     match CStr::from_bytes_with_nul(name.as_bytes()) {
         Ok(name) => name,
@@ -34,14 +34,14 @@ const fn c_name(name: &'static str) -> &'static CStr {
 
 macro_rules! kernel_files {
     ($($variant:ident = $name:literal;)*) => {
-        /// A file of a container's cgroup directory. In the order in which a kept descriptor is worth its
-        /// kernel memory: the files of the polling tick first, then what is read at each scrape, then what is
+        /// A file of a container's cgroup directory. The order is the order in which descriptors are kept:
+        /// first the files of the polling tick, then those that are read at each scrape, then those that are
         /// read rarely.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum KernelFile { $(#[doc = concat!("`", $name, "`")] $variant),* }
 
         impl KernelFile {
-            /// All of them, in order.
+            /// All files, in order.
             pub const ALL: &[Self] = &[$(Self::$variant),*];
 
             /// The name as the kernel spells it.
@@ -91,10 +91,10 @@ kernel_files! {
 }
 
 impl KernelFile {
-    /// How many there are.
+    /// The number of files.
     pub const COUNT: usize = Self::ALL.len();
 
-    /// Files printed record by record, where a read may end before the file does.
+    /// Whether the kernel prints the file record by record, so that a read may end before the file does.
     const fn has_records(self) -> bool {
         matches!(self, Self::CgroupProcs)
     }
@@ -105,12 +105,12 @@ impl KernelFile {
 pub struct FileSet(u64);
 
 impl FileSet {
-    /// The files of the polling tick, besides `net/dev`: the sources of the rate gauges.
+    /// The files of the polling tick, except `net/dev`: the sources of the rate gauges.
     pub const RATES: Self = Self::of(&[KernelFile::CpuStat, KernelFile::IoStat]);
 
-    /// The files that only somebody's write changes. (`cpuset.cpus.effective` is not one: it follows its
-    /// parents and the processors that are online.) Last in [`KernelFile`]'s order, since a watch on their
-    /// directory saves reading them.
+    /// The files that change only when something writes to them. (`cpuset.cpus.effective` is not one: it
+    /// follows its parents and the online processors.) They are last in [`KernelFile`]'s order, because a
+    /// watch on their directory saves reading them.
     pub const SETTINGS: Self = Self::of(&[
         KernelFile::MemoryMax,
         KernelFile::CpuMax,
@@ -171,12 +171,14 @@ impl FileSet {
     }
 }
 
-/// Enough for every cgroup file at once on the kernels of today: `memory.stat` has some 2 KiB.
+/// Enough to read any cgroup file of current kernels at once.
 const FIRST_SIZE: usize = 16 * 1024;
-/// A container can fill `cgroup.procs` and `net/dev`; what it can make us hold ends here.
+/// The largest file that is read. A container can make `cgroup.procs` and `net/dev` grow; this limits the
+/// memory that they take.
 const LAST_SIZE: usize = 4 * 1024 * 1024;
-/// A file printed record by record fills a page before a read ends early, and no record is longer than
-/// half a page: a first read shorter than this has reached the end, and needs no second one to say so.
+/// When the kernel prints a file record by record, a read ends early only after it has filled a page, and no
+/// record is longer than half a page. So a first read that is shorter than this has reached the end, and no
+/// second read is needed to check it.
 const SURELY_WHOLE: usize = 2048;
 
 /// The buffer that files are read into, reused from file to file.
@@ -190,12 +192,12 @@ impl Default for Scratch {
 }
 
 impl Scratch {
-    /// One for a single short file. A first read must have room for more than what is surely whole.
+    /// A buffer for a single short file. The first read must have room for more than `SURELY_WHOLE`.
     pub(crate) fn small() -> Self {
         Self(vec![0; 2 * SURELY_WHOLE])
     }
 
-    /// A whole cgroup file from its beginning.
+    /// Reads a whole cgroup file from its beginning.
     ///
     /// # Errors
     /// The errno of the read; EFBIG above 4 MiB.
@@ -203,7 +205,7 @@ impl Scratch {
         self.read_whole(file, kind.has_records())
     }
 
-    /// A whole file that the kernel prints record by record, such as `net/dev`.
+    /// Reads a whole file that the kernel prints record by record, such as `net/dev`.
     ///
     /// # Errors
     /// The errno of the read; EFBIG above 4 MiB.
@@ -211,13 +213,13 @@ impl Scratch {
         self.read_whole(file, true)
     }
 
-    /// What the last reading came to, of which the length is known.
+    /// The first bytes of the buffer: the last reading, whose length is known.
     #[inline]
     pub(crate) fn content(&self, len: usize) -> &[u8] {
         self.0.get(..len).unwrap_or_default()
     }
 
-    /// A whole file by its path, which need not be one of a cgroup.
+    /// Reads a whole file by its path, which need not be one of a cgroup.
     ///
     /// # Errors
     /// The errno, EFBIG above 4 MiB, or [`Reason::NotRegular`].
@@ -229,7 +231,7 @@ impl Scratch {
     fn read_whole(&mut self, file: &File, records: bool) -> Result<&[u8], Errno> {
         let first = read_at(file, &mut self.0, 0);
         match first {
-            // Nearly always: one read, and no more to do.
+            // The usual case: one read is enough.
             Ok(len) if len < if records { SURELY_WHOLE } else { self.0.len() } => {
                 Ok(self.0.get(..len).unwrap_or_default())
             }
@@ -237,7 +239,7 @@ impl Scratch {
         }
     }
 
-    /// Goes on until the end, after a first read that has not come to it.
+    /// Reads on to the end, after a first read that has not reached it.
     #[cold]
     fn read_on(&mut self, file: &File, records: bool, first: Result<usize, Errno>) -> Result<&[u8], Errno> {
         let mut len = 0;

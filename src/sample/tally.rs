@@ -1,10 +1,10 @@
-//! Sums over the rows of a file, which are known only when every row was read.
+//! Sums over the rows of a file. They are known only if every row was read.
 
 use std::time::{Duration, Instant};
 
-/// Rows of a file come and go, and counters start over: rarely, and for good. A row that is missing for a
-/// moment was not read, and a sum without it is no sum. So long nothing is said before the fewer or smaller
-/// rows are believed.
+/// How long a smaller or missing row is doubted. Rows of a file come and go, and counters start over, but
+/// rarely and for good. A row that is missing for a moment was not read, and a sum without it would be wrong.
+/// So no sum is given until the change has lasted for this long.
 const DOUBT: Duration = Duration::from_secs(10);
 
 /// Two counters per row of a file, as last read.
@@ -21,8 +21,8 @@ impl<K> Default for Tally<K> {
 }
 
 impl<K: Copy + PartialEq> Tally<K> {
-    /// The sums over rows with different keys; `None` when a counter is missing, when a row is missing that
-    /// was there before, and when a counter fell.
+    /// The sums over rows with different keys. `None` if a counter is missing, if a row is missing that was
+    /// there before, or if a counter fell.
     pub(super) fn add(
         &mut self,
         rows: impl Iterator<Item = (K, Option<u64>, Option<u64>)> + Clone,
@@ -55,7 +55,7 @@ impl<K: Copy + PartialEq> Tally<K> {
         Some(sums)
     }
 
-    /// Rows keep their order: the one that is looked for is nearly always the next.
+    /// Rows keep their order, so the wanted row is nearly always the next.
     #[inline]
     fn find(&self, next: usize, key: K) -> Option<(usize, (u64, u64))> {
         match self.known.get(next) {

@@ -1,4 +1,4 @@
-//! Who may hold a connection.
+//! Limits how many connections there are, and decides which one gives way when there are too many.
 
 use super::{
     client::{Client, worst_reader},
@@ -11,13 +11,13 @@ use std::{
     time::Duration,
 };
 
-/// Connections at once. A scraper needs one.
+/// How many connections may be open at once. A scraper needs one.
 const CONNECTIONS: usize = 128;
-/// Kept for this machine's own health check.
+/// How many of them are reserved for health checks from this machine.
 const RESERVE: usize = 8;
-/// Connections of one peer.
+/// How many connections one peer may have.
 const PER_PEER: usize = CONNECTIONS / 4;
-/// A peer with so many can lose one that is being answered to a peer that has none.
+/// A peer with this many connections can lose one, even while it is being answered, to a peer that has none.
 const CROWD: usize = 3;
 
 /// The open connections.
@@ -33,7 +33,7 @@ struct Entry {
     own: bool,
 }
 
-/// A connection's place, until it is dropped.
+/// The place of one connection. Dropping it frees the place.
 #[derive(Debug)]
 pub(super) struct Place {
     client: Arc<Client>,
@@ -61,9 +61,9 @@ impl Admission {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place for a connection from `address` to the exporter's own `local` address. When there is none
-    /// left, the connection that does nothing for the longest time gives its own; but a peer takes none from
-    /// another that has no more of them than itself.
+    /// Returns a place for a connection from `address` to the exporter's own address `local`. When none is
+    /// left, the connection that has been idle for the longest time gives up its place. But a peer takes no
+    /// place from another peer that has no more connections than itself.
     pub(super) fn admit(self: &Arc<Self>, address: IpAddr, local: IpAddr) -> Option<Place> {
         let peer = Peer::of(address);
         let own = is_own(address.to_canonical(), local.to_canonical());
@@ -104,8 +104,8 @@ impl Admission {
     }
 }
 
-/// The one that asks for nothing for the longest time; if all have asked, the one that takes its answer
-/// worst.
+/// The connection without a request for the longest time. If all have a request, the one that takes its
+/// answer worst.
 fn longest_idle<'a>(entries: impl Iterator<Item = &'a Entry> + Clone) -> Option<Arc<Client>> {
     let clients = || entries.clone().map(|entry| &entry.client);
     let idle = clients().filter_map(|client| Some((client.idle_since()?, client)));
@@ -113,8 +113,9 @@ fn longest_idle<'a>(entries: impl Iterator<Item = &'a Entry> + Clone) -> Option<
     longest.or_else(|| worst_reader(clients(), Duration::ZERO)).map(Arc::clone)
 }
 
-/// Whether a health check of this machine comes so: from exactly the addresses that it uses, or from the very
-/// address that is served on. All of 127.0.0.0/8 would be too much: any program could have hundreds.
+/// Whether this may be a health check from this machine: it comes from exactly the address that health checks
+/// use, or from the address that is served on. All of 127.0.0.0/8 would be too much, because any local
+/// program could use hundreds of those addresses.
 fn is_own(address: IpAddr, local: IpAddr) -> bool {
     address == Ipv4Addr::LOCALHOST
         || address == Ipv6Addr::LOCALHOST
@@ -165,7 +166,8 @@ mod tests {
         drop(held[0].client().begin());
         let _newcomer = admission.admit(address(200), LOCAL).unwrap();
         assert!(!is_pushed_out(&held[0]) && is_pushed_out(&held[1]));
-        // Nobody is idle: the one that takes nothing goes, and nobody does while the exporter is at work.
+        // No client is idle, so the one that takes nothing goes. No client goes while the exporter still
+        // works on its answer.
         let answering: Vec<_> = held.iter().map(|place| place.client().begin()).collect();
         let mut newcomers = Vec::new();
         while let Some(place) = admission.admit(address(201), LOCAL) {
@@ -181,11 +183,11 @@ mod tests {
     async fn a_crowd_takes_no_place_from_who_has_one_and_gives_one_to_who_has_none() {
         let admission = admission();
         let held = fill(&admission, 4);
-        // All are at work, so nobody is idle.
+        // All clients have a request, so none is idle.
         let _asking: Vec<_> = held.iter().map(|place| place.client().begin()).collect();
         let scraper = admission.admit(address(200), LOCAL).unwrap();
         assert_eq!(held.iter().filter(|place| is_pushed_out(place)).count(), 1);
-        // It has not sent its request yet, and is the only one that is idle.
+        // It has not sent its request yet, so it is the only idle one.
         for crowd in 2..6 {
             let _either_way = admission.admit(address(crowd), LOCAL);
         }

@@ -1,5 +1,6 @@
-//! What one connection is doing, since when, and when it must end. Deadlines act on the connection: hyper
-//! does not ask a body for more while an HTTP/2 client's window is shut, so a body can't watch its own.
+//! What one connection is doing, since when, and when it must end. The deadlines belong to the connection,
+//! not to a response body: hyper does not poll a body while an HTTP/2 client's window is closed, so a body
+//! can't watch its own deadline.
 
 use super::peer::Peer;
 use crate::table::SelfMetrics;
@@ -13,20 +14,21 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-/// From accept to the first whole head: TLS handshake and HTTP/2 preface included.
+/// Time from accept to the first complete request head, with TLS handshake and HTTP/2 preface.
 const FIRST_HEAD: Duration = Duration::from_secs(10);
-/// From the end of an answer to the next whole head. PINGs are no request.
+/// Time from the end of an answer to the next complete request head. An HTTP/2 PING is no request.
 const IDLE: Duration = Duration::from_secs(60);
-/// An idle client that is asked to go may still finish what crossed with the asking.
+/// How long an idle client that was asked to close may take. It may finish a request that it sent before it
+/// read that.
 const LEAVING: Duration = Duration::from_secs(5);
-/// For the exporter's own part: longer than a scrape may take.
+/// Time for the exporter to make an answer. This is longer than a scrape may take.
 const WORK: Duration = Duration::from_secs(60);
-/// An answer may take this long, and a second more for each `FLOOR` bytes.
+/// The client may take this long to receive an answer, and one second more for each `FLOOR` bytes.
 const ANSWER: Duration = Duration::from_secs(30);
-/// Bytes a second that the slowest link worth serving takes.
+/// Bytes per second of the slowest link that is still served.
 const FLOOR: u64 = 64 * 1024;
 
-/// One connection, as its requests and answers see it.
+/// The state of one connection, shared by its requests and answers.
 #[derive(Debug)]
 pub(super) struct Client {
     peer: Peer,
@@ -54,29 +56,29 @@ struct Answer {
     taking: Option<Taking>,
 }
 
-/// How the client takes an answer that is ready.
+/// How the client receives an answer that is ready.
 #[derive(Debug, Clone, Copy)]
 struct Taking {
-    /// When it could begin.
+    /// When the answer was ready.
     ready: Instant,
-    /// When it took something last.
+    /// When the client last took bytes.
     last: Instant,
 }
 
-/// How a client takes the answer that it takes worst.
+/// How a client receives the answer that it receives worst.
 #[derive(Debug, Clone, Copy)]
 struct Progress {
-    /// The part of its time in which it went on taking, from 0 to 1. One whose socket was filled once and who
-    /// then reads nothing comes to nearly 0, and ever nearer. One who reads slowly comes to nearly 1,
-    /// although it too is seen to take something only now and then.
+    /// The part of the time in which the client kept taking bytes, from 0 to 1. A client that reads nothing
+    /// after its socket buffer was filled once comes closer and closer to 0. A client that reads slowly comes
+    /// close to 1, although it too is only seen to take bytes now and then.
     steadiness: f64,
-    /// How long it has taken nothing.
+    /// How long the client has taken nothing.
     stalled: Duration,
 }
 
-/// Of the clients that took nothing for at least `stalled`, the one that went on taking for the smallest part
-/// of its time. Not the one that took something longest ago: a slow reader is seen to take something only
-/// every second or so, and those who read nothing but come again and again have always come later than that.
+/// Of the clients that took nothing for at least `stalled`, the one with the lowest steadiness. The time
+/// since the last bytes were taken would be the wrong measure: a slow reader is only seen to take bytes every
+/// second or so, while clients that read nothing but keep reconnecting always look more recent.
 pub(super) fn worst_reader<'a>(
     clients: impl Iterator<Item = &'a Arc<Client>>,
     stalled: Duration,
@@ -91,7 +93,7 @@ pub(super) fn worst_reader<'a>(
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// No whole head yet.
+    /// No complete request head yet.
     New,
     Active,
     Idle,
@@ -110,13 +112,13 @@ impl Phase {
 /// Why a connection must end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
-    /// No whole head in time.
+    /// No complete request head in time.
     NoRequest,
     /// No further request in time.
     Idle,
     /// An answer was not taken in time.
     Slow,
-    /// Its place is needed.
+    /// Another connection needs its place.
     PushedOut,
 }
 
@@ -153,7 +155,7 @@ impl Client {
         activity.since = Instant::now();
     }
 
-    /// A whole head has come.
+    /// A complete request head has arrived.
     pub(super) fn begin(self: &Arc<Self>) -> Answering {
         let mut activity = self.lock();
         let id = activity.next;
@@ -165,13 +167,13 @@ impl Client {
         Answering { client: Arc::clone(self), id }
     }
 
-    /// Since when nothing is asked, if so.
+    /// Since when there is no request, if there is none.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         let activity = self.lock();
         (activity.phase != Phase::Active).then_some(activity.since)
     }
 
-    /// How the client takes what is ready for it, if there is something.
+    /// How the client receives the answers that are ready, if there are any.
     fn progress(&self) -> Option<Progress> {
         let now = Instant::now();
         let activity = self.lock();
@@ -185,7 +187,7 @@ impl Client {
         all.min_by(|one, other| one.steadiness.total_cmp(&other.steadiness))
     }
 
-    /// Its place is needed: the connection ends now.
+    /// Ends the connection now, because its place is needed.
     pub(super) fn push_out(&self) {
         self.lock().pushed_out = true;
         self.changed.notify_one();
@@ -196,14 +198,14 @@ impl Client {
         self.lock().pushed_out
     }
 
-    /// It was asked to go: what is idle from now on ends soon.
+    /// Notes that the client was asked to close. From now on an idle connection ends soon.
     pub(super) fn leave(&self) {
         let mut activity = self.lock();
         activity.leaving = true;
         activity.since = Instant::now();
     }
 
-    /// Resolves when the connection must end. For one task at a time.
+    /// Resolves when the connection must end. Only one task may wait at a time.
     pub(super) async fn ended(&self) -> End {
         loop {
             let (deadline, end) = self.limit();
@@ -239,7 +241,8 @@ impl Drop for Client {
     }
 }
 
-/// A request until its answer's last byte is with the kernel, or the connection is gone.
+/// A request that is being answered: until the kernel has the last byte of the answer, or the connection is
+/// gone.
 #[derive(Debug)]
 pub(super) struct Answering {
     client: Arc<Client>,
@@ -247,7 +250,7 @@ pub(super) struct Answering {
 }
 
 impl Answering {
-    /// The answer is made and has so many bytes: from now on it is the client's turn.
+    /// The answer is ready and has this many bytes. From now on the exporter waits for the client.
     pub(super) fn ready(&self, bytes: u64) {
         let now = Instant::now();
         let deadline = now + ANSWER + Duration::from_secs(bytes / FLOOR);
@@ -256,7 +259,7 @@ impl Answering {
         self.client.changed.notify_one();
     }
 
-    /// The client took something.
+    /// The client took some bytes.
     pub(super) fn taken(&self) {
         if let Some(taking) =
             self.client.lock().answers.get_mut(&self.id).and_then(|answer| answer.taking.as_mut())
@@ -301,7 +304,7 @@ mod tests {
         assert_eq!(ends_after(&client).await, (60, End::Slow));
         first.ready(14 * 1024 * 1024);
         assert_eq!(ends_after(&client).await, (30 + 14 * 16, End::Slow));
-        // Another answer, and taking bytes, do not move the first one's deadline.
+        // Another answer, or bytes that are taken, do not move the deadline of the first answer.
         let second = client.begin();
         second.ready(0);
         first.taken();

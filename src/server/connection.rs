@@ -1,4 +1,4 @@
-//! One accept loop for plain and TLS connections, whose clients can't delay each other.
+//! One accept loop for plain and TLS connections. No client can delay another one.
 
 use super::{
     admission::{Admission, Place},
@@ -28,16 +28,17 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-/// Heads of requests: a scraper's has some 500 bytes.
+/// The largest request head. A scraper's head is far smaller.
 const HEAD_BYTES: usize = 16 * 1024;
 const HEAD_BYTES_H2: u32 = 16 * 1024;
 const HEADERS: usize = 64;
 const STREAMS: u32 = 16;
-/// Nobody needs a request body. This is the least that HTTP/2 lets a server take of one.
+/// The largest request body. None is needed, but HTTP/2 does not let a server accept less than this.
 const REQUEST_BODIES: u32 = 64 * 1024 - 1;
-/// What is under way at a shutdown may go on for so long.
+/// How long requests that are being answered at a shutdown may still take.
 const DRAIN: Duration = Duration::from_secs(5);
-/// Accepting fails when descriptors run out; trying again at once would only burn CPU.
+/// The pause after a failed accept. Accepting fails when descriptors run out; an immediate retry would only
+/// burn CPU.
 const AFTER_ACCEPT_ERROR: Duration = Duration::from_millis(100);
 
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send {}
@@ -45,8 +46,8 @@ impl<S: AsyncRead + AsyncWrite + Send> Stream for S {}
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// Serves what `handle` tells until `shutdown` resolves, then lets what is under way end, for 5 s at the
-/// most.
+/// Serves the collector behind `handle` until `shutdown` resolves. Then waits for open requests, for `DRAIN`
+/// at most.
 pub async fn serve(
     listener: TcpListener,
     tls: Option<Tls>,
@@ -77,13 +78,13 @@ pub async fn serve(
     }
     drop((listener, stopped));
     stop.send_replace(true);
-    // Closed when each connection's receiver is gone.
+    // This resolves when every connection has dropped its receiver.
     if timeout(DRAIN, stop.closed()).await.is_err() {
         tracing::debug!("connections were still open after {DRAIN:?}");
     }
 }
 
-/// The address that was connected to; one that is not the peer's if it is not known.
+/// The local address that the peer connected to. If that is unknown, an address that can't be the peer's.
 fn local(socket: &TcpStream, peer: SocketAddr) -> IpAddr {
     let unspecified = match peer {
         SocketAddr::V4(_) => IpAddr::from([0, 0, 0, 0]),
@@ -92,7 +93,7 @@ fn local(socket: &TcpStream, peer: SocketAddr) -> IpAddr {
     socket.local_addr().map_or(unspecified, |address| address.ip())
 }
 
-/// What all connections share.
+/// State that all connections share.
 pub(super) struct Server {
     builder: Builder<TokioExecutor>,
     tls: Option<Tls>,
@@ -113,7 +114,7 @@ impl Server {
         place: Place,
         stopped: watch::Receiver<bool>,
     ) {
-        // A page goes out in large writes; waiting to fill packets would only delay the last one.
+        // A page is sent in large writes. Waiting to fill packets would only delay the last one.
         let _only_slower = socket.set_nodelay(true);
         let stream = match &self.tls {
             None => Box::pin(socket) as Pin<Box<dyn Stream>>,
@@ -136,7 +137,7 @@ impl Server {
         mut stopped: watch::Receiver<bool>,
     ) -> Option<Pin<Box<dyn Stream>>> {
         let handshake = async {
-            // Who only looks whether the port is open has not failed at a handshake.
+            // A client that only checks whether the port is open has not failed a handshake.
             if socket.peek(&mut [0]).await? == 0 {
                 return Ok(None);
             }
@@ -179,7 +180,7 @@ impl Server {
         loop {
             tokio::select! {
                 result = connection.as_mut() => return result.inspect_err(|error| self.blame(error, peer)),
-                // Dropping the connection drops its answers too, wherever they wait.
+                // Dropping the connection also drops its answers, wherever they wait.
                 end = client.ended() => match end {
                     End::Idle if !leaving => {
                         leaving = true;
@@ -191,7 +192,7 @@ impl Server {
                         return Ok(());
                     }
                 },
-                // An error is an exporter that has gone on to its end.
+                // An error means that the exporter is already ending.
                 _ = stopped.changed(), if !leaving => {
                     leaving = true;
                     client.leave();
@@ -205,13 +206,13 @@ impl Server {
         match end {
             End::NoRequest => self.refusals.refuse(Reason::NoRequest, peer),
             End::Slow => self.refusals.refuse(Reason::Slow, peer),
-            // Counted by who needed the place.
+            // The code that needed the place has counted this.
             End::PushedOut => {}
             End::Idle => tracing::debug!(%peer, "closed: idle"),
         }
     }
 
-    /// Counts what hyper refuses before there is a request.
+    /// Counts connections that hyper refuses before there is a request.
     fn blame(&self, error: &Error, peer: SocketAddr) {
         if error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse) {
             self.refusals.refuse(Reason::Malformed, peer);
@@ -221,7 +222,8 @@ impl Server {
 
 fn builder() -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
-    // No timers: the client's own deadlines are about whole requests and answers, for both versions alike.
+    // hyper's own timers are not used: `Client` has deadlines for whole requests and answers, the same for
+    // HTTP/1 and HTTP/2.
     builder.http1().max_buf_size(HEAD_BYTES).max_headers(HEADERS);
     builder
         .http2()
@@ -247,13 +249,13 @@ mod tests {
 
     const PAGE: usize = 14_000_000;
     const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-    /// Settings with a window of 0 for each stream.
+    /// A SETTINGS frame with a window of 0 for each stream.
     const NO_WINDOW: &[u8] = b"\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\0";
     const PING: &[u8] = b"\0\0\x08\x06\0\0\0\0\0\0\0\0\0\0\0\0\0";
-    /// GET, http, /metrics, on stream 1.
+    /// A HEADERS frame: GET, http, /metrics, on stream 1.
     const GET_METRICS: &[u8] = b"\0\0\x0c\x01\x05\0\0\0\x01\x82\x86\x04\x08/metrics";
 
-    /// A client's end of a connection to a server whose collector answers with one page; and that page.
+    /// The client's end of a connection to a server whose collector answers with one page; and that page.
     fn connect() -> (DuplexStream, Weak<Body>) {
         let (sender, receiver) = mpsc::channel();
         let handle = Handle::new(sender, SelfMetrics::new().unwrap());
@@ -309,7 +311,7 @@ mod tests {
         while client.read(&mut buffer).await.unwrap() > 0 {
             sleep(Duration::from_secs(20)).await;
         }
-        // The page's size at 64 KiB/s, and 30 s; then the page is not held any longer.
+        // The page's size at 64 KiB/s, plus 30 s. After that the page is not held any longer.
         assert!((240..=290).contains(&begin.elapsed().as_secs()), "{:?}", begin.elapsed());
         assert!(page.upgrade().is_none());
     }

@@ -1,4 +1,5 @@
-//! Pages as bodies: compressed once for all who share one, and counted while they are on their way.
+//! Turns pages into response bodies: compressed once for all clients that share a page, and counted while
+//! they are being sent.
 
 use super::{negotiate::Encoding, pages::Permit};
 use crate::collector::Body;
@@ -14,15 +15,15 @@ use std::{
 };
 use tokio::sync::oneshot;
 
-/// Text of metrics compresses some twentyfold at any level; this one costs a third of gzip's default.
+/// Metrics text compresses well at every level, and this level is the cheapest.
 const GZIP_LEVEL: u32 = 1;
 const ZSTD_LEVEL: i32 = 1;
-/// Below this, a body fits a packet as it is.
+/// A smaller body fits a packet without compression.
 const WORTH_IT: usize = 1024;
-/// Pages that wait to be compressed: as many as there may be.
+/// How many pages may wait to be compressed: as many as there can be.
 const QUEUE: usize = 16;
 
-/// A body that is being sent: it keeps its page, and the permit to have one, until the last byte is out.
+/// A body that is being sent. It keeps its page, and the permit for it, until the last byte is sent.
 struct Sent {
     page: Arc<Body>,
     encoding: Encoding,
@@ -40,7 +41,7 @@ impl AsRef<[u8]> for Sent {
     }
 }
 
-/// Other text that is as large as a page.
+/// Other text that can be as large as a page.
 struct Text {
     text: String,
     _permit: Permit,
@@ -52,7 +53,7 @@ impl AsRef<[u8]> for Text {
     }
 }
 
-/// A text that keeps its permit until the last byte is out.
+/// Turns a text into bytes that keep the permit until the last byte is sent.
 pub(super) fn keep(text: String, permit: Permit) -> Bytes {
     permit.hold(text.as_bytes());
     Bytes::from_owner(Text { text, _permit: permit })
@@ -64,20 +65,20 @@ struct Job {
     done: oneshot::Sender<bool>,
 }
 
-/// The thread that compresses: some milliseconds of work that must not delay other answers. One, made at the
-/// start: when the system refuses threads later, pages still go out.
+/// The thread that compresses, so that this work does not delay other answers. It is created once, at the
+/// start, so it works even if the system refuses new threads later.
 #[derive(Debug, Clone)]
 pub(super) struct Compressor {
     jobs: Option<SyncSender<Job>>,
 }
 
 impl Compressor {
-    /// Starts the thread; without one, pages go out as they are.
+    /// Starts the thread. Without it, pages are sent uncompressed.
     pub(super) fn start() -> Self {
         let (jobs, queue) = sync_channel::<Job>(QUEUE);
         let thread = thread::Builder::new().name("compress".into()).spawn(move || {
             for job in queue {
-                // Nobody waits any more: the client has gone.
+                // If the client has gone, nothing waits for the result.
                 if !job.done.is_closed() {
                     let _client_went_away = job.done.send(compress(&job.page, job.encoding));
                 }
@@ -89,7 +90,7 @@ impl Compressor {
         Self { jobs: thread.is_ok().then_some(jobs) }
     }
 
-    /// The page in the encoding asked for, or as it is if it is too small or can't be compressed.
+    /// The page in the requested encoding, or uncompressed if it is too small or can't be compressed.
     pub(super) async fn encode(&self, page: Arc<Body>, asked: Encoding, permit: Permit) -> (Bytes, Encoding) {
         permit.hold(page.text());
         let mut encoding = if page.text().len() < WORTH_IT { Encoding::Identity } else { asked };
@@ -115,7 +116,7 @@ fn compress(page: &Body, encoding: Encoding) -> bool {
     !compressed.is_empty()
 }
 
-/// Empty if it can't be done, which writing into memory does not know.
+/// Empty on an error, which does not happen when writing into memory.
 fn gzip(text: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(text.len() / 16), Compression::new(GZIP_LEVEL));
     encoder.write_all(text).and_then(|()| encoder.finish()).unwrap_or_default()
@@ -145,7 +146,7 @@ mod tests {
     async fn a_page_goes_out_as_it_is_when_nobody_can_compress_it() {
         let (body, encoding) = encoded(&Compressor::start()).await;
         assert!(encoding == Encoding::Gzip && body.len() < 10_000);
-        // No thread; a thread that has died; a queue that is full.
+        // The cases: no thread, a thread that has died, a full queue.
         let (jobs, _) = sync_channel(1);
         let (full, _queue) = sync_channel(0);
         for jobs in [None, Some(jobs), Some(full)] {

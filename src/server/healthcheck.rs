@@ -1,4 +1,5 @@
-//! `--healthcheck`: asks a running exporter whether it is ready, for container runtimes that want a command.
+//! `--healthcheck`: asks a running exporter whether it is ready. For container runtimes that run a command as
+//! a health check.
 
 use super::tls::first_certificate;
 use crate::advice::Mismatch;
@@ -25,24 +26,24 @@ use tokio_rustls::{
 
 const PATIENCE: Duration = Duration::from_secs(4);
 
-/// How the answer of a TLS server to plain HTTP begins: the content type, and the major version.
+/// The first bytes of a TLS server's answer to plain HTTP: the content type, and the major version.
 const TLS_ALERT: &[u8] = &[0x15, 0x03];
 
-/// Whom to ask, and how.
+/// Which exporter to ask, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Probe {
     /// Address or name of the server.
     pub host: String,
     /// Its port.
     pub port: u16,
-    /// The file with the certificate that it must show; `None` for plain HTTP.
+    /// The file with the certificate that the server must show; `None` for plain HTTP.
     pub certificate: Option<PathBuf>,
 }
 
 /// Asks `/readyz`.
 ///
 /// # Errors
-/// When nobody answers in time, or not with 200.
+/// If there is no answer in time, or an answer other than 200.
 pub async fn check(probe: &Probe) -> Result<()> {
     let asked = async {
         let socket = TcpStream::connect((probe.host.as_str(), probe.port)).await?;
@@ -70,9 +71,9 @@ pub async fn check(probe: &Probe) -> Result<()> {
 async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> Result<()> {
     stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await?;
     let mut answer = Vec::new();
-    // More than the status line is of no interest.
+    // Only the status line is needed.
     let end = stream.take(4096).read_to_end(&mut answer).await;
-    // The connection may be reset after it.
+    // An error after the status line does not matter: the server may reset the connection.
     if answer.starts_with(TLS_ALERT) {
         bail!("{}", Mismatch::ServerSpeaksTls);
     }
@@ -86,7 +87,7 @@ async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> Result<()> {
     Ok(())
 }
 
-/// Whether what came instead of a handshake was not TLS at all.
+/// Whether the answer to the TLS handshake was not TLS at all.
 fn is_no_tls(error: &std::io::Error) -> bool {
     let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
     matches!(cause, Some(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType)))
@@ -104,8 +105,7 @@ fn client(certificate: &Path) -> Result<ClientConfig> {
         .with_no_client_auth())
 }
 
-/// Trusts one certificate: the one that the exporter was told to serve. Its names are of no matter on
-/// loopback.
+/// Trusts exactly one certificate: the one that the exporter serves. Its names do not matter on loopback.
 #[derive(Debug)]
 struct TheVeryCertificate {
     expected: CertificateDer<'static>,

@@ -1,4 +1,4 @@
-//! The page at `/`, for people.
+//! The page at `/`, for people to read.
 
 use crate::collector::Report;
 use std::fmt::Write;
@@ -22,8 +22,8 @@ td { overflow-wrap: anywhere }
 <body>
 "#;
 
-/// The landing page: what this is, where the metrics are, which containers were found, and what is missing of
-/// them. `docker_answers` is whether the names come from a Docker that answers now.
+/// The landing page: what this is, where the metrics are, which containers were found, and which of their
+/// numbers are missing. `docker_answers` says whether the Docker that names come from answers now.
 pub(super) fn html(report: &Report, docker_answers: bool) -> String {
     let Report { containers, missing } = report;
     let live = containers.iter().filter(|container| container.live).count();

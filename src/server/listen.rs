@@ -6,23 +6,23 @@ use std::{
 };
 use tokio::net::{TcpListener, TcpSocket};
 
-/// Connections that may wait to be accepted; a scraper whose SYN finds no room tries again only after a
-/// second.
+/// How many connections may wait to be accepted. If there is no room, a scraper's SYN is dropped and sent
+/// again only after a second.
 const BACKLOG: u32 = 4096;
-/// What the kernel may hold of each answer. Left to itself it takes megabytes, and a client that reads slowly
-/// can't be told from one that reads nothing.
+/// How many bytes of an answer the kernel may buffer per connection. The default can be megabytes, and then a
+/// client that reads slowly looks like one that reads nothing.
 const SEND_BUFFER: u32 = 128 * 1024;
 
-/// Listens on the first of some addresses that can be had. Needs a runtime around it.
+/// Listens on the first address that is available. Must be called inside a Tokio runtime.
 ///
 /// # Errors
-/// None can be had: why not the last one.
+/// If no address is available. The error is that of the last one.
 pub fn listen(addresses: &[SocketAddr]) -> Result<TcpListener> {
     let mut problem = None;
     for address in addresses {
         let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         socket.set_reuseaddr(true)?;
-        // Accepted sockets have it too.
+        // Accepted sockets inherit it.
         socket.set_send_buffer_size(SEND_BUFFER)?;
         match socket.bind(*address).and_then(|()| socket.listen(BACKLOG)) {
             Ok(listener) => return Ok(listener),

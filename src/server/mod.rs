@@ -1,4 +1,4 @@
-//! HTTP and HTTPS: requests in, answers of the collector out. Knows nothing of containers.
+//! HTTP and HTTPS: takes requests and sends the collector's answers. Knows nothing about containers.
 
 mod admission;
 mod client;
@@ -19,7 +19,7 @@ pub mod tls;
 pub use connection::serve;
 pub use listen::listen;
 
-/// An entry for `fuzz/`: what is chosen for `Accept` and `Accept-Encoding`, in words.
+/// An entry point for `fuzz/`: what is chosen for `Accept` and `Accept-Encoding`, in words.
 #[doc(hidden)]
 #[must_use]
 pub fn fuzz_negotiate(accept: &str, accept_encoding: &str) -> String {

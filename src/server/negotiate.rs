@@ -1,4 +1,4 @@
-//! What the client would like: formats and encodings, by `Accept` and `Accept-Encoding` (RFC 9110, 12.5).
+//! Content negotiation: the format by `Accept` and the encoding by `Accept-Encoding` (RFC 9110, 12.5).
 
 use crate::encode::Format;
 
@@ -34,7 +34,7 @@ fn elements(header: &str) -> impl Iterator<Item = Element<'_>> {
     })
 }
 
-/// `0.75` as 750; what is no weight counts as 0.
+/// `0.75` as 750. An invalid weight counts as 0.
 fn thousandths(text: &str) -> u16 {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let digits = format!("{fraction:0<3}");
@@ -46,8 +46,8 @@ fn thousandths(text: &str) -> u16 {
     }
 }
 
-/// The format that the client prefers among ours; text 0.0.4 if it does not care. Versions that are not ours
-/// (OpenMetrics 2.0, text 1.0.0) are passed over.
+/// Of our formats, the one that the client prefers; text 0.0.4 if it has no preference. Versions that we do
+/// not have (OpenMetrics 2.0, text 1.0.0) are ignored.
 pub(super) fn format(accept: &str) -> Format {
     let mut best = (0, Format::Text);
     for element in elements(accept) {
@@ -66,8 +66,9 @@ pub(super) fn format(accept: &str) -> Format {
     best.1
 }
 
-/// The encoding that the client prefers among ours; of equals, the one it names first. `*` is gzip, unless
-/// gzip is named itself: a client that refuses gzip and takes anything else gets the page as it is.
+/// Of our encodings, the one that the client prefers. If several have the same weight, the first one in the
+/// header. `*` means gzip, unless gzip is named itself: a client that refuses gzip and accepts anything else
+/// gets the page uncompressed.
 pub(super) fn encoding(accept_encoding: &str) -> Encoding {
     let names_gzip = elements(accept_encoding).any(|element| is_gzip(element.value));
     let mut best = (0, Encoding::Identity);

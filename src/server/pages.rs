@@ -1,5 +1,5 @@
-//! Who may hold a page: an answer as large as the host has containers, in memory until its client has taken
-//! it.
+//! Limits how many pages are in memory. A page grows with the number of containers and stays in memory until
+//! its client has received it.
 
 use super::{
     client::{Client, worst_reader},
@@ -12,20 +12,20 @@ use std::{
 };
 use tokio::{sync::Notify, time::timeout};
 
-/// Pages on their way at once.
+/// How many pages may be sent at once.
 const PAGES: usize = 16;
 const PER_PEER: usize = PAGES / 2;
 const PER_CONNECTION: usize = 2;
-/// While those on their way have more bytes than this, no third one is made: two scrapers are usual, whatever
-/// a page's size. Whoever shares a page shares its bytes.
+/// While the pages being sent have more bytes than this, no third one is made. Two scrapers are usual, so two
+/// are allowed whatever their size. Clients that share a page share its bytes.
 const BYTES: usize = 32 * 1024 * 1024;
-/// A client that took nothing for so long may lose its page to one that has none.
+/// A client that took nothing for this long may lose its page to a peer without one.
 const STALLED: Duration = Duration::from_millis(500);
-/// A client that has no page waits so long for one, in steps.
+/// A client without a page waits for one in steps of this length.
 const STEP: Duration = Duration::from_millis(100);
 const STEPS: usize = 15;
 
-/// All pages that are held, and those who wait for one.
+/// All pages that are held, and the clients that wait for one.
 #[derive(Debug)]
 pub(super) struct Pages {
     table: Mutex<Table>,
@@ -36,16 +36,16 @@ pub(super) struct Pages {
 #[derive(Debug, Default)]
 struct Table {
     holders: Vec<Arc<Held>>,
-    /// Those of the holders that have their permission.
+    /// How many of the holders have permission.
     granted: usize,
-    /// Peers without a page that wait for one: who has one gets no other before them.
+    /// Peers without a page that wait for one. A peer that has a page gets no other before them.
     waiting: usize,
 }
 
 #[derive(Debug)]
 struct Held {
     client: Arc<Client>,
-    /// The page's address and length, once it is made.
+    /// The page's address and length, once it has been made.
     page: OnceLock<(usize, usize)>,
 }
 
@@ -57,12 +57,12 @@ impl Table {
     }
 }
 
-/// Permission to hold a page, until it is dropped.
+/// Permission to hold a page. Dropping it gives the page up.
 #[derive(Debug)]
 pub(super) struct Permit(Holder);
 
 impl Permit {
-    /// Says which page it is.
+    /// Notes which page is held, so that a shared page is counted once.
     pub(super) fn hold(&self, page: &[u8]) {
         let _only_one = self.0.held.page.set((page.as_ptr().addr(), page.len()));
     }
@@ -85,7 +85,7 @@ impl Drop for Holder {
     }
 }
 
-/// A peer without a page, as long as it waits for one.
+/// Counts a peer without a page for as long as it waits for one.
 struct Waiting<'a>(&'a Pages);
 
 impl<'a> Waiting<'a> {
@@ -110,8 +110,8 @@ impl Pages {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A page for this client, if it and its address do not hold too many. When all are held, one of a client
-    /// that takes nothing goes to a peer that has none.
+    /// Gives this client permission for a page, if it and its address do not hold too many. When all are
+    /// held, a client that takes nothing loses its page to a peer that has none.
     pub(super) async fn acquire(self: &Arc<Self>, client: &Arc<Client>) -> Option<Permit> {
         let permit = match self.enter(client) {
             Ok((holder, is_first)) => self.wait(holder, is_first).await.ok_or(Reason::Pages),
@@ -120,7 +120,7 @@ impl Pages {
         permit.map_err(|reason| self.refusals.refuse(reason, client.peer())).ok()
     }
 
-    /// Counts the client in; tells whether its peer has no other page.
+    /// Adds the client to the holders. Returns whether its peer has no other page.
     fn enter(self: &Arc<Self>, client: &Arc<Client>) -> Result<(Holder, bool), Reason> {
         let mut table = self.lock();
         let holders = || table.holders.iter();
@@ -139,7 +139,7 @@ impl Pages {
     async fn wait(&self, mut holder: Holder, is_first: bool) -> Option<Permit> {
         let waits = is_first.then(|| Waiting::new(self));
         for _ in 0..STEPS {
-            // Before looking, so that nothing is missed.
+            // Created before the check, so that no notification is missed.
             let freed = self.freed.notified();
             if self.grant(is_first) {
                 holder.granted = true;
@@ -162,7 +162,7 @@ impl Pages {
         is_free
     }
 
-    /// Ends the connection of the client that takes its page worst.
+    /// Ends the connection of the client that receives its page worst.
     fn push_out(&self) {
         let table = self.lock();
         let clients = table.holders.iter().map(|held| &held.client);
@@ -213,7 +213,7 @@ mod tests {
             let answering = holder.begin();
             held.push((pages.acquire(holder).await.unwrap(), answering));
         }
-        // While the exporter is at work, nobody loses anything.
+        // While the exporter works on the answers, no client loses its page.
         assert!(pages.acquire(&client(20)).await.is_none());
         for (_, answering) in &held {
             answering.ready(1);
@@ -222,7 +222,7 @@ mod tests {
         for (_, answering) in &held[1..] {
             answering.taken();
         }
-        // One that has a page already waits for nobody's.
+        // A peer that has a page already does not wait for another peer's page.
         assert!(pages.acquire(&client(9)).await.is_none());
         let victim = Arc::clone(&holders[0]);
         tokio::spawn(async move {
@@ -243,7 +243,7 @@ mod tests {
         let mut held = Vec::new();
         let mut others = (31..100_u8).cycle();
         for round in 0..60_u8 {
-            // A second passes; the reader is seen to take something at its beginning.
+            // One second passes. The reader is seen to take bytes at its beginning.
             reading.taken();
             tokio::time::advance(Duration::from_millis(500)).await;
             while held.len() < PAGES - 1 {
@@ -254,7 +254,7 @@ mod tests {
                 held.push((Arc::clone(&other), permit, answering));
             }
             tokio::time::advance(Duration::from_millis(700)).await;
-            // Somebody without a page wants one: the reader took nothing for longer than many others.
+            // A client without a page wants one. The slow reader took nothing for longer than many others.
             let newcomer = client(100 + round);
             let (waits, wants) = (Arc::clone(&pages), Arc::clone(&newcomer));
             let waiting = tokio::spawn(async move { waits.acquire(&wants).await });
@@ -280,7 +280,7 @@ mod tests {
         let newcomer = tokio::spawn(async move { waits.acquire(&client(20)).await.is_some() });
         tokio::task::yield_now().await;
         held.pop();
-        // It asks first, and has seven already.
+        // It asks first, but it has seven pages already.
         assert!(pages.acquire(&crowds).await.is_none());
         assert!(newcomer.await.unwrap());
     }

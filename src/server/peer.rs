@@ -1,12 +1,12 @@
-//! Whom a connection is counted for.
+//! The peer that a connection is counted for.
 
 use std::{
     fmt,
     net::{IpAddr, Ipv6Addr},
 };
 
-/// An IPv4 address, or an IPv6 network of 64 bits, as one machine can have all
-/// addresses of such a network.
+/// An IPv4 address, or an IPv6 network of 64 bits, because one machine can have all addresses of such a
+/// network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Peer(IpAddr);
 

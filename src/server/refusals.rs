@@ -1,4 +1,5 @@
-//! What is refused, timed out or failed: counted each time, and said once a minute for each reason.
+//! Requests and connections that were refused, timed out or failed. Each one is counted, and each reason is
+//! logged at most once a minute.
 
 use crate::table::SelfMetrics;
 use std::{
@@ -10,10 +11,10 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// How often a reason is said.
+/// How often a reason is logged at most.
 const SAID_AGAIN: Duration = Duration::from_secs(60);
 
-/// Why a client did not get what it wanted, as `docker_stat_prom_http_refused_total` has it.
+/// Why a client did not get what it wanted: the reasons of `docker_stat_prom_http_refused_total`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reason {
     Connections,
@@ -73,7 +74,7 @@ impl Reason {
     }
 }
 
-/// The counts, and when each was said.
+/// The counts, and when each reason was logged.
 #[derive(Debug)]
 pub(super) struct Refusals {
     metrics: SelfMetrics,
@@ -92,7 +93,7 @@ impl Refusals {
         &self.metrics
     }
 
-    /// A client did not get what it wanted.
+    /// Counts a client that did not get what it wanted.
     pub(super) fn refuse(&self, reason: Reason, peer: impl Display) {
         self.metrics.http_refused.with_label_values(&[reason.label()]).inc();
         let (label, words) = (reason.label(), reason.words());
@@ -103,7 +104,7 @@ impl Refusals {
         });
     }
 
-    /// A TLS handshake came to nothing.
+    /// Counts a TLS handshake that failed.
     pub(super) fn handshake_failed(&self, peer: impl Display, error: impl Display) {
         self.metrics.tls_handshake_failures.inc();
         self.say("handshake", || {
@@ -113,7 +114,7 @@ impl Refusals {
         });
     }
 
-    /// A connection could not be accepted.
+    /// Counts a connection that could not be accepted.
     pub(super) fn accept_failed(&self, error: &io::Error) {
         self.metrics.accept_errors.inc();
         self.say("accept", || {

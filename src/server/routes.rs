@@ -1,4 +1,4 @@
-//! What is served where.
+//! The routes: what is served at which path.
 
 use super::{
     client::Client,
@@ -23,18 +23,18 @@ use warp::{
 
 type Answer = Response<Bytes>;
 
-/// A pass over thousands of containers takes a fraction of this: without an answer by then, readiness is no
-/// longer so. Shorter than the patience of `--healthcheck`, so that it can tell why.
+/// How long a readiness check waits for the collector. Even a pass over thousands of containers takes a
+/// fraction of this. It is shorter than the timeout of `--healthcheck`, so that the answer can say why.
 const PROMPT: Duration = Duration::from_secs(2);
-/// A collector that has not turned a round for so long hangs in a file, and may be restarted.
+/// A collector that has been silent for this long hangs while reading a file, and may be restarted.
 const HUNG: Duration = Duration::from_secs(30);
-/// No scraper waits longer for a page.
+/// The longest wait for a page.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Everything that is served. A request must have a path, and its [`Client`] among its extensions.
+/// All routes. A request must have a path, and its [`Client`] among its extensions.
 pub(super) type Routes = BoxedFilter<(Answer,)>;
 
-/// The routes for what `handle` tells.
+/// The routes that serve the collector behind `handle`.
 pub(super) fn routes(handle: Handle, refusals: &Arc<Refusals>) -> Routes {
     let pages = Pages::new(Arc::clone(refusals));
     let site = Arc::new(Site { handle, pages, compressor: Compressor::start() });
@@ -73,8 +73,8 @@ impl Site {
         }
     }
 
-    /// Whether the collector lives, without asking it: a pass may take longer than a supervisor wants to
-    /// wait.
+    /// Whether the collector is alive. It is not asked, because a pass may take longer than a supervisor
+    /// waits.
     fn health(&self) -> Answer {
         let silence = self.handle.silence();
         if silence > HUNG {
@@ -94,13 +94,13 @@ impl Site {
         }
     }
 
-    /// The collector's answer if it comes in time, else the one to give instead.
+    /// The collector's answer if it comes in time, otherwise the replacement.
     async fn within<T>(
         &self,
         patience: Duration,
         answer: impl Future<Output = Result<T, Stopped>>,
     ) -> Result<T, Answer> {
-        // A collector that is known to hang is asked nothing: it would pile up.
+        // A collector that is known to hang gets no questions: they would pile up.
         let asked = async { if self.handle.silence() > patience { None } else { Some(answer.await) } };
         let problem = match timeout(patience, asked).await {
             Ok(Some(Ok(answer))) => return Ok(answer),
@@ -172,7 +172,7 @@ fn busy() -> Answer {
 fn page(report: &Report, docker_answers: bool, permit: Permit) -> Answer {
     let body = keep(landing::html(report, docker_answers), permit);
     let mut answer = respond(StatusCode::OK, "text/html; charset=utf-8", body);
-    // Names and images are whatever somebody called them: nothing of theirs may run or load.
+    // Users choose names and images freely, so no script or resource in them may run or load.
     let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
     answer.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
     answer
@@ -209,7 +209,7 @@ mod tests {
     use crate::{collector::Message, server::peer::Peer, table::SelfMetrics};
     use std::sync::mpsc::{Receiver, channel};
 
-    /// A site whose collector takes no message, and has not for a while.
+    /// A site whose collector takes no messages and has been silent for a while.
     fn hung(silence: u64) -> (Site, Receiver<Message>) {
         let (sender, receiver) = channel();
         let metrics = SelfMetrics::new().unwrap();

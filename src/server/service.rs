@@ -1,5 +1,5 @@
-//! What hyper calls for each request: lets through to the routes what warp can take, and follows the answer
-//! until its last byte is with the kernel.
+//! The service that hyper calls for each request. It passes to the routes what warp can handle, and follows
+//! the answer until the kernel has its last byte.
 
 use super::{
     client::{Answering, Client},
@@ -20,11 +20,11 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// Bodies go out in pieces of this size, so that it is seen when a client takes nothing.
+/// Bodies are sent in pieces of this size, so that it shows when a client takes nothing.
 const PIECE: usize = 64 * 1024;
 
-/// The requests of one connection, for the routes in `inner`, which find the [`Client`] in a request's
-/// extensions.
+/// Handles the requests of one connection with the routes in `inner`, which find the [`Client`] in a
+/// request's extensions.
 #[derive(Debug)]
 pub(super) struct Requests<S> {
     pub(super) inner: S,
@@ -82,7 +82,7 @@ fn bad_request<B: From<Bytes>>() -> Response<B> {
     response
 }
 
-/// A body in pieces, each of which keeps its request alive until it is written.
+/// A body in pieces. Each piece keeps its request alive until it is written.
 #[derive(Debug)]
 pub(super) struct Outgoing<B> {
     inner: B,

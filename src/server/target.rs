@@ -1,9 +1,9 @@
-//! Which request targets are let through to the routes: those with a path. warp panics on others, and a panic
-//! ends the process.
+//! Lets only request targets with a path through to the routes. warp panics on others, and a panic ends the
+//! process.
 
 use hyper::http::{Method, Uri, uri::PathAndQuery};
 
-/// The target as a path and a query alone, or `None` if it has no path: `CONNECT host:port`, `OPTIONS *`, a
+/// The target reduced to path and query, or `None` if it has no path: `CONNECT host:port`, `OPTIONS *`, a
 /// host without a scheme, HTTP/2 without `:path`.
 ///
 /// `GET http://host/path` is a target with a path (RFC 9112, 3.2.2): its scheme and host are dropped.

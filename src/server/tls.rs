@@ -20,9 +20,9 @@ use tokio_rustls::{
 };
 use x509_cert::{Certificate, der::Decode};
 
-/// A chain with a dozen certificates has some 30 KB.
+/// The largest PEM file. Even a chain with a dozen certificates is far smaller.
 const PEM_BYTES: u64 = 1024 * 1024;
-/// A file that takes longer is on something that hangs.
+/// How long reading a file may take. A slower file is on a file system that hangs.
 const READ: Duration = Duration::from_secs(5);
 
 /// Why HTTPS can't be served.
@@ -36,7 +36,7 @@ pub enum TlsError {
         /// What is wrong with it.
         problem: String,
     },
-    /// The key is not the certificate's, or one of them is of a kind that is not supported.
+    /// The key does not belong to the certificate, or one of them is of an unsupported kind.
     #[error("{certificate} and {key} can't be used together: {problem}")]
     Pair {
         /// The certificate's file.
@@ -48,12 +48,12 @@ pub enum TlsError {
     },
 }
 
-/// A server's side of TLS.
+/// The server side of TLS.
 #[derive(Clone)]
 pub struct Tls {
     /// Does handshakes.
     pub acceptor: TlsAcceptor,
-    /// When the certificate ends, since 1970, if it says so.
+    /// When the certificate expires, as time since 1970, if it says so.
     pub expiry: Option<Duration>,
 }
 
@@ -63,10 +63,11 @@ impl std::fmt::Debug for Tls {
     }
 }
 
-/// Loads a certificate chain and its key, in PKCS#8, PKCS#1 or SEC1: TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1.
+/// Loads a certificate chain and its key, in PKCS#8, PKCS#1 or SEC1. Offers TLS 1.2 and 1.3, HTTP/2 and
+/// HTTP/1.1.
 ///
 /// # Errors
-/// A file that can't be read or has no PEM of its kind; a key that is another certificate's.
+/// If a file can't be read or has no PEM of its kind, or if the key belongs to another certificate.
 pub fn load_tls(certificate: &Path, key: &Path) -> Result<Tls, TlsError> {
     let file_error =
         |path: &Path, problem: String| TlsError::File { path: path.display().to_string(), problem };
@@ -74,7 +75,7 @@ pub fn load_tls(certificate: &Path, key: &Path) -> Result<Tls, TlsError> {
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&read(certificate)?)
         .collect::<Result<_, _>>()
         .map_err(|error| file_error(certificate, pem_problem(&error)))?;
-    // An empty file is an empty list, and no error.
+    // An empty file gives an empty list, not an error.
     let Some(first) = chain.first() else {
         return Err(file_error(certificate, "expected a certificate in PEM, found none".into()));
     };
@@ -105,7 +106,7 @@ pub(super) fn first_certificate(path: &Path) -> Result<CertificateDer<'static>, 
     CertificateDer::from_pem_slice(&read_pem(path)?).map_err(|error| pem_problem(&error))
 }
 
-/// A file's content, if it is a regular file of sensible size that can be read now.
+/// A file's content, if it is a regular file of a sensible size that can be read now.
 fn read_pem(path: &Path) -> Result<Vec<u8>, String> {
     // Opening a FIFO would wait for a writer.
     let kind = fs::metadata(path).map_err(|error| error.to_string())?.file_type();

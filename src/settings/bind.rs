@@ -16,20 +16,20 @@ pub struct Bind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Host {
     Address(IpAddr),
-    /// A name, or an IPv6 address with its interface (`fe80::1%eth0`). Both are looked up when they are used.
+    /// A name, or an IPv6 address with its interface (`fe80::1%eth0`). Both are resolved when they are used.
     Name(String),
 }
 
-/// Why a text names no address and port.
+/// Why a text is not an address and a port.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BindError {
-    /// There is no colon with a port behind it.
+    /// There is no colon with a port after it.
     #[error("expected ADDRESS:PORT, found \"{0}\"")]
     NoPort(String),
-    /// What is behind the last colon is no port.
+    /// The text after the last colon is not a port.
     #[error("expected a port from 0 to 65535, found \"{0}\"")]
     Port(String),
-    /// What is before the last colon is neither an address nor a name.
+    /// The text before the last colon is neither an address nor a name.
     #[error("expected an address or a host name before the port, found \"{0}\"")]
     Host(String),
 }
@@ -38,7 +38,7 @@ impl Bind {
     /// The addresses to listen on. A name can have several.
     ///
     /// # Errors
-    /// The name can't be looked up.
+    /// If the name can't be resolved.
     pub fn addresses(&self) -> std::io::Result<Vec<SocketAddr>> {
         match &self.host {
             Host::Address(address) => Ok(vec![SocketAddr::new(*address, self.port)]),
@@ -103,7 +103,7 @@ impl Host {
     }
 }
 
-/// What no host name has.
+/// Whether a character can't be in a host name.
 fn is_odd(c: char) -> bool {
     c.is_whitespace() || c.is_control() || "/:@[]%?#\"'\\".contains(c)
 }

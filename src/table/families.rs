@@ -1,4 +1,4 @@
-//! THE table: every family that is served of containers and the machine.
+//! THE table: every family of containers and of the machine.
 
 use super::{cadvisor, core, family::Family, lifecycle, v2};
 

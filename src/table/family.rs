@@ -1,4 +1,4 @@
-//! One family of the table, and how a row of it is written.
+//! One family of the table, and the builder for its row.
 
 pub use super::heading::{Heading, MetricType, Unit};
 
@@ -8,19 +8,19 @@ use super::{
 };
 use crate::sample::{FileSet, KernelFile, Machine};
 
-/// What must be read for a family. What it does not name is not read on its behalf.
+/// What must be read for a family. Anything that is not named here is not read for it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Needs {
     /// Files of the cgroup.
     pub files: FileSet,
     /// `net/dev` of the container's network namespace.
     pub net_dev: bool,
-    /// `hugetlb.<size>.*` of the cgroup, whose names depend on the machine.
+    /// `hugetlb.<size>.*` of the cgroup: the file names depend on the machine.
     pub hugetlb: bool,
 }
 
 impl Needs {
-    /// What either of two needs.
+    /// The union of two needs.
     #[must_use]
     pub const fn union(self, other: Self) -> Self {
         Self {
@@ -51,11 +51,11 @@ pub struct Family {
     pub group: Group,
     /// Labels besides those of the container.
     pub labels: &'static [Label],
-    /// Where the number comes from, as it can be checked by hand.
+    /// Where the number comes from, so that it can be checked by hand.
     pub origin: &'static str,
     /// What must be read for it.
     pub needs: Needs,
-    /// Whether it is served of containers that do not run.
+    /// Whether it is also served for containers that do not run.
     pub of_stopped: bool,
     /// Its getter.
     pub getter: Getter,
@@ -69,7 +69,7 @@ impl Family {
     }
 }
 
-/// A set and a group, with which the rows about one thing begin.
+/// A set and a group: the beginning of each row about one topic.
 ///
 /// A row names its family, says what must be read for it, and ends with the getter:
 ///
@@ -90,7 +90,7 @@ impl Family {
 /// assert_eq!(IDLE.name().len(), 64);
 /// ```
 ///
-/// A name of one byte more does not compile, since encoders would cut it:
+/// A name that is one byte longer does not compile, because encoders would cut it:
 ///
 /// ```compile_fail
 /// use docker_stat_prom::{
@@ -109,7 +109,7 @@ impl Family {
 /// assert_eq!(IDLE.name().len(), 65);
 /// ```
 ///
-/// Nor does a row that does not say where its numbers come from:
+/// A row that does not say where its numbers come from does not compile either:
 ///
 /// ```compile_fail
 /// use docker_stat_prom::table::{
@@ -129,18 +129,18 @@ pub struct Topic {
 }
 
 impl Topic {
-    /// The families of a set that are about one thing.
+    /// The families of a set about one topic.
     #[must_use]
     pub const fn new(set: Set, group: Group) -> Self {
         Self { set, group }
     }
 
-    /// A family that goes up and down.
+    /// A family whose values go up and down.
     pub const fn gauge(self, name: &'static str, help: &'static str) -> Draft {
         self.draft(name, MetricType::Gauge, help)
     }
 
-    /// A family that only goes up.
+    /// A family whose values only go up.
     pub const fn counter(self, name: &'static str, help: &'static str) -> Draft {
         self.draft(name, MetricType::Counter, help)
     }
@@ -178,21 +178,21 @@ impl Draft {
         self
     }
 
-    /// The number is in `net/dev`, and where.
+    /// `net/dev` must be read; `origin` says where in it the number is.
     pub const fn net_dev(mut self, origin: &'static str) -> Self {
         self.0.needs.net_dev = true;
         self.0.origin = origin;
         self
     }
 
-    /// The number is in the files of huge pages, and where.
+    /// The huge page files must be read; `origin` says where in them the number is.
     pub const fn hugetlb(mut self, origin: &'static str) -> Self {
         self.0.needs.hugetlb = true;
         self.0.origin = origin;
         self
     }
 
-    /// No file of the container must be read: the number is Docker's, or known without asking.
+    /// No file of the container must be read: the number comes from Docker, or is known anyway.
     pub const fn unread(mut self, origin: &'static str) -> Self {
         self.0.origin = origin;
         self
@@ -204,19 +204,19 @@ impl Draft {
         self
     }
 
-    /// It is served of containers that do not run, too.
+    /// It is also served for containers that do not run.
     pub const fn of_stopped(mut self) -> Self {
         self.0.of_stopped = true;
         self
     }
 
-    /// What gives its samples of one container.
+    /// Sets the getter of the samples of one container.
     #[must_use]
     pub const fn get(self, getter: fn(Row<'_>, &mut dyn Sink)) -> Family {
         self.done(Getter::Container(getter))
     }
 
-    /// What gives its one sample of the machine.
+    /// Sets the getter of the one sample of the machine.
     #[must_use]
     pub const fn get_of_machine(self, getter: fn(&Machine) -> Option<u64>) -> Family {
         self.done(Getter::Machine(getter))

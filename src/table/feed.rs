@@ -6,8 +6,8 @@ use super::{
     row::{ContainerSink, Shown, Sink},
 };
 
-/// Feeds the chosen families of some containers to a sink, family by family, each with all its containers.
-/// What the exporter says of itself is fed by [`super::OwnSeries::feed`].
+/// Feeds the selected families of some containers to a sink, family by family, each with all its containers.
+/// [`super::OwnSeries::feed`] feeds the exporter's own series.
 pub fn feed<'a, Kept>(
     selection: &Selection,
     containers: impl Iterator<Item = Shown<'a, Kept>> + Clone,

@@ -1,4 +1,4 @@
-//! Getters that rows of several files share.
+//! Getters that rows in several files share.
 
 use super::{Label, LabelValue, Number, Sink, row::Row};
 use crate::{
@@ -6,7 +6,7 @@ use crate::{
     sample::devices::Device,
 };
 
-/// A value of a label, made when the program is built.
+/// A label value that is built at compile time.
 macro_rules! name {
     ($text:literal) => {
         &const { Name::literal($text) }

@@ -7,7 +7,7 @@ pub enum Set {
     Core,
     /// cAdvisor's names.
     Cadvisor,
-    /// What cgroup v2 knows besides.
+    /// What cgroup v2 offers beyond that.
     V2,
     /// What only Docker knows.
     Lifecycle,
@@ -83,7 +83,7 @@ impl Group {
         }
     }
 
-    /// Whether it is served without being asked for.
+    /// Whether it is served by default.
     #[must_use]
     pub const fn is_default(self) -> bool {
         !matches!(self, Self::MemoryStat | Self::PressureAverages | Self::Hugetlb)

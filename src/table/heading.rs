@@ -1,18 +1,18 @@
-//! What every output says of a family.
+//! What every output says about a family.
 
 /// The type of a family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MetricType {
     /// Goes up and down.
     Gauge,
-    /// Only goes up, until the container starts anew.
+    /// Only goes up, until the container starts again.
     Counter,
-    /// Counts observations in buckets. Only the exporter's own.
+    /// Counts observations in buckets. Only the exporter's own series use it.
     Histogram,
 }
 
 impl MetricType {
-    /// Its name in Prometheus' words.
+    /// Its Prometheus name.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -27,7 +27,7 @@ impl MetricType {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "named after what they are")]
 pub enum Unit {
-    /// A number of things, a state or a time that is no number of seconds.
+    /// A number of things, a state, or a time that is not a number of seconds.
     None,
     Bytes,
     BytesPerSecond,
@@ -40,7 +40,7 @@ pub enum Unit {
 }
 
 impl Unit {
-    /// Its name in Prometheus' words; empty for [`Self::None`].
+    /// Its Prometheus name; empty for [`Self::None`].
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -57,7 +57,7 @@ impl Unit {
     }
 }
 
-/// What every output says of a family.
+/// What every output says about a family.
 #[derive(Debug, Clone, Copy)]
 pub struct Heading {
     /// Its name.
@@ -74,8 +74,7 @@ impl Heading {
     /// The longest name that a family may have, in bytes: encoders copy names of this fixed length.
     pub const LONGEST_NAME: usize = 64;
 
-    /// A heading. A name that is too long does not compile where the heading is a constant, as all of them
-    /// are.
+    /// A heading. A name that is too long does not compile in a constant, and all headings are constants.
     pub(super) const fn new(
         name: &'static str,
         metric_type: MetricType,

@@ -1,22 +1,22 @@
-//! The names of labels, and what they may be worth.
+//! The names of labels, and their values.
 
 use crate::{model::Container, parse::Name};
 
 macro_rules! labels {
     ($($variant:ident = $name:literal,)*) => {
-        /// The name of a label that not every series of a container has: one for the column `labels` of a row
-        /// and for its getter.
+        /// The name of a label that only some series of a container have. The column `labels` of a row and
+        /// its getter use the same constants.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Label { $(#[doc = concat!("`", $name, "`")] $variant),* }
 
         impl Label {
-            /// All of them, in order.
+            /// All labels, in order.
             pub const ALL: &[Self] = &[$(Self::$variant),*];
 
-            /// How many there are.
+            /// The number of labels.
             pub const COUNT: usize = Self::ALL.len();
 
-            /// The name as Prometheus knows it.
+            /// The Prometheus name.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name),* }
@@ -53,10 +53,10 @@ labels! {
     Window = "window",
 }
 
-/// The value of a label that not every series of the container has.
+/// The value of a label that only some series of a container have.
 #[derive(Debug, Clone, Copy)]
 pub enum LabelValue<'a> {
-    /// A short one, which knows whether it is plain ASCII.
+    /// A short text, which knows whether it is plain ASCII.
     Name(&'a Name),
     /// Any text.
     Text(&'a str),
@@ -73,8 +73,8 @@ impl<'a> LabelValue<'a> {
     }
 }
 
-/// The labels that every series of one container has. An encoder may keep them in a form of its own from pass
-/// to pass; they change only when the container's cgroup or its metadata does.
+/// The labels that every series of one container has. An encoder may keep them in its own form between
+/// passes: they change only when the container's cgroup or its metadata changes.
 #[derive(Debug, Clone, Copy)]
 pub struct BaseLabels<'a> {
     container: &'a Container,
@@ -82,7 +82,7 @@ pub struct BaseLabels<'a> {
 }
 
 impl<'a> BaseLabels<'a> {
-    /// The labels of a container: all of them, or `id` and `name` alone where only the set `core` is served.
+    /// The labels of a container: all of them, or only `id` and `name` if only the set `core` is served.
     #[must_use]
     pub fn of(container: &'a Container, core_only: bool) -> Self {
         Self { container, core_only }

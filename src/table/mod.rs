@@ -1,9 +1,9 @@
-//! What is served, in no format: the joined containers in, families of samples out, under Prometheus' names
-//! and in Prometheus' units.
+//! What is served, in no output format: takes the joined containers and gives families of samples, with
+//! Prometheus' names and units.
 //!
-//! [`families::FAMILIES`] is the one table: a file of rows per set, each row with its getter. All outputs,
-//! `--metrics` and the README's reference come from it. [`feed()`] gives a pass over it to a
-//! [`ContainerSink`], and [`OwnSeries::feed`] what the exporter says of itself.
+//! [`families::FAMILIES`] is the one table. It has one file per set of rows, and each row has a getter. All
+//! outputs, `--metrics` and the README's reference come from it. [`feed()`] feeds its samples to a
+//! [`ContainerSink`], and [`OwnSeries::feed`] feeds the exporter's own series.
 
 mod cadvisor;
 mod core;

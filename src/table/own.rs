@@ -30,7 +30,7 @@ macro_rules! own_families {
             labels: &[$(Label::$label),*],
         }),*];
 
-        /// Handles on the exporter's own series. Cheap to clone; every clone counts into the same series.
+        /// Handles on the exporter's own series. Cheap to clone; all clones count into the same series.
         #[derive(Debug, Clone)]
         pub struct SelfMetrics {
             registry: Registry,
@@ -41,7 +41,7 @@ macro_rules! own_families {
             /// Registers all families.
             ///
             /// # Errors
-            /// If the table has a name twice or an illegal one.
+            /// If a name in the table is used twice or not legal.
             pub fn new() -> prometheus::Result<Self> {
                 let registry = Registry::new();
                 $(let $field = register(&registry, own_families!(@new $kind $name $help [$($label),*])?)?;)*
@@ -72,7 +72,7 @@ macro_rules! own_families {
     };
 }
 
-/// A scrape takes some 50 µs per container.
+/// Buckets in seconds: from a host with a few containers to one with thousands (see benches/README.md).
 const SCRAPE_BUCKETS: [f64; 9] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5];
 
 own_families! {
@@ -120,7 +120,7 @@ own_families! {
     start_time: gauge "process_start_time_seconds" [] "When the exporter was started, unix time";
 }
 
-/// The unit that a name ends with, but for `_total`.
+/// The unit at the end of a name, before `_total`.
 const fn unit_in(name: &str) -> Unit {
     let name = name.as_bytes();
     match name {
@@ -145,7 +145,7 @@ impl SelfMetrics {
         OwnSeries(self.registry.gather())
     }
 
-    /// Sets what does not change while the exporter runs.
+    /// Sets the series that do not change while the exporter runs.
     pub fn started(&self, max_fds: u64) {
         let labels = [env!("CARGO_PKG_VERSION"), env!("BUILD_REVISION"), env!("BUILD_RUSTC")];
         self.build_info.with_label_values(&labels).set(1.0);
@@ -179,7 +179,7 @@ impl OwnSeries {
     /// Feeds all families that have series to a sink, in the order of their names.
     pub fn feed(&self, sink: &mut impl FamilySink) {
         for family in &self.0 {
-            // The registry knows no others: the macro above makes both.
+            // The registry has no other families, because the macro above creates both.
             let Some(own) = OWN_FAMILIES.iter().find(|own| own.heading.name == family.name()) else {
                 continue;
             };
@@ -200,14 +200,14 @@ impl OwnSeries {
         }
     }
 
-    /// The registry's own form, for a comparison with the encoder of the `prometheus` crate.
+    /// The registry's own form, to compare with the encoder of the `prometheus` crate.
     #[cfg(test)]
     pub(crate) fn as_gathered(&self) -> &[MetricFamily] {
         &self.0
     }
 }
 
-/// A metric's labels in the registry's order, which is that of their names.
+/// A metric's labels in the registry's order, which is by name.
 fn labels_of<'a>(metric: &'a Metric, column: &[Label]) -> Vec<(Label, LabelValue<'a>)> {
     let find = |name: &str| column.iter().copied().find(|label| label.name() == name);
     let pairs = metric.get_label().iter();

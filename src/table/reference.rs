@@ -1,4 +1,4 @@
-//! The tables of the README, made from the same table as the page.
+//! The tables of the README, generated from the same table as the page.
 
 use super::{Label, families::FAMILIES, group::Set, own::OWN_FAMILIES};
 use std::fmt::Write;

@@ -1,4 +1,4 @@
-//! `--metrics`: which families are served, and so which files are read.
+//! `--metrics`: which families are served, and therefore which files are read.
 
 use super::{
     families::FAMILIES,
@@ -7,7 +7,7 @@ use super::{
 };
 use crate::sample::FileSet;
 
-/// A name that is neither a set nor a group, or a choice that can't be made.
+/// A name that is neither a set nor a group, or a choice that is not possible.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected sets (core, cadvisor, v2, lifecycle) and groups with + or - ({groups}), found \
     \"{word}\"", groups = groups())]
@@ -41,7 +41,7 @@ impl Selection {
     /// can be removed.
     ///
     /// # Errors
-    /// An unknown name, or `-core`.
+    /// For an unknown name, or `-core`.
     pub fn parse(text: &str) -> Result<Self, UnknownMetrics> {
         let mut sets = Vec::new();
         let (mut added, mut removed) = (Vec::new(), Vec::new());
@@ -111,13 +111,13 @@ impl Selection {
         self.needs.hugetlb
     }
 
-    /// Whether only set 1 is served, whose labels are `id` and `name` and no others.
+    /// Whether only the set `core` is served, whose only labels are `id` and `name`.
     #[must_use]
     pub fn is_core_only(&self) -> bool {
         self.core_only
     }
 
-    /// Whether anything is served of containers that do not run.
+    /// Whether any family is served for containers that do not run.
     #[must_use]
     pub fn serves_stopped(&self) -> bool {
         self.lifecycle

@@ -1,4 +1,4 @@
-//! What cgroup v2 knows besides.
+//! What cgroup v2 offers beyond cAdvisor's names.
 
 use super::{
     Label, LabelValue, Number, Sink,
@@ -205,7 +205,7 @@ fn pressure_averages(row: Row<'_>, out: &mut dyn Sink) {
             let averages = stall.iter().flat_map(|stall| stall.averages);
             for (window, average) in [name!("10s"), name!("60s"), name!("300s")].into_iter().zip(averages) {
                 let labels = [(Label::Resource, resource), (Label::Kind, kind), (Label::Window, window)];
-                // Hundredths of a percent.
+                // The kernel's value is in hundredths of a percent.
                 out.sample(
                     &labels.map(|(name, value)| (name, LabelValue::Name(value))),
                     Number::Scaled(average, 4),

@@ -1,4 +1,4 @@
-//! Live cgroups for a test, in a folder of their own on a cgroup2 mount, where this user may make one.
+//! Live cgroups for a test, in a folder of their own on a cgroup2 mount, if this user may create one.
 
 use std::{
     fs,
@@ -7,18 +7,18 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-/// A folder on a cgroup2 mount that holds nothing but the test's own cgroups: what else runs on this machine
-/// is not in it. Meant as `--cgroup_root`. It goes with the test, and its processes with it.
+/// A folder on a cgroup2 mount that contains only the test's own cgroups, and nothing else that runs on this
+/// machine. Meant as `--cgroup_root`. It is removed with its processes when the test ends.
 pub struct LiveCgroups {
     root: PathBuf,
     processes: Vec<Child>,
 }
 
-/// Several tests of one process each have a folder.
+/// Each of several tests in one process has its own folder.
 static NUMBER: AtomicUsize = AtomicUsize::new(0);
 
 impl LiveCgroups {
-    /// Makes the folder; says that `test` is skipped where none can be made.
+    /// Creates the folder, or reports that `test` is skipped because it can't be created.
     pub fn new(test: &str) -> Option<Self> {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("docker-stat-prom-test-{}-{number}", std::process::id());
@@ -34,7 +34,7 @@ impl LiveCgroups {
         &self.root
     }
 
-    /// A cgroup with one busy process in it.
+    /// Creates a cgroup with one busy process in it.
     pub fn container(&mut self, name: &str) -> PathBuf {
         let path = self.root.join(name);
         fs::create_dir(&path).unwrap();
@@ -60,7 +60,7 @@ impl Drop for LiveCgroups {
     }
 }
 
-/// Removes a cgroup and those below it; the files in it are the kernel's.
+/// Removes a cgroup and those below it. The files in it belong to the kernel.
 fn remove(path: &Path) {
     for entry in fs::read_dir(path).into_iter().flatten().flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
@@ -70,8 +70,8 @@ fn remove(path: &Path) {
     let _somebody_is_still_in_it = fs::remove_dir(path);
 }
 
-/// Folders to try: in each cgroup2 mount the cgroup of this process, which a user may have been given, then
-/// the top.
+/// The folders to try: in each cgroup2 mount first the cgroup of this process, which may be delegated to the
+/// user, then the top.
 fn mounts() -> Vec<PathBuf> {
     let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let own = own.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default().to_owned();

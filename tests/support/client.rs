@@ -1,11 +1,11 @@
-//! Clients that do what they should not: raw bytes, HTTP/2 frames by hand, from any loopback address.
+//! Clients that misbehave: they send raw bytes and handmade HTTP/2 frames, from any loopback address.
 
 use std::{
     io::{Read, Write},
     net::{IpAddr, SocketAddr, TcpStream},
 };
 
-/// A connection from a loopback address of one's choice.
+/// A connection from the given loopback address.
 pub fn connect_from(from: &str, to: &str) -> TcpStream {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
     let stream = runtime.block_on(async {
@@ -19,7 +19,7 @@ pub fn connect_from(from: &str, to: &str) -> TcpStream {
     stream
 }
 
-/// What comes back for raw bytes, until the other side closes.
+/// The answer to raw bytes, until the other side closes.
 pub fn raw(stream: &mut TcpStream, bytes: &[u8]) -> String {
     stream.write_all(bytes).unwrap();
     let mut answer = Vec::new();
@@ -27,7 +27,7 @@ pub fn raw(stream: &mut TcpStream, bytes: &[u8]) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-/// Whether the other side has closed, waiting for it as long as the stream's timeout says.
+/// Whether the other side has closed. Waits as long as the stream's timeout.
 pub fn is_closed(stream: &mut TcpStream) -> bool {
     match stream.read(&mut [0; 4096]) {
         Ok(count) => count == 0,
@@ -62,7 +62,7 @@ impl Frame {
     }
 }
 
-/// The preface, and settings with a window for each stream.
+/// The preface, and a SETTINGS frame with a window for each stream.
 pub fn preface(window: u32) -> Vec<u8> {
     let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
     let mut settings = vec![0, 4];
@@ -71,7 +71,7 @@ pub fn preface(window: u32) -> Vec<u8> {
     bytes
 }
 
-/// A request without a body, its fields as literals.
+/// A request without a body, with its fields as literals.
 pub fn headers(stream: u32, fields: &[(&str, &str)]) -> Vec<u8> {
     let mut block = Vec::new();
     for (name, value) in fields {
@@ -103,7 +103,8 @@ impl Http2 {
         self.stream.write_all(bytes).unwrap();
     }
 
-    /// The next frame but settings and PINGs, which are acknowledged; `None` if the other side has closed.
+    /// The next frame that is not SETTINGS or PING, which are acknowledged; `None` if the other side has
+    /// closed.
     pub fn next(&mut self) -> Option<Frame> {
         loop {
             let mut head = [0; 9];
@@ -122,7 +123,7 @@ impl Http2 {
         }
     }
 
-    /// The status of a stream's answer: as the first octets of the block say it, indexed or as a literal.
+    /// The status of a stream's answer, from the first octets of the header block: indexed or as a literal.
     pub fn status(&mut self, stream: u32) -> Option<u16> {
         loop {
             let frame = self.next()?;
@@ -136,7 +137,8 @@ impl Http2 {
     }
 }
 
-/// RFC 7541, appendix A: what servers send in the first field; 503 has no entry, and comes as a literal.
+/// The status in a header block (RFC 7541, appendix A), which is the first field that servers send. 503 has
+/// no entry in the table, so it is a literal.
 pub fn status(block: &[u8]) -> u16 {
     let block = if block[0] & 0xe0 == 0x20 { &block[1..] } else { block };
     match block[0] {
@@ -148,7 +150,7 @@ pub fn status(block: &[u8]) -> u16 {
             [3, _] | [0x83, _] if block[1] == 3 => {
                 std::str::from_utf8(&block[2..5]).unwrap().parse().unwrap()
             }
-            // Huffman: 405 and 503 are told apart by their first digit.
+            // Huffman code: the first digit distinguishes 405 from 503.
             [_, digit] if digit >> 2 == 0b01_1010 => 405,
             _ => 503,
         },

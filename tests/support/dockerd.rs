@@ -1,5 +1,5 @@
-//! A Docker daemon on a unix socket: a fixture's recorded answers, with delays, lies, refusals and events as
-//! a test wants them.
+//! A Docker daemon on a Unix socket: it gives a fixture's recorded answers, with delays, wrong answers,
+//! refusals and events as a test needs them.
 
 use std::{
     collections::HashMap,
@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-/// The time in every answer's head.
+/// The `Date` header of every answer.
 pub const DATE: &str = "Mon, 23 Nov 2026 23:35:58 GMT";
 
 /// The host whose answers a [`Setting`] gives.
@@ -36,7 +36,7 @@ impl Setting {
         docker_stat_prom::metadata::DockerHost::Unix(self.folder.path().join("docker.sock"))
     }
 
-    /// What a container's inspection answers from now on.
+    /// Sets the answer to a container's inspection.
     pub fn inspection(&self, id: &str, inspect: &serde_json::Value) {
         self.dockerd.set(&format!("/containers/{id}/json"), 200, inspect.to_string());
     }
@@ -55,9 +55,9 @@ impl Setting {
 /// What is wrong with an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// Nothing comes.
+    /// Nothing is sent.
     Hangs,
-    /// The head and one byte of the body come, then nothing.
+    /// The head and one byte of the body are sent, then nothing.
     Stalls,
     /// The body has no end.
     Endless,
@@ -76,9 +76,9 @@ struct State {
     answers: PathBuf,
     overrides: HashMap<String, (u16, String)>,
     faults: HashMap<String, Fault>,
-    /// What a proxy in between lets through, by the path as it was asked for.
+    /// Which requests a proxy in front of the daemon lets through, by the requested path.
     gate: Option<Gate>,
-    /// The smallest and largest API version that is spoken, as minor numbers.
+    /// The smallest and largest supported API version, as minor numbers.
     versions: Option<(u32, u32)>,
     delay: Duration,
     listeners: Vec<UnixStream>,
@@ -123,12 +123,12 @@ impl FakeDockerd {
         format!("unix://{}", self.socket.display())
     }
 
-    /// What a path answers from now on, instead of the recorded answer.
+    /// Sets the answer of a path, in place of the recorded answer.
     pub fn set(&self, path: &str, status: u16, body: impl Into<String>) {
         self.state.lock().unwrap().overrides.insert(path.to_owned(), (status, body.into()));
     }
 
-    /// What is wrong with the answers of a path from now on.
+    /// Sets what is wrong with the answers of a path.
     pub fn fault(&self, path: &str, fault: Option<Fault>) {
         let faults = &mut self.state.lock().unwrap().faults;
         match fault {
@@ -137,43 +137,43 @@ impl FakeDockerd {
         };
     }
 
-    /// Puts a proxy before the daemon: what it does not let through is answered 403, without a word of the
-    /// daemon.
+    /// Puts a proxy in front of the daemon. It answers 403 to what it does not let through, without any text
+    /// of the daemon.
     pub fn let_through(&self, gate: impl Fn(&str) -> bool + Send + 'static) {
         self.state.lock().unwrap().gate = Some(Box::new(gate));
     }
 
-    /// Speaks only the versions 1.`least` to 1.`most`.
+    /// Supports only the API versions 1.`least` to 1.`most`.
     pub fn speak(&self, least: u32, most: u32) {
         self.state.lock().unwrap().versions = Some((least, most));
         let version = format!(r#"{{"ApiVersion":"1.{most}","MinAPIVersion":"1.{least}"}}"#);
         self.set("/version", 200, version);
     }
 
-    /// Lets every answer wait.
+    /// Delays every answer.
     pub fn delay(&self, delay: Duration) {
         self.state.lock().unwrap().delay = delay;
     }
 
-    /// The recorded list, to be changed and set.
+    /// The recorded list, for a test to change and set.
     pub fn list(&self) -> Vec<serde_json::Value> {
         let path = self.state.lock().unwrap().answers.join("containers.json");
         serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
     }
 
-    /// The recorded answer of an inspection, to be changed and set.
+    /// The recorded answer of an inspection, for a test to change and set.
     pub fn inspect(&self, id: &str) -> serde_json::Value {
         let path = self.state.lock().unwrap().answers.join(format!("inspect/{id}.json"));
         serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
     }
 
-    /// Sends an event to all who listen; waits until somebody does.
+    /// Sends an event to all listeners; waits until there is one.
     pub fn event(&self, id: &str, action: &str, attributes: &serde_json::Value) {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
         self.event_at(id, action, attributes, i64::try_from(now.as_nanos()).unwrap());
     }
 
-    /// Sends an event of some time.
+    /// Sends an event with the given time.
     pub fn event_at(&self, id: &str, action: &str, attributes: &serde_json::Value, nanos: i64) {
         let event = serde_json::json!({
             "Type": "container", "Action": action, "Actor": {"ID": id, "Attributes": attributes},
@@ -182,13 +182,13 @@ impl FakeDockerd {
         self.send(&format!("{event}\n"));
     }
 
-    /// Sends anything on the event streams; waits until somebody listens.
+    /// Sends any text on the event streams; waits until there is a listener.
     pub fn send(&self, text: &str) {
         super::eventually("somebody listens to events", || {
             (!self.state.lock().unwrap().listeners.is_empty()).then_some(())
         });
         let chunk = format!("{:x}\r\n{text}\r\n", text.len());
-        // Whoever has gone away is found out here.
+        // A listener that has gone away is noticed here.
         let listeners = &mut self.state.lock().unwrap().listeners;
         listeners.retain_mut(|listener| listener.write_all(chunk.as_bytes()).is_ok());
     }
@@ -200,38 +200,38 @@ impl FakeDockerd {
         }
     }
 
-    /// What was asked so far, without the version: `GET /version`.
+    /// All requests so far, without the version: `GET /version`.
     pub fn requests(&self) -> Vec<String> {
         self.state.lock().unwrap().requests.clone()
     }
 
-    /// What was asked so far, as it was asked: `GET /v1.45/info`.
+    /// All requests so far, unchanged: `GET /v1.45/info`.
     pub fn raw_requests(&self) -> Vec<String> {
         self.state.lock().unwrap().raw_requests.clone()
     }
 
-    /// How many requests so far begin with this.
+    /// How many requests so far begin with this text.
     pub fn count(&self, begin: &str) -> usize {
         self.requests().iter().filter(|request| request.starts_with(begin)).count()
     }
 
-    /// How many inspections so far.
+    /// The number of inspections so far.
     pub fn inspections(&self) -> usize {
         let requests = self.requests();
         requests.iter().filter(|request| is_inspection(request.trim_start_matches("GET "))).count()
     }
 
-    /// The most inspections that were under way at once.
+    /// The largest number of inspections that ran at once.
     pub fn most_inspections(&self) -> usize {
         self.state.lock().unwrap().most_inspections
     }
 
-    /// Connections that are open, event streams left out.
+    /// The number of open connections, without event streams.
     pub fn open(&self) -> usize {
         self.state.lock().unwrap().open
     }
 
-    /// Goes away as a stopped daemon does: open streams end, the socket is gone.
+    /// Stops like a real daemon: open streams end, and the socket is removed.
     pub fn stop(self) {
         self.stopped.store(true, Ordering::SeqCst);
         let _wakes_the_accepting_thread = UnixStream::connect(&self.socket);
@@ -244,7 +244,7 @@ fn is_inspection(path: &str) -> bool {
     path.starts_with("/containers/") && path.ends_with("/json") && path != "/containers/json"
 }
 
-/// A path without its version, and the minor number of that.
+/// A path without its version, and the minor number of the version.
 fn unversioned(target: &str) -> (String, Option<u32>) {
     let versioned = target.strip_prefix("/v1.").and_then(|rest| rest.split_once('/'));
     match versioned {
@@ -305,7 +305,7 @@ fn answer(mut stream: UnixStream, state: &Mutex<State>) {
             state.lock().unwrap().inspections -= 1;
         }
     };
-    // Whoever asked may have given up.
+    // The client may have given up.
     let _sent = match fault {
         Some(fault) => misbehave(&mut stream, &head, &body, fault),
         None if path == "/events" && status == 200 => {
@@ -316,7 +316,8 @@ fn answer(mut stream: UnixStream, state: &Mutex<State>) {
         None => {
             let length = body.len();
             let answer = format!("{head}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}");
-            // Before the answer, since the next question may come as soon as it is read.
+            // This comes before the answer, because the next request may arrive as soon as the answer is
+            // read.
             ended();
             stream.write_all(answer.as_bytes())
         }
@@ -326,7 +327,7 @@ fn answer(mut stream: UnixStream, state: &Mutex<State>) {
     }
 }
 
-/// What a daemon says of a version that it does not speak.
+/// The daemon's answer to a version that it does not support.
 fn complaint(minor: Option<u32>, versions: Option<(u32, u32)>) -> Option<String> {
     let (minor, (least, most)) = (minor?, versions?);
     if minor < least {
@@ -367,7 +368,7 @@ fn misbehave(stream: &mut UnixStream, head: &str, body: &str, fault: Fault) -> s
     }
 }
 
-/// Until the client closes.
+/// Waits until the client closes.
 fn wait_for_the_end(stream: &mut UnixStream) -> std::io::Result<()> {
     std::io::copy(stream, &mut std::io::sink()).map(|_| ())
 }

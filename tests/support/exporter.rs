@@ -1,4 +1,4 @@
-//! The shipped binary, run on a recorded host.
+//! Runs the shipped binary on a recorded host.
 
 use super::fixture;
 use std::{
@@ -11,7 +11,7 @@ use std::{
 
 pub const BINARY: &str = env!("CARGO_BIN_EXE_docker-stat-prom");
 
-/// The binary without the environment of whoever runs the tests.
+/// The binary, without the environment variables of the person who runs the tests.
 pub fn command() -> Command {
     let mut command = Command::new(BINARY);
     command.env_clear().env("HOME", "/nonexistent").stdin(Stdio::null());
@@ -27,7 +27,7 @@ pub fn on_host(host: &Path) -> Command {
     command
 }
 
-/// A daemon that is not there.
+/// The arguments for a Docker daemon that does not exist.
 pub const NO_DOCKER: [&str; 2] = ["-H", "unix:///nonexistent/docker.sock"];
 
 /// The binary on a recorded host whose Docker does not answer.
@@ -41,7 +41,7 @@ pub fn run(command: &mut Command) -> Output {
     command.output().unwrap()
 }
 
-/// What `--once` prints, with the two samples close together.
+/// The output of `--once`, with a short time between its two samples.
 pub fn once(command: &mut Command) -> String {
     let output = run(command.args(["--once", "-i", "10"]));
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -118,13 +118,13 @@ impl Exporter {
 
     /// Sends a signal.
     pub fn signal(&self, signal: &str) {
-        // The shell's own kill: a small system has no program of that name.
+        // Use the shell's built-in kill: a small system has no such program.
         let kill = format!("kill {signal} {}", self.child.id());
         let sent = Command::new("sh").args(["-c", &kill]).status().unwrap();
         assert!(sent.success());
     }
 
-    /// Sends a signal and waits for the end.
+    /// Sends a signal and waits until the process ends.
     pub fn stop(mut self, signal: &str) -> std::process::ExitStatus {
         self.signal(signal);
         super::eventually("it ends", || self.child.try_wait().unwrap())

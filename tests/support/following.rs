@@ -1,4 +1,4 @@
-//! The Docker client alone, without the program around it, and what it told.
+//! The Docker client alone, without the rest of the program, and the news that it sent.
 
 use docker_stat_prom::{
     metadata::{Docker, DockerHost, Filter, Labels, Metadata, News},
@@ -54,7 +54,7 @@ impl Following {
         self.cut.load(Ordering::SeqCst)
     }
 
-    /// What was told of a container last; `None` if it has been removed since.
+    /// The last metadata of a container; `None` if it has been removed since.
     pub fn last(&self, id: &str) -> Option<Arc<Metadata>> {
         self.told.lock().unwrap().iter().rev().find_map(|news| match news {
             News::Changed(metadata) if metadata.id.as_str() == id => Some(Some(Arc::clone(metadata))),
@@ -63,7 +63,7 @@ impl Following {
         })?
     }
 
-    /// The IDs of the last whole list.
+    /// The IDs of the last complete list.
     pub fn listed(&self) -> Option<Vec<String>> {
         self.told.lock().unwrap().iter().rev().find_map(|news| match news {
             News::Listed(ids) => Some(ids.iter().map(|id| id.as_str().to_owned()).collect()),
@@ -71,14 +71,14 @@ impl Following {
         })
     }
 
-    /// Waits until the daemon has told its list for the nth time.
+    /// Waits until the daemon's list has been reported this many times.
     pub fn connected(&self, times: usize) {
         super::eventually("it is connected", || {
             (self.count(|news| matches!(news, News::Connected)) >= times).then_some(())
         });
     }
 
-    /// Waits until what was told of a container last is so.
+    /// Waits until the last metadata of a container fulfils a condition.
     pub fn eventually(&self, id: &str, what: &str, is_so: impl Fn(&Metadata) -> bool) -> Arc<Metadata> {
         super::eventually(what, || self.last(id).filter(|metadata| is_so(metadata)))
     }

@@ -1,4 +1,4 @@
-//! A TCP port, with TLS or without, before a unix socket.
+//! A TCP port, with or without TLS, in front of a Unix socket.
 
 use super::fixture;
 use std::{
@@ -25,7 +25,7 @@ fn certificates(file: &Path) -> Vec<CertificateDer<'static>> {
     CertificateDer::pem_file_iter(file).unwrap().map(Result::unwrap).collect()
 }
 
-/// A server with the recorded certificate that lets in only clients whose certificate is of the recorded
+/// A server with the recorded certificate. It accepts only clients with a certificate from the recorded
 /// authority.
 pub fn mutual_tls() -> TlsAcceptor {
     let tls = fixture("tls");
@@ -46,7 +46,7 @@ pub fn mutual_tls() -> TlsAcceptor {
     TlsAcceptor::from(Arc::new(config))
 }
 
-/// Passes everything on to `socket` until the test's process ends.
+/// Forwards everything to `socket` until the test process ends.
 pub fn start(socket: PathBuf, tls: Option<TlsAcceptor>) -> SocketAddr {
     let (address, wanted) = std::sync::mpsc::channel();
     thread::spawn(move || {
@@ -58,7 +58,7 @@ pub fn start(socket: PathBuf, tls: Option<TlsAcceptor>) -> SocketAddr {
                 let (stream, _) = listener.accept().await.unwrap();
                 let (socket, tls) = (socket.clone(), tls.clone());
                 tokio::spawn(async move {
-                    // Whoever is refused or goes away is no matter of the front.
+                    // Clients that are refused or go away do not matter here.
                     let _ended = pass(stream, &socket, tls).await;
                 });
             }

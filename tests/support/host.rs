@@ -1,4 +1,4 @@
-//! Small hosts made by a test, and the collector on one without a server.
+//! Small hosts that a test creates, and a collector for them without a server.
 
 use super::{exporter::NO_DOCKER, fixture, value};
 use docker_stat_prom::{
@@ -34,7 +34,7 @@ pub fn copy_of(name: &str) -> tempfile::TempDir {
     folder
 }
 
-/// A host with one slice and nothing in it.
+/// A host with one empty slice.
 pub fn empty_host() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir_all(folder.path().join("sys/fs/cgroup/lab.slice")).unwrap();
@@ -65,14 +65,14 @@ pub fn up(page: &str) -> Option<f64> {
     value(page, "docker_stat_prom_up", &[])
 }
 
-/// The collector without a thread: a test takes its steps itself.
+/// The collector without its thread: the test runs its steps.
 pub struct Driven {
     pub collector: Collector,
     pub handle: Handle,
 }
 
 impl Driven {
-    /// One that knows the containers of a host, and that there is no Docker to name them.
+    /// A collector that knows the containers of a host, and that no Docker will name them.
     pub fn new(host: &Path, selection: Selection) -> Self {
         let config = config(host, selection);
         let scopes = resync(&config.roots.cgroup);
@@ -86,7 +86,7 @@ impl Driven {
         Self { collector, handle }
     }
 
-    /// What a scrape is answered.
+    /// The answer to a scrape.
     pub fn answered(&mut self, format: Format) -> Arc<Body> {
         let (reply, mut answer) = tokio::sync::oneshot::channel();
         self.collector.take(Message::Scrape(format, reply));
@@ -111,7 +111,7 @@ fn config(host: &Path, selection: Selection) -> Config {
     }
 }
 
-/// The collector without a server, to which a test says when to tick and what was found.
+/// The collector without a server. The test sends it the ticks and the discovery events.
 pub struct Direct {
     pub handle: Handle,
     runtime: tokio::runtime::Runtime,

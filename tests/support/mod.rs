@@ -1,5 +1,4 @@
-//! What the tests share: the shipped binary, a Docker daemon that does as it is told, and a small HTTP
-//! client.
+//! What the tests share: the shipped binary, a controllable Docker daemon, and a small HTTP client.
 #![allow(
     dead_code,
     clippy::unwrap_used,
@@ -26,14 +25,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Longer than anything that works takes, even on a busy machine.
+/// The deadline of the tests: longer than any successful operation takes, even on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 pub fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
 }
 
-/// Every recorded or made-up host.
+/// All hosts in the fixtures, recorded and invented.
 pub fn hosts() -> Vec<PathBuf> {
     let mut hosts: Vec<_> = std::fs::read_dir(fixture(""))
         .unwrap()
@@ -45,7 +44,7 @@ pub fn hosts() -> Vec<PathBuf> {
     hosts
 }
 
-/// A copy of a fixture that a test may change, links and all.
+/// Copies a fixture, with its links, so that a test may change it.
 pub fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
@@ -62,7 +61,7 @@ pub fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Looks again and again until something is so, or fails.
+/// Checks again and again until a condition is true, or fails at the deadline.
 pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let begin = Instant::now();
     loop {
@@ -74,13 +73,13 @@ pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// Says, in the test's output and for the count of CI, that a test could not run here.
+/// Reports, in the test's output and for CI to count, that a test could not run here.
 pub fn skip(test: &str, why: &str) {
-    // Not eprintln!, whose output is swallowed when a test passes.
+    // eprintln! does not work here: its output is hidden when a test passes.
     std::io::stderr().write_all(format!("SKIPPED {test}: {why}\n").as_bytes()).unwrap();
 }
 
-/// The value of one series: the first line that begins with the name and has all the parts.
+/// The value of one series: that of the first line that begins with the name and contains all the parts.
 pub fn value(page: &str, name: &str, parts: &[&str]) -> Option<f64> {
     let line = page.lines().find(|line| {
         line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']))

@@ -3,17 +3,17 @@
 use crate::{advice::Hidden, parse::CgroupPath, sample::Errno};
 use std::time::SystemTime;
 
-/// A directory with a container's ID.
+/// A directory whose name contains a container's ID.
 #[derive(Debug)]
 pub(super) struct Candidate {
     pub(super) cgroup: CgroupPath,
-    /// Whether a write to its files would be told of.
+    /// Whether inotify reports writes to its files.
     pub(super) watched: bool,
-    /// Whether it is in a subtree that was handed to a user.
+    /// Whether it is in a subtree that was delegated to a user.
     pub(super) delegated: bool,
-    /// When it was made or last changed.
+    /// When it was created or last changed.
     pub(super) born: SystemTime,
-    /// What keeps it from being read.
+    /// Why it is not read, if so.
     pub(super) obstacle: Option<Obstacle>,
 }
 
@@ -24,7 +24,7 @@ pub(super) enum Obstacle {
     Empty,
     /// It can't be opened.
     Unopened(Errno),
-    /// A user made it, and Docker's container is not in it.
+    /// A user created it, and Docker's container is not in it.
     Foreign,
 }
 

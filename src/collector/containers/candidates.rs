@@ -1,11 +1,12 @@
-//! Which directory is a container's cgroup: its name alone does not say.
+//! Which directory is a container's cgroup. The name alone does not decide this.
 //!
-//! Anybody with a subtree of his own can make `docker-<id>.scope` there, another runtime names its
-//! directories alike, and what Docker's other cgroup driver left behind has the same ID. So all directories
-//! of an ID are known, and one is read.
+//! Several directories can carry the same ID: any user with a delegated subtree can create
+//! `docker-<id>.scope` in it, other runtimes name their directories in the same way, and Docker's other
+//! cgroup driver may have left one behind. So all directories with an ID are remembered, and one of them is
+//! read.
 //!
-//! One in a user's subtree needs a proof once Docker knows the ID, see [`Proof`]. That Docker does not
-//! contradict is none: a container that is being restarted has no process anywhere.
+//! Once Docker knows the ID, a directory in a user's subtree needs a proof, see [`Proof`]. It is not enough
+//! that Docker does not contradict it: a container that is being restarted has no process anywhere.
 
 use super::{
     candidate::{Candidate, Obstacle},
@@ -27,26 +28,28 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-/// Directories of one ID that are remembered.
+/// How many directories with one ID are remembered.
 const REMEMBERED: usize = 64;
-/// Directories of one ID looked at in a pass: a user can make any number, but those of root come first.
+/// How many directories with one ID are looked at in a pass. A user can create any number of them, but those
+/// of root come first.
 const LOOKED_AT: usize = 16;
 
-/// What proves that a directory is the container's own.
+/// How well a directory is proven to be the container's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Proof {
-    /// Root made it, or Docker's main process is in it, or it is where Docker makes the container's cgroup.
+    /// Root created it, or Docker's main process is in it, or it is where Docker creates the container's
+    /// cgroup.
     Full,
-    /// Docker does not know the ID so far. Or, in a user's subtree, Docker tells of a main process and the
-    /// processes are outside our PID namespace, so that nobody can say whether it is among them: else
-    /// rootless Docker's containers would never be shown without `--pid=host`. Not if root has a directory of
-    /// the ID too.
+    /// Docker does not know the ID yet. Or the directory is in a user's subtree, Docker reports a main
+    /// process, and the directory's processes are outside our PID namespace, so we can't tell whether the
+    /// main process is among them. Without this case, containers of rootless Docker would never be shown
+    /// without `--pid=host`. It does not apply if root has a directory with the ID too.
     Pending,
-    /// A user made it, and nothing says that Docker's container is in it.
+    /// A user created it, and nothing shows that Docker's container is in it.
     None,
 }
 
-/// How much speaks for a directory, the weightiest first.
+/// The evidence for a directory, strongest first. The greatest claim wins.
 type Claim<'a> = (bool, bool, bool, Reverse<SystemTime>, Reverse<&'a str>);
 
 impl Reading {
@@ -54,21 +57,21 @@ impl Reading {
         self.cgroup_root.join(cgroup.trim_start_matches('/'))
     }
 
-    /// Whether a directory was made in a subtree that was handed to a user. Its own owner does not say: with
-    /// user namespaces runc hands the directory itself to the container's root.
+    /// Whether a directory is in a subtree that was delegated to a user. The parent's owner decides, not the
+    /// directory's own: with user namespaces, runc gives the directory itself to the container's root user.
     pub(super) fn is_delegated(&self, directory: &Path) -> bool {
         let parent = directory.parent().and_then(|parent| ScopeReader::open(parent).ok());
         let owners = parent.and_then(|parent| parent.owner()).zip(self.root_owner);
         match owners {
             Some((parent, root)) => parent != root,
-            // It may be anybody's.
+            // Unknown, so it may belong to a user.
             None => true,
         }
     }
 }
 
 impl Entry {
-    /// Takes a directory in. `false` if it is not there any more.
+    /// Adds a directory. `false` if it does not exist any more.
     pub(super) fn add_candidate(&mut self, scope: &Scope, reading: &Reading) -> bool {
         if let Some(known) = self.candidates.iter_mut().find(|known| known.cgroup == scope.cgroup) {
             known.watched = scope.watched;
@@ -80,7 +83,7 @@ impl Entry {
         let born = match ScopeReader::open(&directory) {
             Ok(reader) => reader.created(),
             Err(OpenError::Gone) => return false,
-            // It is tried again at each pass.
+            // Each pass tries to open it again.
             Err(OpenError::Failed(_)) => None,
         };
         let delegated = reading.is_delegated(&directory);
@@ -97,13 +100,13 @@ impl Entry {
         self.candidates.iter().all(|candidate| candidate.delegated)
     }
 
-    /// Whether the directory that is read, or whether there is one, may have changed since it was decided.
+    /// Whether the choice of the directory to read must be made again.
     pub(super) fn is_to_be_decided(&self, is_full_pass: bool) -> bool {
         let nothing_read = !self.is_live() && !self.candidates.is_empty();
         self.undecided || nothing_read || (is_full_pass && self.candidates.len() > 1)
     }
 
-    /// Decides which directory is read, and begins or ends its reading. `true` if anything changed.
+    /// Decides which directory is read, and starts or stops reading it. `true` if anything changed.
     pub(super) fn decide(&mut self, reading: &Reading, scratch: &mut Scratch) -> bool {
         self.undecided = false;
         if self.is_excluded() || (self.is_refused && !reading.show_unnamed) {
@@ -122,7 +125,7 @@ impl Entry {
             let was_read = self.is_live();
             let read = self.candidates.iter().find(|candidate| candidate.cgroup == self.container.cgroup);
             if was_read && read.is_some_and(|read| matches!(read.obstacle, Some(Obstacle::Unopened(_)))) {
-                // That says nothing of the container, whose files may still be open.
+                // This does not mean that the container has ended. Its files may still be open.
                 return false;
             }
             let is_foreign = was_read && read.is_some_and(|read| read.obstacle == Some(Obstacle::Foreign));
@@ -150,8 +153,8 @@ impl Entry {
         true
     }
 
-    /// The directory that most speaks for, whether it is proven to be its own, and whether another one could
-    /// have been taken.
+    /// The directory with the strongest claim, and whether that is proven; then whether there was another
+    /// directory that could have been chosen.
     fn best(
         &mut self,
         reading: &Reading,
@@ -233,13 +236,13 @@ impl Entry {
         (best, self.candidates.len() > 1)
     }
 
-    /// When a directory was made or last changed, unix s.
+    /// When a directory was created or last changed, in Unix seconds.
     pub(super) fn seconds(time: SystemTime) -> Option<f64> {
         time.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs_f64())
     }
 }
 
-/// Whether the container may have a process, as far as Docker has told.
+/// Whether the container may have a process, according to Docker.
 fn may_run(metadata: &Metadata) -> bool {
     matches!(metadata.state, None | Some(State::Running | State::Paused | State::Restarting))
 }

@@ -1,4 +1,4 @@
-//! What cgroups tell, taken in: containers come and go.
+//! Handles discovery events: containers come and go.
 
 use super::Containers;
 use crate::discovery::{Scope, ScopeEvent};
@@ -15,7 +15,7 @@ impl Containers {
             ScopeEvent::Written(scope) => self.written(&scope),
             ScopeEvent::Resync { scopes, unlisted } => {
                 let all: HashSet<&str> = scopes.iter().map(|scope| scope.cgroup.as_str()).collect();
-                // What is below a directory that could not be listed may be there.
+                // A cgroup below a directory that could not be listed may still exist.
                 let is_there = |cgroup: &str| {
                     all.contains(cgroup) || unlisted.iter().any(|directory| directory.is_above(cgroup))
                 };
@@ -27,7 +27,7 @@ impl Containers {
                     }
                 }
                 self.take_unlisted(unlisted);
-                // All are known before one is chosen.
+                // Add all directories before choosing one for each container.
                 for scope in &scopes {
                     self.add_candidate(scope);
                 }
@@ -49,7 +49,7 @@ impl Containers {
     fn vanished(&mut self, scope: &Scope) {
         let directory = self.reading.directory_of(&scope.cgroup);
         let Some(entry) = self.find(&scope.id) else { return };
-        // It may have been made anew already; that is told of next.
+        // It may exist again already. If so, the next event reports it.
         if matches!(directory.try_exists(), Ok(false)) {
             entry.candidates.retain(|candidate| candidate.cgroup != scope.cgroup);
         }

@@ -1,4 +1,4 @@
-//! What keeps numbers from being shown and can be mended.
+//! Problems that hide numbers and that the operator can fix.
 
 use super::Containers;
 use crate::{
@@ -7,7 +7,7 @@ use crate::{
 };
 
 impl Containers {
-    /// What keeps numbers from being shown and can be mended: of any container, or of all of them.
+    /// Problems that hide numbers and that the operator can fix: of one container, or of all of them.
     pub(in crate::collector) fn complaints(&self, roots: &Roots) -> impl Iterator<Item = Complaint> + use<> {
         let live = || self.entries.iter().filter_map(|entry| entry.scope.as_ref());
         let is_empty = live().next().is_none();
@@ -15,7 +15,7 @@ impl Containers {
             self.reading.files.contains(file) && !is_empty && live().all(|live| live.reader.is_absent(file))
         };
         let network = live().find_map(|live| Complaint::of_network(live.problem?));
-        // Nothing hides processes from a directory that never had any.
+        // If this is no procfs at all, the processes are not hidden: the root is wrong.
         let network = network.map(|complaint| match roots.instead_of_procfs() {
             Some(found) => Complaint::NoProcfs { root: roots.proc.clone(), found },
             None => complaint,

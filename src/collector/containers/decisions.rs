@@ -1,4 +1,4 @@
-//! Which directories are known, and which of them are read.
+//! Which directories are remembered, and which of them are read.
 
 use super::{Containers, candidate::Obstacle, entry::Entry, unreached::MAX_TOLD};
 use crate::{
@@ -7,16 +7,17 @@ use crate::{
     sample::{Pass, ScopeReader},
 };
 
-/// Directories without a process and without a name from Docker that are remembered: so many of root's, and
-/// so many of users, who can make any number and must not crowd out the others.
+/// How many directories without a process and without a name from Docker are remembered. The limit applies to
+/// root's and to users' directories separately: users can create any number and must not crowd out the
+/// others.
 const MAX_IDLE: usize = 4096;
 
-/// Of containers that Docker has not named, so many are said to have more than one directory: IDs can be made
-/// up.
+/// How many containers without a name from Docker are logged as having more than one directory. IDs can be
+/// invented, so there must be a limit.
 const MAX_UNNAMED_CONTESTS: u32 = 20;
 
 impl Containers {
-    /// Takes a directory in, without deciding yet whether it is the one that is read.
+    /// Adds a directory, without deciding yet whether it is the one to read.
     pub(super) fn add_candidate(&mut self, scope: &Scope) {
         let is_new = self.position(&scope.id).is_err();
         if is_new && self.is_crowded_out(scope) {
@@ -40,7 +41,8 @@ impl Containers {
             return;
         }
         if let Some(live) = &mut entry.scope {
-            // Told of again after a rescan, the reason for which may be that events were lost.
+            // Reported again after a rescan. Events may have been lost before it, so nothing is known for
+            // sure.
             live.watched = scope.watched;
             live.settings_known = false;
             if !live.reader.is_current() {
@@ -50,7 +52,7 @@ impl Containers {
         }
     }
 
-    /// Whether there are too many directories like this one, without a process.
+    /// Whether the limit for directories without a process leaves no room for this one.
     fn is_crowded_out(&mut self, scope: &Scope) -> bool {
         if self.idle.roots.known.max(self.idle.users.known) < MAX_IDLE {
             return false;
@@ -63,11 +65,11 @@ impl Containers {
         reader.is_ok_and(|reader| reader.is_populated(&mut self.scratch) == Some(false))
     }
 
-    /// Decides for every container that needs it which of its directories is read.
+    /// Decides which directory is read, for every container that needs a decision.
     pub(super) fn decide(&mut self, is_full_pass: bool) {
         if !self.reading.root_is_there() {
-            // No directory can be found below a root that was unmounted, which says nothing of the
-            // containers.
+            // Below an unmounted root no directory can be found. That does not mean that the containers
+            // ended.
             return;
         }
         self.refuse_removed();
@@ -78,7 +80,7 @@ impl Containers {
             if entry.is_idle() {
                 let idle = self.idle.of_mut(entry.is_delegated());
                 idle.known += 1;
-                // What is new is looked at now, the others in turn.
+                // New directories are looked at now, the others in turn.
                 if !entry.undecided && !idle.is_its_turn(at) {
                     continue;
                 }
@@ -113,7 +115,7 @@ impl Containers {
         }
     }
 
-    /// After a full pass: a cgroup whose last process ended is not a running container's.
+    /// Called after a full pass. A cgroup whose last process ended is not that of a running container.
     pub(super) fn end_emptied(&mut self) {
         for entry in &mut self.entries {
             if entry.is_live() && entry.container.sample.populated == Some(0) {
@@ -137,7 +139,7 @@ impl Containers {
     }
 }
 
-/// Says, once for each container, that another directory could have been taken for its own.
+/// Logs, once for each container, that another directory could have been taken for its own.
 fn say_contested(entry: &mut Entry, unnamed: &mut u32) {
     if !entry.is_contested || entry.is_said {
         return;

@@ -17,9 +17,9 @@ use crate::{
 };
 use std::time::{Duration, Instant, SystemTime};
 
-/// Docker's own news come this late after the cgroup's, as a rule; what has not come by then is asked for.
+/// Docker's events usually arrive within this time after the cgroup's. After that, Docker is asked.
 const GRACE: Duration = Duration::from_secs(2);
-/// So long a container's cgroup may stay when Docker has removed the container.
+/// How long a container's cgroup may outlive the container after Docker has removed it.
 pub(super) const REMOVAL: Duration = Duration::from_secs(10);
 
 /// A container and how it is read.
@@ -27,38 +27,39 @@ pub(super) const REMOVAL: Duration = Duration::from_secs(10);
 pub(super) struct Entry {
     pub(super) container: Container,
     pub(super) labels: LabelBlock,
-    /// The cgroup that is read. The container is live exactly if there is one.
+    /// The cgroup that is read. The container is live if and only if this is set.
     pub(super) scope: Option<LiveScope>,
-    /// Whether it is on the page: found once per pass, and not again for each family.
+    /// Whether it is on the page. Computed once per pass, not for each family.
     pub(super) shown: bool,
-    /// All directories with its ID: those of root first, then by age.
+    /// All directories with its ID: root's first, then from oldest to newest.
     pub(super) candidates: Vec<Candidate>,
-    /// Whether it must be decided anew which of them is read.
+    /// Whether the choice of the directory to read must be made again.
     pub(super) undecided: bool,
-    /// Whether there was more than one to be read, and whether that was said.
+    /// Whether more than one directory could be read, and whether that was logged.
     pub(super) is_contested: bool,
     pub(super) is_said: bool,
-    /// The daemon that told what is known of it.
+    /// The daemon that reported its metadata.
     pub(super) told_by: Option<Source>,
     /// Daemons that were asked about it and do not know it.
     pub(super) unknown_to: Vec<Source>,
-    /// Whether all daemons that answer do not know it: it is another runtime's.
+    /// Whether no daemon that answers knows it: it belongs to another runtime.
     pub(super) is_refused: bool,
-    /// When Docker removed it: what is known of it goes with its cgroup, or a little later if that stays.
+    /// When Docker removed it. Its metadata goes when the cgroup goes, or a little later if the cgroup stays.
     pub(super) removed_at: Option<Instant>,
-    /// The run that it is in, or was in last: the same cgroup found again is no new one.
+    /// Its current or last run. If the same cgroup is found again, that is not a new run.
     last_run: Option<(u64, Option<SystemTime>)>,
-    /// When Docker is to be asked, once, because it does not tell what the cgroups do.
+    /// When to ask Docker, once, because what Docker reports does not agree with the cgroups.
     ask_at: Option<Instant>,
-    /// The OOM kills without those of directories that are not proven to be its own, as long as such a one is
-    /// the last that was read.
+    /// The OOM kills without those from unproven directories. Set as long as the last directory that was read
+    /// is unproven.
     pub(super) kills_before_doubt: Option<OomKills>,
-    /// Whether a directory of root's was read: then none in a user's subtree is ever its own.
+    /// Whether a directory of root was ever read. After that, a directory in a user's subtree is never its
+    /// own.
     pub(super) is_roots: bool,
-    /// Since when it runs, as Docker says, without a cgroup that is read; and whether that was said.
+    /// Since when Docker says that it runs although no cgroup is read; and whether that was logged.
     pub(super) unread_since: Option<Instant>,
     pub(super) is_unread_said: bool,
-    /// Whether it was shown under its short ID: then it stays there until it has a name.
+    /// Whether it was shown under its short ID. If so, it stays on the page until it has a name.
     shown_unnamed: bool,
 }
 
@@ -88,7 +89,7 @@ impl Entry {
         }
     }
 
-    /// Begins to read a directory.
+    /// Starts reading a directory.
     pub(super) fn begin(
         &mut self,
         mut reader: ScopeReader,
@@ -126,7 +127,8 @@ impl Entry {
             container.new_run = began.map(|began| NewRun { began, told_before });
             self.ask_at = Some(Instant::now() + GRACE);
         }
-        // Whether descriptors are left for it is found at the next pass, for all that came at once.
+        // The next pass decides whether there are descriptors for it, together with all others that came at
+        // once.
         reader.close_above(Keep { directory: false, files: 0 });
         self.scope = Some(LiveScope {
             reader,
@@ -142,7 +144,7 @@ impl Entry {
         self.labels = LabelBlock::new(&self.container, reading.core_only);
     }
 
-    /// The cgroup is gone or has no process any more: its numbers go with it, what Docker knows stays.
+    /// The cgroup is gone or has no process any more. Its numbers are dropped; Docker's metadata stays.
     pub(super) fn end(&mut self) {
         if !self.is_live() {
             return;
@@ -155,7 +157,7 @@ impl Entry {
         self.ask_at = self.is_said_to_run().then(|| Instant::now() + GRACE);
     }
 
-    /// What was read without proof was not its own: neither its path nor its kills stay.
+    /// The unproven directory was not the container's own: drop its path and its kills.
     pub(super) fn disown(&mut self, reading: &Reading) {
         let Some(before) = self.kills_before_doubt.take() else { return };
         self.close();
@@ -165,7 +167,7 @@ impl Entry {
         self.forget_path(reading);
     }
 
-    /// A container that is not read has the cgroup that Docker would make.
+    /// A container that is not read gets the path where Docker would create its cgroup.
     pub(super) fn forget_path(&mut self, reading: &Reading) {
         if let Some(metadata) = &self.container.metadata {
             self.container.cgroup.clone_from(&metadata.cgroup);
@@ -173,7 +175,7 @@ impl Entry {
         self.labels = LabelBlock::new(&self.container, reading.core_only);
     }
 
-    /// Takes in what Docker tells of OOM kills, which is true whatever is read.
+    /// Counts an OOM kill that Docker reported. It is true whichever directory is read.
     pub(super) fn told_of_kill(&mut self, told: fn(&mut OomKills)) {
         told(&mut self.container.oom_kills);
         if let Some(before) = &mut self.kills_before_doubt {
@@ -181,8 +183,7 @@ impl Entry {
         }
     }
 
-    /// Docker has no such container any more. Its cgroup goes last, and until then its numbers keep their
-    /// labels.
+    /// Docker has removed the container. Its cgroup goes last, and until then its numbers keep their labels.
     pub(super) fn forget_metadata(&mut self) {
         if self.is_live() {
             self.removed_at.get_or_insert_with(Instant::now);
@@ -191,8 +192,9 @@ impl Entry {
         }
     }
 
-    /// A cgroup that outlives its container for longer than it takes to end it, such as by a process that
-    /// can't be killed, is one that Docker does not know. `true` if that has just come out.
+    /// Gives up the metadata of a container whose cgroup stays too long after the removal, for example
+    /// because a process can't be killed. From then on it counts as a cgroup that Docker does not know.
+    /// `true` if that happened in this call.
     pub(super) fn outlives_container(&mut self, core_only: bool) -> bool {
         let Some(removed_at) = self.removed_at else { return false };
         if removed_at.elapsed() < REMOVAL {
@@ -210,18 +212,18 @@ impl Entry {
         self.scope.is_some()
     }
 
-    /// Whether `--include` and `--exclude` keep it out, as far as its name is known.
+    /// Whether `--include` and `--exclude` leave it out, as far as its name is known.
     pub(super) fn is_excluded(&self) -> bool {
         self.container.metadata.as_ref().is_some_and(|metadata| !metadata.included)
     }
 
-    /// Whether its cgroup is read, and nobody has said so far what it is.
+    /// Whether its cgroup is read and it has no metadata yet.
     pub(super) fn is_unexplained(&self) -> bool {
         self.is_live() && self.container.metadata.is_none()
     }
 
-    /// Whether the end that Docker tells of is that of an earlier run: the cgroup that is read is younger, or
-    /// there is one and Docker has told of no time.
+    /// Whether the end that Docker reports belongs to an earlier run: the cgroup that is read is younger than
+    /// that end, or a cgroup is read and Docker gave no time for the end.
     pub(super) fn has_begun_since(&self, told: &Metadata) -> bool {
         let Some(begun) = self.container.scope_created.filter(|_| self.is_live()) else { return false };
         match told.finished {
@@ -230,7 +232,7 @@ impl Entry {
         }
     }
 
-    /// Whether it is only a directory with an ID.
+    /// Whether nothing is known but directories with its ID.
     pub(super) fn is_idle(&self) -> bool {
         !self.is_live() && self.container.metadata.is_none()
     }
@@ -240,7 +242,7 @@ impl Entry {
         !self.is_live() && self.container.metadata.is_none() && self.candidates.is_empty()
     }
 
-    /// It is not read any more.
+    /// Stops reading it.
     pub(super) fn close(&mut self) {
         self.scope = None;
         self.container.rates = Rates::default();
@@ -252,8 +254,8 @@ impl Entry {
         matches!(state, Some(State::Running | State::Paused | State::Restarting))
     }
 
-    /// Whether Docker is to be asked now, since it has not told what the cgroups do: that the container
-    /// ended, or that it was started again. Once for each time that happens.
+    /// Whether to ask Docker now, because it has not reported what the cgroups show: that the container
+    /// ended, or that it was started again. `true` only once for each such change.
     pub(super) fn is_to_be_asked_about(&mut self) -> bool {
         let Some(ask_at) = self.ask_at else { return false };
         if Instant::now() < ask_at {
@@ -284,7 +286,7 @@ impl Entry {
         !self.shown_unnamed && live.is_some_and(|live| sources.may_still_name(live.first_seen))
     }
 
-    /// Why its numbers are not shown, if that takes an explanation.
+    /// Why its numbers are not shown, if that needs an explanation.
     fn hidden(&self, sources: &Sources) -> Option<Hidden> {
         if self.is_refused {
             return Some(Hidden::UnknownToDocker);
@@ -304,7 +306,7 @@ impl Entry {
         matches!(state, Some(State::Running | State::Paused))
     }
 
-    /// Whether it is not read although it runs, or may run.
+    /// Whether it is not read although it runs or may run.
     fn is_set_aside(&self) -> bool {
         let unopened = |candidate: &Candidate| matches!(candidate.obstacle, Some(Obstacle::Unopened(_)));
         let may_run = self.is_refused || self.has_told_process() || self.candidates.iter().any(unopened);

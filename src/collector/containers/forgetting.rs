@@ -1,13 +1,13 @@
-//! Containers that are not Docker's, or not any more.
+//! Containers that do not belong to Docker, or not any more.
 
 use super::Containers;
 
-/// Containers kept for their OOM kills while Docker can't say whether they will be started again.
+/// How many containers are kept for their OOM kills while Docker can't say whether they will be started
+/// again.
 const MAX_DORMANT: usize = 1000;
 
 impl Containers {
-    /// Of containers that Docker removed some time ago and whose cgroups are still there, only the cgroups
-    /// stay.
+    /// Drops the metadata of containers that Docker removed some time ago and whose cgroups still exist.
     pub(super) fn refuse_removed(&mut self) {
         let core_only = self.reading.core_only;
         let mut outlived = Vec::new();
@@ -22,14 +22,14 @@ impl Containers {
         self.unsettled = true;
         self.refuse_unknown();
         for id in outlived {
-            // Another daemon may have it.
+            // Another daemon may know it.
             if self.find(&id).is_some_and(|entry| !entry.is_refused) {
                 self.look_up(&id);
             }
         }
     }
 
-    /// Stops reading what no daemon knows; other runtimes name their cgroups alike.
+    /// Stops reading containers that no daemon knows: other runtimes name their cgroups in the same way.
     pub(super) fn refuse_unknown(&mut self) {
         for entry in &mut self.entries {
             let is_refused =
@@ -41,8 +41,8 @@ impl Containers {
         }
     }
 
-    /// Forgets containers that neither the kernel nor Docker knows; those with OOM kills only once Docker can
-    /// say so.
+    /// Forgets containers that neither the kernel nor Docker knows. Those with OOM kills are kept while any
+    /// known daemon is down, because it may start them again.
     pub(super) fn forget_gone(&mut self) {
         let mut dormant = if self.sources.any_is_down() { MAX_DORMANT } else { 0 };
         self.entries.retain(|entry| {

@@ -1,20 +1,20 @@
-//! Containers that are only a directory with an ID, and when each of them is looked at again.
+//! Containers of which only directories are known, and when each of them is looked at again.
 
-/// How many are looked at in one pass for a first process.
+/// How many of them are checked in one pass for a first process.
 const IDLE_PER_PASS: usize = 512;
 
 /// Containers that are neither live nor named by Docker.
 #[derive(Debug, Default)]
 pub(super) struct Idle {
     pub(super) roots: Turns,
-    /// Those with no directory but in users' subtrees.
+    /// Those whose directories are all in users' subtrees.
     pub(super) users: Turns,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Turns {
     pub(super) known: usize,
-    /// Where this pass began to look, and the next one will.
+    /// Where this pass starts, and where the next one will.
     first: usize,
     next: usize,
     looked_at: usize,
@@ -31,8 +31,8 @@ impl Turns {
         *self = Self { first: self.next, ..Self::default() };
     }
 
-    /// Whether one is looked at in this pass. After a pass that came to the end it goes on from the
-    /// beginning.
+    /// Whether the container at this position is looked at in this pass. After a pass that reached the end,
+    /// the next one starts at the beginning.
     pub(super) fn is_its_turn(&mut self, at: usize) -> bool {
         if at < self.first || self.looked_at == IDLE_PER_PASS {
             return false;

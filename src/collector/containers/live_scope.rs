@@ -9,9 +9,10 @@ use crate::{
 };
 use std::time::{Duration, Instant};
 
-/// While a container starts, runc's helpers pass through its cgroup, still in the host's network namespace.
+/// How long a new container counts as starting: runc's helpers pass through its cgroup while they are still
+/// in the host's network namespace.
 const SETTLING: Duration = Duration::from_secs(10);
-/// After that, how often its process and namespace are looked at again.
+/// After that, how often its process and namespace are located again.
 const RELOCATE: Duration = Duration::from_secs(30);
 
 #[derive(Debug)]
@@ -20,9 +21,9 @@ pub(super) struct LiveScope {
     pub(super) network: NetReader,
     pub(super) problem: Option<NetProblem>,
     pub(super) claims: bool,
-    /// Whether a write to its files would be told of.
+    /// Whether inotify reports writes to its files.
     pub(super) watched: bool,
-    /// Whether its limits are what they were when last read.
+    /// Whether its settings (such as limits) are still as they were last read.
     pub(super) settings_known: bool,
     pub(super) window: Window,
     pub(super) first_seen: Instant,
@@ -30,7 +31,7 @@ pub(super) struct LiveScope {
 }
 
 impl LiveScope {
-    /// Those of some files that can hold something new.
+    /// Those of the given files that may have changed.
     pub(super) fn changeable(&self, files: FileSet, recheck: bool) -> FileSet {
         if self.settings_known && !recheck { files.without(FileSet::SETTINGS) } else { files }
     }
@@ -41,7 +42,8 @@ impl LiveScope {
         now.saturating_duration_since(at) >= if settling { Duration::from_millis(250) } else { RELOCATE }
     }
 
-    /// Chooses the process to read through. `true` if the namespace is another than before.
+    /// Chooses the process whose `/proc` entry gives the network counters. `true` if the network namespace
+    /// has changed.
     pub(super) fn locate(&mut self, container: &Container, pass: &mut Pass) -> bool {
         self.located = Some(Instant::now());
         let before = self.network.netns();
@@ -51,7 +53,7 @@ impl LiveScope {
         before != self.network.netns()
     }
 
-    /// Reads the interface counters, through another process if the one known has ended.
+    /// Reads the interface counters, through another process if the known one has ended.
     pub(super) fn read_network(&mut self, container: &mut Container, reading: &Reading, pass: &mut Pass) {
         container.sample.net.read = false;
         if !(reading.network && self.claims) {
@@ -62,7 +64,7 @@ impl LiveScope {
         }
         let changed = self.locate(container, pass);
         if changed {
-            // Another namespace, or none: who may claim it is settled at the next pass.
+            // Another namespace, or none. The next pass decides which container may claim it.
             self.claims = false;
             self.located = None;
         } else {

@@ -1,17 +1,17 @@
-//! What Docker is asked about.
+//! Questions to Docker about single containers.
 
 use super::Containers;
 use crate::parse::ContainerId;
 
 impl Containers {
-    /// Asks Docker again for containers that it has not told of.
+    /// Asks Docker again about containers that it has not reported.
     pub(in crate::collector) fn look_up_unnamed(&self) {
         for entry in self.entries.iter().filter(|entry| entry.is_unexplained() && !entry.is_refused) {
             self.look_up(&entry.container.id);
         }
     }
 
-    /// Asks Docker, once, about containers of which it tells what the cgroups contradict.
+    /// Asks Docker, once each, about containers for which its report contradicts the cgroups.
     pub(in crate::collector) fn ask_about_contradictions(&mut self) {
         for entry in &mut self.entries {
             if entry.is_to_be_asked_about() && !self.sources.all_are_down() {
@@ -20,8 +20,8 @@ impl Containers {
         }
     }
 
-    /// While Docker is away nobody takes what is asked for, and it would pile up; its list tells all when it
-    /// is back.
+    /// Asks Docker about a container. While all daemons are down nothing takes the questions, so they would
+    /// pile up. The list that follows a reconnection answers them anyway.
     pub(super) fn look_up(&self, id: &ContainerId) {
         if !self.sources.all_are_down() {
             let _without_docker = self.lookups.send(id.clone());

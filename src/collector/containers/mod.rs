@@ -37,7 +37,7 @@ use std::time::Instant;
 use tokio::sync::mpsc::UnboundedSender;
 use unreached::Unreached;
 
-/// Descriptors are left for one more container for each so many.
+/// For each group of this many containers, descriptors are reserved for one more.
 const ROOM: usize = 16;
 
 /// All containers, by ID.
@@ -48,25 +48,26 @@ pub(super) struct Containers {
     #[expect(clippy::vec_box, reason = "a new container moves pointers, not a kilobyte each")]
     entries: Vec<Box<Entry>>,
     sources: Sources,
-    /// Where small files are read into between passes.
+    /// Buffer for small files that are read between passes.
     scratch: Scratch,
     /// Containers that are neither live nor named by Docker.
     idle: Idle,
-    /// Whether it was said that there are too many of those.
+    /// Whether it was logged that there are too many idle containers.
     is_crowded: bool,
-    /// How many unnamed containers were said to have more than one directory.
+    /// How many unnamed containers were logged as having more than one directory.
     unnamed_contests: u32,
-    /// Whether the claims on network namespaces must be settled anew.
+    /// Whether the claims on network namespaces must be decided again.
     unsettled: bool,
-    /// Containers that run, as Docker says, and are not read; and how often that was said.
+    /// How many containers run according to Docker and are not read; and how many warnings were logged about
+    /// it.
     unread: u64,
     unread_said: usize,
-    /// What could not be opened or listed.
+    /// Directories that could not be listed.
     unreached: Unreached,
-    /// How much stays open of each container.
+    /// Which descriptors of each container stay open.
     kept: Keep,
     said_few_files: bool,
-    /// Whether there ever was a container: then the cgroup root is the right one.
+    /// Whether a container was ever read. If so, the cgroup root is the right one.
     has_seen: bool,
 }
 
@@ -100,7 +101,7 @@ impl Containers {
         self.entries.get_mut(at).map(|entry| &mut **entry)
     }
 
-    /// Where a container is, added if it is new.
+    /// The position of a container, which is added if it is new.
     fn find_or_add(&mut self, id: &ContainerId, cgroup: &str) -> usize {
         self.position(id).unwrap_or_else(|at| {
             let entry = Entry::new(id.clone(), cgroup.to_owned(), self.reading.core_only);
@@ -109,8 +110,7 @@ impl Containers {
         })
     }
 
-    /// The polling tick: the files of the rate gauges only, and a little more while somebody is told of each
-    /// tick.
+    /// The polling tick: reads the files for the rate gauges, and one more while a subscriber takes ticks.
     pub(super) fn tick(&mut self, start: Instant, cpus: Option<u64>, is_heard: bool, pass: &mut Pass) {
         self.decide(false);
         let files = if is_heard { self.reading.heard_files } else { self.reading.rate_files };
@@ -128,7 +128,7 @@ impl Containers {
         });
     }
 
-    /// A full pass: every file of every container.
+    /// A full pass: reads every file that may have changed, of every container.
     pub(super) fn sample(&mut self, pass: &mut Pass) {
         self.decide(true);
         self.read(None, pass, |container, live, reading, pass| {
@@ -143,7 +143,7 @@ impl Containers {
             }
         });
         if !self.reading.root_is_there() {
-            // Noticed here, since nothing tells of it and scans are rare.
+            // Checked here, because no event reports it and scans are rare.
             pass.report.failed_directory(&self.reading.cgroup_root, Errno::ENOENT);
         }
         self.end_emptied();
@@ -153,8 +153,8 @@ impl Containers {
         }
     }
 
-    /// Reads some files of every container that has a cgroup, or all that may have changed, and `then` what
-    /// belongs to them; drops those that are gone.
+    /// Reads files of every container that has a cgroup: `some`, or by default all that may have changed.
+    /// Calls `then` for each container that was read, and ends those whose cgroup is gone.
     fn read(
         &mut self,
         some: Option<FileSet>,
@@ -175,11 +175,11 @@ impl Containers {
             if live.reader.sample(files, keep, pass, &mut container.sample) {
                 then(container, live, &self.reading, pass);
                 if pass.report.failures.len() > failures {
-                    // It may be a setting that failed, which is to be tried again.
+                    // The file that failed may be a setting, so read the settings again next time.
                     live.settings_known = false;
                 }
             } else if *root_is_lost.get_or_insert_with(|| !self.reading.root_is_there()) {
-                // Nothing can be found below a root that was unmounted, which says nothing of the containers.
+                // Below an unmounted root nothing can be found. That does not mean that the containers ended.
                 pass.report.failed_directory(live.reader.path(), Errno::ENOENT);
                 container.rates = Rates::default();
                 container.sample = ScopeSample::default();
@@ -194,9 +194,9 @@ impl Containers {
         }
     }
 
-    /// How much may stay open; closes what is more than that.
+    /// Decides which descriptors may stay open, and closes the others.
     fn limit_open_files(&mut self) -> Keep {
-        // Those without a cgroup have nothing open; a user can make any number of them.
+        // Only live containers have open files. A user can create any number of the others.
         let live = self.entries.iter().filter(|entry| entry.is_live()).count();
         let keep = self.reading.kept(live + live / ROOM);
         let less = keep < self.kept;
@@ -214,7 +214,8 @@ impl Containers {
         keep
     }
 
-    /// Finds the processes of containers that need one, and settles who may claim which namespace.
+    /// Locates the process of each container that is due, and decides which container may claim which network
+    /// namespace.
     fn settle(&mut self, pass: &mut Pass) {
         if !self.reading.network {
             return;
@@ -255,7 +256,7 @@ impl Containers {
         })
     }
 
-    /// What the last tick has read of the containers that run and are shown.
+    /// The result of the last tick for the containers that run and are shown.
     pub(super) fn at_tick(&mut self) -> Vec<TickRow> {
         let Self { entries, reading, sources, .. } = self;
         let shown = entries.iter_mut().filter(|entry| entry.is_live());
@@ -276,34 +277,34 @@ impl Containers {
         self.entries.iter().map(|entry| &entry.container)
     }
 
-    /// Containers with a cgroup, and how many of those Docker named.
+    /// The number of containers with a cgroup, and how many of them have a name from Docker.
     pub(super) fn count(&self) -> (u64, u64) {
         let live = || self.entries.iter().filter(|entry| entry.is_live());
         let named = live().filter(|entry| entry.container.metadata.is_some()).count();
         (live().count() as u64, named as u64)
     }
 
-    /// Whether a Docker daemon answers; `None` until one has answered, or has failed to.
+    /// Whether any Docker daemon answers; `None` until one has answered or failed to answer.
     pub(super) fn docker_is_up(&self) -> Option<bool> {
         self.sources.any_is_up()
     }
 
-    /// Connections to Docker after the first.
+    /// The number of connections to Docker after the first one of each daemon.
     pub(super) fn docker_reconnects(&self) -> u64 {
         self.sources.reconnects()
     }
 
-    /// What a scan could not list.
+    /// Takes over the directories that a scan could not list.
     fn take_unlisted(&mut self, unlisted: Vec<Unlisted>) {
         self.unreached.take(unlisted, &self.reading);
     }
 
-    /// Whether all directories could be looked into at the last scan.
+    /// Whether the last scan could list all directories.
     pub(super) fn all_reached(&self) -> bool {
         self.unreached.is_none()
     }
 
-    /// Descriptors held for all containers.
+    /// The number of descriptors held open for all containers.
     pub(super) fn open_files(&self) -> u64 {
         let open = |live: &LiveScope| live.reader.open_files() + live.network.open_files();
         self.entries.iter().filter_map(|entry| entry.scope.as_ref()).map(open).sum::<usize>() as u64

@@ -1,4 +1,4 @@
-//! What Docker tells, taken in: containers get names, change and go.
+//! Handles news from Docker: containers get names, change and go.
 
 use super::Containers;
 use crate::{
@@ -17,7 +17,7 @@ impl Containers {
                 let was_down = self.sources.connected(source);
                 self.refuse_unknown();
                 if was_down {
-                    // What appeared meanwhile could not be asked for.
+                    // While it was down, it could not be asked about containers that appeared.
                     self.look_up_unnamed();
                 }
             }
@@ -34,7 +34,7 @@ impl Containers {
         }
     }
 
-    /// A daemon has told all its containers: what else it told of before is gone.
+    /// A daemon has listed all its containers. Any other container that it reported before is gone.
     fn listed(&mut self, source: Source, all: &HashSet<ContainerId>) {
         self.sources.listed(source);
         for entry in self.entries.iter_mut().filter(|entry| entry.told_by == Some(source)) {
@@ -42,13 +42,13 @@ impl Containers {
                 entry.forget_metadata();
             }
         }
-        // Nothing but OOM kills may be left of those that no other daemon told of: this one will not start
-        // them again.
+        // Some entries are kept only for their OOM kills. This daemon will not start them again, so they go
+        // unless another daemon reported them.
         self.entries.retain(|entry| {
             let is_anothers = entry.told_by.is_some_and(|told_by| told_by != source);
             !entry.is_nothing() || is_anothers || all.contains(&entry.container.id)
         });
-        // What it was asked before it was through is not answered.
+        // Questions that it got before the list was complete are not answered.
         self.look_up_unnamed();
     }
 
@@ -59,8 +59,8 @@ impl Containers {
         self.forget_gone();
     }
 
-    /// A daemon was asked and has no container of that ID. What it told before is believed as long as there
-    /// is a cgroup with processes to show for it.
+    /// A daemon was asked and does not know the ID. What it reported before is kept as long as the
+    /// container's cgroup is read.
     fn unknown(&mut self, source: Source, id: &ContainerId) {
         self.removed(source, id);
         let Some(entry) = self.find(id).filter(|entry| entry.container.metadata.is_none()) else { return };
@@ -89,11 +89,12 @@ impl Containers {
         entry.removed_at = None;
         entry.labels = LabelBlock::new(&entry.container, core_only);
         if let Some(live) = &mut entry.scope {
-            // Its main process and network mode are known now.
+            // Its main process and network mode are known now, so it must be located again.
             live.located = None;
         }
         self.unsettled = true;
-        // Whether it is included, and where its main process is, is known now too.
+        // The choice may change: it is known now whether the container is included, and where its main
+        // process is.
         self.decide_one(&id);
     }
 }

@@ -9,24 +9,24 @@ use crate::{
 };
 use std::path::PathBuf;
 
-/// Descriptors left to sockets, inotify, the log and directories being listed.
+/// Descriptors reserved for sockets, inotify, the log and directory listings.
 const RESERVED_FILES: u64 = 256;
-/// Per container, besides files: its cgroup directory and a process directory.
+/// Descriptors per container besides files: its cgroup directory and a process directory.
 const DIRECTORIES: u64 = 2;
 
 /// What is read of each container.
 #[derive(Debug)]
 pub(in crate::collector) struct Reading {
     pub(super) cgroup_root: PathBuf,
-    /// What only the root of cgroup v2 has, if it was there at the start.
+    /// A file that only a mounted cgroup v2 tree has, if it was there at the start.
     mark_of_root: Option<PathBuf>,
-    /// Who owns the cgroup root, and what is not handed to a user.
+    /// The owner of the cgroup root, and so of everything that is not delegated to a user.
     pub(super) root_owner: Option<u32>,
     pub(super) proc_root: PathBuf,
     pub(super) files: FileSet,
     /// The files of the polling tick.
     pub(super) rate_files: FileSet,
-    /// The same while somebody is told of each tick.
+    /// The files of the polling tick while a subscriber takes ticks.
     pub(super) heard_files: FileSet,
     pub(super) network: bool,
     pub(super) hugetlb: bool,
@@ -48,7 +48,7 @@ impl Reading {
             mark_of_root: Some(roots.cgroup.join(CGROUP_CONTROLLERS)).filter(|mark| mark.exists()),
             proc_root: roots.proc.clone(),
             root_owner: ScopeReader::open(&roots.cgroup).ok().and_then(|root| root.owner()),
-            // Always: it tells whether the container has a process.
+            // Always read, because it says whether the container has a process.
             files: selection.files().union(FileSet::of(&[KernelFile::CgroupEvents])),
             rate_files: selection.files().intersection(FileSet::RATES),
             heard_files: selection.files().intersection(heard),
@@ -63,9 +63,9 @@ impl Reading {
         }
     }
 
-    /// What of each container stays open: its directories and the files of the polling tick as long as there
-    /// are descriptors, and more files within the budget. Else all of it is opened anew at each reading, so
-    /// that what is reserved is there when it is needed.
+    /// Which descriptors of each container stay open: its directories and the files of the polling tick, as
+    /// long as there are enough descriptors, and more files within the budget. If there are too few,
+    /// everything is opened and closed at each reading, so that the reserved descriptors stay free.
     pub(super) fn kept(&self, containers: usize) -> Keep {
         let containers = containers.max(1);
         let per_container = self.max_open_files.saturating_sub(RESERVED_FILES) / containers as u64;
@@ -77,8 +77,8 @@ impl Reading {
         Keep { directory: true, files: wanted.min(possible).min(KernelFile::COUNT) }
     }
 
-    /// Whether the cgroup root is what it was at the start: an unmounted one is a directory with nothing in
-    /// it.
+    /// Whether the cgroup root is still mounted, if it was at the start: after an unmount an empty directory
+    /// is left.
     pub(super) fn root_is_there(&self) -> bool {
         match &self.mark_of_root {
             Some(mark) => mark.exists(),

@@ -1,4 +1,4 @@
-//! What the exporter was not shown of its host.
+//! The parts of the host that the exporter can't see.
 
 use super::Containers;
 use crate::{
@@ -7,7 +7,7 @@ use crate::{
 };
 
 impl Containers {
-    /// What of the host is out of sight, if that keeps numbers of containers from being shown.
+    /// The part of the host that the exporter can't see, if that hides numbers of containers.
     pub(in crate::collector) fn missing(&mut self, roots: &Roots) -> Option<Missing> {
         let mut live = self.entries.iter().filter_map(|entry| entry.scope.as_ref()).peekable();
         if live.peek().is_some() {
@@ -18,7 +18,7 @@ impl Containers {
         if self.has_seen {
             return None;
         }
-        // Where Docker says that nothing runs, there is nothing to be seen.
+        // If Docker says that nothing runs, nothing is missing.
         let may_run = match self.docker_is_up()? {
             true => self.entries.iter().any(|entry| entry.has_told_process()),
             false => true,

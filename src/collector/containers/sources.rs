@@ -1,18 +1,19 @@
-//! Which Docker daemons there are, whether they answer, and how long names are waited for.
+//! The known Docker daemons, whether they answer, and how long to wait for names.
 
 use crate::metadata::Source;
 use std::time::{Duration, Instant};
 
-/// A series without its name, then one with it, breaks `rate()`: so long a new container waits for its name.
+/// How long a new container waits for its name. A series that first has no name and then has one breaks
+/// `rate()`.
 const WAIT_FOR_NAME: Duration = Duration::from_secs(2);
-/// A daemon that is restarted is back within this; one that is away for longer holds up no container.
+/// A restarted daemon is back within this time. A daemon that is away for longer delays no container.
 const AWAY: Duration = Duration::from_secs(60);
 
-/// The daemons that were heard of.
+/// All daemons that sent anything.
 #[derive(Debug, Default)]
 pub(super) struct Sources {
     links: Vec<Link>,
-    /// Connections after the first of each.
+    /// Number of connections after the first one of each daemon.
     reconnects: u64,
 }
 
@@ -25,20 +26,20 @@ struct Link {
     ever: bool,
     /// When it came or went.
     since: Instant,
-    /// Whether it came back and has not told all of its containers since.
+    /// Whether it came back and has not listed all of its containers since.
     owes_list: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// It told something, but not yet that it is through.
+    /// It has sent something, but has not reported yet that it is connected.
     Coming,
     Up,
     Down,
 }
 
 impl Sources {
-    /// A daemon answers. `true` if it was known not to.
+    /// A daemon answers. `true` if it was known to be down.
     pub(super) fn connected(&mut self, source: Source) -> bool {
         let link = self.link(source);
         let before = link.state;
@@ -62,7 +63,7 @@ impl Sources {
         }
     }
 
-    /// A daemon has told all of its containers.
+    /// A daemon has listed all of its containers.
     pub(super) fn listed(&mut self, source: Source) {
         self.link(source).owes_list = false;
     }
@@ -77,34 +78,35 @@ impl Sources {
         &mut self.links[at]
     }
 
-    /// Connections after the first of each daemon.
+    /// The number of connections after the first one of each daemon.
     pub(super) fn reconnects(&self) -> u64 {
         self.reconnects
     }
 
-    /// Whether some daemon answers; `None` until one has answered, or has failed to.
+    /// Whether any daemon answers; `None` until one has answered or failed to answer.
     pub(super) fn any_is_up(&self) -> Option<bool> {
         let mut known = self.links.iter().filter(|link| link.state != State::Coming).peekable();
         known.peek()?;
         Some(known.any(|link| link.state == State::Up))
     }
 
-    /// Whether a daemon answers.
+    /// Whether this daemon answers.
     pub(super) fn is_up(&self, source: Source) -> bool {
         self.links.iter().any(|link| link.source == source && link.state == State::Up)
     }
 
-    /// Whether no daemon would take a question now. One that was not heard of yet may.
+    /// Whether no daemon can take a question now. A daemon that has not been heard of yet may take one, so
+    /// this is false while none is known.
     pub(super) fn all_are_down(&self) -> bool {
         !self.links.is_empty() && self.links.iter().all(|link| link.state == State::Down)
     }
 
-    /// Whether some daemon may know more than it has told.
+    /// Whether any daemon is down, and so may know more than it has reported.
     pub(super) fn any_is_down(&self) -> bool {
         self.links.iter().any(|link| link.state == State::Down)
     }
 
-    /// Whether all daemons that could say something are among these.
+    /// Whether these daemons include all that answer now.
     pub(super) fn have_all_answered(&self, answered: &[Source]) -> bool {
         !answered.is_empty()
             && self
@@ -114,8 +116,8 @@ impl Sources {
                 .all(|link| answered.contains(&link.source))
     }
 
-    /// Whether a container first seen at this time may still get a name. Without any daemon, nobody waits for
-    /// one.
+    /// Whether a container first seen at this time may still get a name. It does not wait for a daemon that
+    /// is down and never answered.
     pub(super) fn may_still_name(&self, first_seen: Instant) -> bool {
         let is_young = |since: Instant| since.elapsed() < WAIT_FOR_NAME;
         if self.links.is_empty() {
@@ -157,13 +159,13 @@ mod tests {
         sources.link(ONE).since = ago(90);
         assert!(sources.may_still_name(ago(1)) && !sources.may_still_name(ago(3)));
         sources.disconnected(ONE);
-        // It goes on not answering.
+        // It still does not answer.
         sources.disconnected(ONE);
         assert!(sources.may_still_name(ago(30)));
         sources.link(ONE).since = ago(61);
         sources.disconnected(ONE);
         assert!(!sources.may_still_name(ago(1)));
-        // Back, but not through with its list.
+        // It is back, but its list is not complete.
         assert!(sources.connected(ONE));
         assert_eq!(sources.reconnects(), 1);
         sources.link(ONE).since = ago(10);

@@ -1,4 +1,4 @@
-//! Containers that are told of, without a collector around them.
+//! Events and news for `Containers`, without a collector around it.
 
 use super::{Containers, Reading, entry::REMOVAL};
 use crate::{
@@ -33,7 +33,7 @@ fn containers(cgroups: &Path) -> (Containers, UnboundedReceiver<ContainerId>) {
     (Containers::new(Reading::new(&config, 1024), lookups), wanted)
 }
 
-/// Makes a directory, without any file in it, and tells of it.
+/// Creates a directory without files, and reports it.
 fn appear(containers: &mut Containers, id: &ContainerId) -> Scope {
     let cgroup = format!("/docker-{id}.scope");
     std::fs::create_dir(containers.reading.directory_of(&cgroup)).unwrap();
@@ -65,7 +65,7 @@ fn nothing_piles_up_while_docker_is_away() {
     appear(&mut containers, &id("2"));
     containers.look_up_unnamed();
     assert!(wanted.is_empty());
-    // Asked for when it is back, without waiting for the next round.
+    // It is asked about when the daemon is back, without waiting for the next round.
     tell(&mut containers, ONE, News::Connected);
     assert_eq!((wanted.try_recv(), wanted.try_recv()), (Ok(id("1")), Ok(id("2"))));
 }
@@ -116,7 +116,7 @@ fn a_cgroup_that_outlives_its_container_is_not_known_to_docker() {
         containers.find(&id("1")).unwrap().removed_at = Some(past);
         containers.decide(true);
         if others {
-            // The other daemon may have it.
+            // The other daemon may know it.
             assert_eq!((containers.count(), wanted.try_recv()), ((1, 0), Ok(id("1"))));
             tell(&mut containers, OTHER, News::Unknown(id("1")));
         }
@@ -142,7 +142,7 @@ fn a_container_that_runs_and_is_not_read_is_told_of_once() {
     tell_of(&mut containers, State::Paused, "2");
     tell_of(&mut containers, State::Restarting, "3");
     tell_of(&mut containers, State::Exited, "4");
-    // What a daemon has told that does not answer now may not be so any more.
+    // What a daemon reported may be outdated when it does not answer now.
     assert_eq!(containers.look_for_unread(), None);
     containers.seem_unread_for_long();
     assert_eq!((containers.look_for_unread(), containers.unread()), (None, 0));
@@ -203,7 +203,7 @@ fn a_daemon_that_comes_later_is_asked_too() {
 
 #[test]
 fn directories_that_anybody_makes_are_remembered_up_to_a_bound() {
-    // In memory, where there is such a place: some disks take half a minute for so many.
+    // In memory if possible: some disks take very long for this many directories.
     let cgroups = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
     let (mut containers, mut wanted) = containers(cgroups.path());
     let mut scopes = Vec::new();
@@ -219,7 +219,7 @@ fn directories_that_anybody_makes_are_remembered_up_to_a_bound() {
     }
     containers.take_scope(ScopeEvent::Resync { scopes: scopes.clone(), unlisted: vec![] });
     assert_eq!((containers.entries.len(), containers.count()), (4098, (2, 0)));
-    // One of the many begins to run: it is found in its turn.
+    // One of them gets a process: it is found in its turn.
     let events = containers.reading.directory_of(&scopes[4000].cgroup).join("cgroup.events");
     std::fs::write(events, "populated 1\n").unwrap();
     for _ in 0..10 {
@@ -259,7 +259,7 @@ fn empty_directories_of_a_user_hide_no_container_and_close_no_file() {
     std::fs::write(running, "populated 1\n").unwrap();
     containers.decide(false);
     let keep = containers.limit_open_files();
-    // As if the parent were another's.
+    // As if the parent belonged to another user.
     let root = containers.reading.root_owner.replace(12_345);
     for number in 0..4200 {
         add(&mut containers, &ContainerId::new(&format!("{number:064x}")).unwrap());
@@ -267,7 +267,7 @@ fn empty_directories_of_a_user_hide_no_container_and_close_no_file() {
     assert_eq!(containers.entries.len(), 4097);
     assert_eq!(containers.limit_open_files(), keep);
     containers.reading.root_owner = root;
-    // runc makes the directory first.
+    // runc creates the directory first.
     let fresh = add(&mut containers, &id("f"));
     containers.decide(false);
     std::fs::write(fresh, "populated 1\n").unwrap();
@@ -286,7 +286,7 @@ fn a_directory_that_can_not_be_opened_is_counted_and_tried_again() {
     let mode = |mode| std::fs::set_permissions(&directory, PermissionsExt::from_mode(mode)).unwrap();
     mode(0o000);
     if std::fs::read_dir(&directory).is_ok() {
-        // Root may open everything.
+        // Root can open everything.
         return;
     }
     containers.take_scope(ScopeEvent::Appeared(Scope { cgroup: cgroup.into(), id: id("1"), watched: true }));

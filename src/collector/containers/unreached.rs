@@ -1,5 +1,4 @@
-//! Directories that are there and can't be listed: what is below them is unknown, which is not the same as
-//! gone.
+//! Directories that exist but can't be listed. What is below them is unknown, which is not the same as gone.
 
 use super::reading::Reading;
 use crate::{
@@ -7,24 +6,24 @@ use crate::{
     sample::{Errno, PassReport},
 };
 
-/// So many directories of one scan are told of; a user may make more in a part of the tree that is theirs.
+/// How many directories of one scan are reported. A user may create more in a delegated subtree.
 pub(super) const MAX_TOLD: usize = 100;
 
 /// Directories that the last scan could not list.
 #[derive(Debug, Default)]
 pub(super) struct Unreached {
     directories: Vec<Unlisted>,
-    /// What is to be told of them at the next pass.
+    /// What to report about them at the next pass.
     report: PassReport,
 }
 
 impl Unreached {
-    /// Tells what was met since the last pass.
+    /// Reports the failures since the last pass.
     pub(super) fn tell(&mut self, report: &mut PassReport) {
         report.failures.append(&mut self.report.failures);
     }
 
-    /// What a scan could not list.
+    /// Takes over the directories that a scan could not list.
     pub(super) fn take(&mut self, unlisted: Vec<Unlisted>, reading: &Reading) {
         self.report.clear();
         for directory in unlisted.iter().take(MAX_TOLD) {
@@ -34,7 +33,7 @@ impl Unreached {
         self.directories = unlisted;
     }
 
-    /// Whether all directories could be looked into at the last scan.
+    /// Whether the last scan could list all directories.
     pub(super) fn is_none(&self) -> bool {
         self.directories.is_empty()
     }

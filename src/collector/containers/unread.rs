@@ -1,18 +1,19 @@
-//! Containers that run, as Docker says, and whose cgroup is not found: it is deeper than the scan goes, below
-//! another root, or hidden by a cgroup namespace of our own.
+//! Containers that run according to Docker, but whose cgroup is not found: it is deeper than the scan goes,
+//! below another root, or hidden by our own cgroup namespace.
 
 use super::{Containers, entry::Entry};
 use crate::advice;
 use std::time::{Duration, Instant};
 
-/// Docker and the cgroups tell of a start and of an end within seconds of each other.
+/// How long a container may be missing before it counts. Docker and the cgroups report a start or an end
+/// within seconds of each other.
 pub(super) const UNREAD: Duration = Duration::from_secs(30);
-/// So many warnings are made: where one container is not found, none may be.
+/// How many warnings are logged. Where one container is not found, often none is.
 const MOST_SAID: usize = 20;
 
 impl Entry {
-    /// Whether Docker has said for a while that it runs, and no cgroup of it was read. `is_told`: whether the
-    /// daemon that said so answers, else it may have ended meanwhile.
+    /// Whether Docker has said for a while that it runs, and no cgroup of it was read. `is_told` says whether
+    /// the daemon that reported it still answers. If not, the container may have ended meanwhile.
     fn is_unread(&mut self, is_told: bool, now: Instant) -> bool {
         if !is_told || self.is_live() || self.is_excluded() || !self.has_told_process() {
             self.unread_since = None;
@@ -24,8 +25,7 @@ impl Entry {
 }
 
 impl Containers {
-    /// Counts these containers. The answer is a warning, if there are some that no warning was made of
-    /// before.
+    /// Counts these containers. Returns a warning if there are some without an earlier warning.
     pub(in crate::collector) fn look_for_unread(&mut self) -> Option<String> {
         let now = Instant::now();
         let mut first = None;
@@ -56,7 +56,7 @@ impl Containers {
         Some(advice::unread(entry.container.name(), others, &expected, why))
     }
 
-    /// Containers that run, as Docker says, and whose cgroup was not found for a while.
+    /// The number of containers that run according to Docker, and whose cgroup was not found for a while.
     pub(in crate::collector) fn unread(&self) -> u64 {
         self.unread
     }
@@ -64,7 +64,7 @@ impl Containers {
 
 #[cfg(test)]
 impl Containers {
-    /// As if what is not read now had not been for long.
+    /// Pretends that the containers that are not read now have been unread for long.
     pub(in crate::collector) fn seem_unread_for_long(&mut self) {
         let past = Instant::now().checked_sub(UNREAD + Duration::from_secs(1));
         for entry in &mut self.entries {

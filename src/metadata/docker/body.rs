@@ -1,4 +1,4 @@
-//! The body of an answer that bollard does not read: in pieces, as they come.
+//! The body of an answer that bollard does not read, in pieces as they arrive.
 
 use super::problem::Problem;
 use hyper::body::{Body as _, Bytes, Incoming};
@@ -8,7 +8,7 @@ use std::{
     task::{Context, Poll},
 };
 
-/// A connection that is driven along with the body that it carries.
+/// A connection, which must be polled together with the body that it carries.
 type Connection = Pin<Box<dyn Future<Output = Result<(), hyper::Error>>>>;
 
 pub(super) struct Body {
@@ -24,12 +24,12 @@ impl Body {
         Self { body, connection: Some(Box::pin(connection)) }
     }
 
-    /// The next piece; none at the end. May be dropped at any time and called again.
+    /// The next piece; `None` at the end. Cancel safe: may be dropped at any time and called again.
     pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>, Problem> {
         poll_fn(|context| self.poll_chunk(context)).await
     }
 
-    /// The begin of a body that is only to be quoted.
+    /// The beginning of a body, to be quoted in a message.
     pub(super) async fn begin(mut self, length: usize) -> Vec<u8> {
         let mut text = Vec::new();
         while text.len() < length {

@@ -1,5 +1,5 @@
-//! Questions to the daemon. Each has its own connection, a deadline around the whole exchange and a limit on
-//! the answer.
+//! Requests to the daemon. Each has its own connection, a deadline for the whole exchange and a limit on the
+//! size of the answer.
 
 use super::{
     body::Body,
@@ -36,24 +36,25 @@ use std::{
 };
 use tokio::time::timeout;
 
-/// The first question of a session: a daemon that is starting has it in its queue and answers it when it is
-/// up. Given up earlier, it would only be asked again and queue behind itself.
+/// The first request of a session. A daemon that is starting queues it and answers when it is up. If we gave
+/// up earlier, the retry would only queue behind it.
 const FIRST: Limits = Limits { wait: Duration::from_secs(10), bytes: 4 << 20 };
-/// A daemon that takes longer than this for an inspection is as good as absent; 4 MiB are some thousand times
-/// the usual.
+/// A daemon that takes longer than this for an inspection is treated as absent. The size limit is far above
+/// the usual size.
 const SMALL: Limits = Limits { wait: Duration::from_secs(5), bytes: 4 << 20 };
-/// A list has about 2 KiB per container.
+/// A list needs about 2 KiB per container.
 const LIST: Limits = Limits { wait: Duration::from_secs(10), bytes: 64 << 20 };
 /// An event stream has no end; its lines are limited one by one.
 const STREAM: Limits = Limits { wait: Duration::from_secs(10), bytes: u64::MAX };
-/// The head of an answer: the daemon's own has some 300 bytes, proxies add theirs.
+/// The largest head of an answer. The daemon's own is small; proxies add to it.
 const HEAD_BYTES: usize = 64 << 10;
 
-/// The version to try where nothing tells one: old enough for every daemon since 2024, and not too old for
-/// those of today.
+/// The API version to try if nothing tells one: old enough for every daemon since 2024, and not too old for
+/// current daemons.
 const GUESS: ClientVersion = ClientVersion { major_version: 1, minor_version: 44 };
 
-/// The events that change what is shown. Others (`exec_create` of every healthcheck…) are not asked for.
+/// The events that change what is shown. Others, such as the `exec_create` of every healthcheck, are not
+/// requested.
 const EVENTS: [&str; 10] =
     ["create", "start", "die", "destroy", "rename", "pause", "unpause", "oom", "health_status", "update"];
 
@@ -62,14 +63,14 @@ struct Limits {
     bytes: u64,
 }
 
-/// What can be asked of one daemon.
+/// The requests to one daemon.
 pub(super) struct Client {
     transport: Transport,
-    /// The version in every path; none until it has been negotiated.
+    /// The API version in every path; `None` until it has been negotiated.
     version: RefCell<Option<ClientVersion>>,
-    /// `Date` of the last answer, unix s: the daemon's clock, or its proxy's.
+    /// The `Date` header of the last answer, in Unix seconds: the clock of the daemon or of its proxy.
     date: Cell<Option<f64>>,
-    /// The daemon's own version, if it answered that question.
+    /// The daemon's own version, if it has told it.
     engine: RefCell<Option<String>>,
 }
 
@@ -83,7 +84,7 @@ impl Client {
         })
     }
 
-    /// The daemon's own version, once it has been negotiated with.
+    /// The daemon's own version, known after the negotiation.
     pub(super) fn engine(&self) -> Option<String> {
         self.engine.borrow().clone()
     }
@@ -93,9 +94,9 @@ impl Client {
         self.date.get()
     }
 
-    /// Finds the version to speak: the daemon's, at most bollard's own, at least the daemon's minimum. A
-    /// proxy may let only some paths through, or only those with a version, so each way of asking is tried in
-    /// turn.
+    /// Finds the API version to use: the daemon's, but at most bollard's own and at least the daemon's
+    /// minimum. A proxy may allow only some paths, or only paths with a version, so each way of asking is
+    /// tried in turn.
     pub(super) async fn negotiate(&self) -> Result<(), Problem> {
         for attempt in [None, Some(GUESS)] {
             *self.version.borrow_mut() = attempt;
@@ -135,7 +136,7 @@ impl Client {
         }
     }
 
-    /// What the daemon says of itself.
+    /// The daemon's information about itself.
     pub(super) async fn info(&self) -> Result<SystemInfo, Problem> {
         let question = |docker: bollard::Docker| async move { docker.info().await };
         match self.ask(&SMALL, read_info, question).await.1 {
@@ -144,8 +145,8 @@ impl Client {
         }
     }
 
-    /// All containers. The list is read here and not by bollard, which keeps it whole in memory, and decoded
-    /// besides.
+    /// All containers. The list is not read by bollard, which would keep the text and the decoded list in
+    /// memory at once.
     pub(super) async fn list(&self, row: impl Fn(&ContainerSummary) -> Option<Row>) -> Result<List, Problem> {
         match self.list_once(&row).await {
             Err(problem) if self.is_corrected(&problem) => self.list_once(&row).await,
@@ -166,7 +167,7 @@ impl Client {
         timeout(LIST.wait, exchange).await.unwrap_or(Err(Problem::Late(LIST.wait)))
     }
 
-    /// Takes over a better version than the guessed one, if the daemon names one in its refusal.
+    /// Replaces the guessed version if the daemon's refusal names a better one.
     fn is_corrected(&self, problem: &Problem) -> bool {
         let Problem::Refused { status: 400, message } = problem else { return false };
         let better = version_in(message);
@@ -183,7 +184,7 @@ impl Client {
         self.ask(&SMALL, read_inspection, question).await.1
     }
 
-    /// Whether it lives. Any HTTP status is a sign of life.
+    /// Checks that the daemon is alive. Any HTTP status is a sign of life.
     pub(super) async fn ping(&self) -> Result<(), Problem> {
         let (_, answer) = self.ask(&SMALL, as_it_is, |docker| async move { docker.ping().await }).await;
         match answer {
@@ -192,8 +193,8 @@ impl Client {
         }
     }
 
-    /// The event stream. It is read here and not by bollard, whose stream is over after one event that it
-    /// does not understand.
+    /// The event stream. It is not read by bollard, whose stream ends after one event that it does not
+    /// understand.
     pub(super) async fn events(&self, since: f64) -> Result<Events, Problem> {
         match self.open_events(since).await {
             Err(problem) if self.is_corrected(&problem) => self.open_events(since).await,
@@ -208,7 +209,7 @@ impl Client {
         Ok(Events::new(self.get(&path, &STREAM).await?))
     }
 
-    /// The begin of an answer that bollard does not read, over a connection of its own.
+    /// Starts a request whose answer bollard does not read, over its own connection.
     async fn get(&self, path: &str, limits: &Limits) -> Result<Body, Problem> {
         let version = self.version.borrow().as_ref().map(ToString::to_string);
         let path = versioned(version.as_deref(), path);
@@ -225,7 +226,7 @@ impl Client {
             self.take_head(answer.headers());
             let status = answer.status();
             let body = Body::new(answer.into_body(), connection);
-            // Others have no body, a part of it, or that of somebody else.
+            // Other statuses have no body, a partial one, or one that is not the daemon's.
             if status == StatusCode::OK {
                 return Ok(body);
             }
@@ -236,15 +237,15 @@ impl Client {
         timeout(limits.wait, exchange).await.unwrap_or(Err(Problem::Late(limits.wait)))
     }
 
-    /// Asks one question over one connection. Connection and question are polled as one, so that a question
-    /// that is given up closes its connection at once.
+    /// Sends one request over one connection. Connection and request are polled as one future, so dropping
+    /// the request closes its connection at once.
     async fn ask<T, U, Asked: Future<Output = Result<T, Error>>>(
         &self,
         limits: &Limits,
         read: fn(Result<T, Error>) -> Result<U, Problem>,
         question: impl FnOnce(bollard::Docker) -> Asked,
     ) -> (Option<HeaderMap>, Result<U, Problem>) {
-        // A connection has a deadline of its own.
+        // Opening a connection has its own deadline.
         let stream = match self.transport.open(limits.bytes, MAX_OBJECTS as u64).await {
             Ok(stream) => stream,
             Err(error) => return (None, Err(error.into())),
@@ -274,13 +275,13 @@ impl Client {
             let docker = bollard::Docker::connect_with_custom_transport(
                 transport,
                 Some("http://docker"),
-                // The deadline below is around the whole exchange; bollard's ends with the head.
+                // The deadline below covers the whole exchange; bollard's covers only the head.
                 limits.wait.as_secs() + 1,
                 API_DEFAULT_VERSION,
             )?;
             match select(pin!(question(docker)), pin!(connection)).await {
                 Either::Left((answer, _)) => answer,
-                // All has been read from the connection, not all from its buffers.
+                // The connection has been read to its end, but its buffers may not be empty yet.
                 Either::Right((_, question)) => question.await,
             }
         };
@@ -311,7 +312,7 @@ fn http() -> http1::Builder {
     builder
 }
 
-/// bollard 0.21 leaves the version out of its paths, later ones put it in.
+/// bollard 0.21 leaves the version out of its paths; later releases include it.
 fn versioned(version: Option<&str>, path: &str) -> String {
     match version {
         Some(version) if !path.starts_with("/v1.") => format!("/v{version}{path}"),
@@ -319,7 +320,7 @@ fn versioned(version: Option<&str>, path: &str) -> String {
     }
 }
 
-/// A daemon names its version in the head of every answer, also of a refusal.
+/// A daemon names its API version in the head of every answer, even of a refusal.
 fn spoken(head: &HeaderMap) -> Option<ClientVersion> {
     let daemons = parse_version(head.get("Api-Version")?.to_str().ok()?)?;
     Some(smaller(daemons, *API_DEFAULT_VERSION))
@@ -330,8 +331,8 @@ fn parse_version(text: &str) -> Option<ClientVersion> {
     Some(ClientVersion { major_version: major.parse().ok()?, minor_version: minor.parse().ok()? })
 }
 
-/// The version in "client version 1.53 is too new. Maximum supported API version is 1.41", or too old and a
-/// minimum.
+/// The version in a message such as "client version 1.53 is too new. Maximum supported API version is 1.41".
+/// For a client that is too old, the message names a minimum.
 fn version_in(message: &str) -> Option<ClientVersion> {
     let after = message.split_once("supported API version is ")?.1;
     let end = after.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(after.len());
@@ -346,7 +347,7 @@ fn larger(a: ClientVersion, b: ClientVersion) -> ClientVersion {
     if a < b { b } else { a }
 }
 
-/// What may stand in a query as it is, and the rest as `%XX`.
+/// Percent-encodes a text for a query.
 fn percent(text: &str) -> String {
     text.bytes().fold(String::new(), |mut encoded, byte| {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

@@ -1,4 +1,4 @@
-//! Docker's models, turned into [`Metadata`].
+//! Converts Docker's models to [`Metadata`].
 
 use super::{problem::Problem, tolerant::Inspection};
 use crate::{
@@ -16,7 +16,7 @@ use bollard::models::{
 };
 use std::{collections::HashMap, time::Duration};
 
-/// Where new containers' cgroups go.
+/// Which cgroup driver Docker uses: it decides where the cgroups of containers are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CgroupDriver {
     Systemd,
@@ -33,16 +33,16 @@ impl CgroupDriver {
     }
 }
 
-/// Turns answers into [`Metadata`]: which labels are taken over, and which containers are wanted.
+/// Converts answers to [`Metadata`]. Knows which labels are taken over, and which containers are wanted.
 pub(super) struct Converter {
     pub(super) labels: Labels,
     pub(super) filter: Filter,
-    /// Called for every label that is too long to be shown whole.
+    /// Called for every label that is too long to be shown in full.
     pub(super) on_cut: Box<dyn Fn() + Send + Sync>,
 }
 
 impl Converter {
-    /// What an inspection tells. An answer about another container than the one asked for is not understood.
+    /// Converts an inspection. An answer about another container than the requested one is an error.
     pub(super) fn metadata(
         &self,
         asked: &ContainerId,
@@ -68,7 +68,8 @@ impl Converter {
         let state = inspect.state.unwrap_or_default();
         let labels = config.labels.unwrap_or_default();
         let restart_count = inspect.restart_count.and_then(positive);
-        // No `Health` in a state that was told is no healthcheck; one without a status is not understood.
+        // No `Health` in a completely read state means no healthcheck. A `Health` without a status is
+        // unknown.
         let health = match state.health {
             Some(told) => told.status.map(health),
             None => state.status.filter(|_| !is_odd).map(|_| Health::None),
@@ -96,15 +97,15 @@ impl Converter {
         Ok(Told { metadata, filtered_by: self.filter.kept(&labels), tells })
     }
 
-    /// What the `create` or `start` event of a container tells: enough for a name while inspect waits for the
-    /// daemon, which holds the container's lock until it runs.
+    /// Converts the `create` or `start` event of a container. It is enough for a name while an inspection
+    /// waits for the daemon, which locks the container until it runs.
     pub(super) fn metadata_of_event(
         &self,
         event: &EventMessage,
         driver: Option<CgroupDriver>,
     ) -> Option<Told> {
         let actor = event.actor.as_ref()?;
-        // The container's labels stand among the attributes.
+        // The container's labels are among the attributes.
         let mut labels = actor.attributes.clone()?;
         let summary = ContainerSummary {
             id: actor.id.clone(),
@@ -116,7 +117,7 @@ impl Converter {
         Some(self.row(&summary, driver, 0.0)?.told)
     }
 
-    /// What a list tells; `None` if not even the ID. `now` is the daemon's time.
+    /// Converts a row of a list; `None` without a valid ID. `now` is the daemon's time.
     pub(super) fn row(
         &self,
         summary: &ContainerSummary,
@@ -133,7 +134,7 @@ impl Converter {
         };
         let name = plain_name(own_name(summary.names.as_deref().unwrap_or_default()));
         let tells = Tells {
-            // That of a link is better than none.
+            // The name of a link is better than none.
             name: name.is_some_and(|name| !name.contains('/')),
             labels: summary.labels.is_some(),
             ..Tells::default()
@@ -184,7 +185,7 @@ impl Converter {
         value.filter(|value| !value.is_empty()).map(|value| self.cut(value))
     }
 
-    /// A name that is to be a label's value.
+    /// Cuts a text to the longest label value.
     pub(super) fn cut(&self, mut value: String) -> String {
         if value.len() > MAX_VALUE {
             let end = (0..=MAX_VALUE).rev().find(|at| value.is_char_boundary(*at)).unwrap_or(0);
@@ -196,15 +197,15 @@ impl Converter {
     }
 }
 
-/// Bytes of a label's value: every series of a container repeats them.
+/// The longest label value, in bytes. Every series of a container repeats it.
 const MAX_VALUE: usize = 1024;
-/// Bytes of all labels of a container that are chosen from Docker's, names and values.
+/// The most bytes for all chosen labels of a container, names and values.
 const MAX_LABELS: usize = 16 << 10;
-/// Characters of a status that are kept to compare it: Docker's own are half as long.
+/// How many characters of a status are kept to compare it. Docker's own are far shorter.
 const MAX_STATUS: usize = 100;
-/// Bytes of a path that the kernel takes.
+/// The longest path that the kernel accepts, in bytes.
 const MAX_PATH: usize = 4096;
-/// Bytes of a unit's name that systemd takes.
+/// The longest unit name that systemd accepts, in bytes.
 const MAX_UNIT: usize = 255;
 
 pub(super) fn understood(event: &EventMessage) -> Option<(ContainerId, Action)> {
@@ -230,7 +231,7 @@ pub(super) fn understood(event: &EventMessage) -> Option<(ContainerId, Action)> 
     Some((id, action))
 }
 
-/// A name without its slash, if it is one.
+/// A name without its leading slash, if there is one.
 pub(super) fn plain_name(name: Option<&str>) -> Option<&str> {
     name.map(|name| name.trim_start_matches('/')).filter(|name| !name.is_empty())
 }
@@ -286,7 +287,7 @@ pub(super) fn http_date(text: &str) -> Option<f64> {
     Some(Duration::from_secs(positive(seconds)?).as_secs_f64())
 }
 
-/// Of several names the container's own: those of links are `/other/alias`.
+/// The container's own name of several names. Names of links have the form `/other/alias`.
 fn own_name(names: &[String]) -> Option<&str> {
     let mut told = names.iter().map(String::as_str).filter(|name| plain_name(Some(name)).is_some());
     let first = told.clone().next();
@@ -304,7 +305,8 @@ fn listed_health(status: ContainerSummaryHealthStatusEnum) -> Option<Health> {
     })
 }
 
-/// The health in a status like `Up 2 hours (healthy)`. No word of it is not known to be no healthcheck.
+/// The health in a status like `Up 2 hours (healthy)`. A status without one does not prove that there is no
+/// healthcheck.
 fn health_in(status: &str) -> Option<Health> {
     if status.ends_with("(healthy)") {
         Some(Health::Healthy)
@@ -321,7 +323,7 @@ fn exit_code_in(status: &str) -> Option<i64> {
     after.split_once(')')?.0.parse().ok()
 }
 
-/// The longest time, in s, that a status like `Up 2 hours` or `Exited (0) About a minute ago` can mean.
+/// The longest age, in seconds, that a status like `Up 2 hours` or `Exited (0) About a minute ago` can mean.
 fn age_in(status: &str) -> Option<f64> {
     if status.contains("Less than a second") {
         return Some(2.0);
@@ -344,9 +346,9 @@ fn age_in(status: &str) -> Option<f64> {
     Some((f64::from(number) + 1.0) * seconds)
 }
 
-/// Where runc puts a container's cgroup (systemd.slice(5): `tenant-a.slice` is inside `tenant.slice`).
+/// Where runc creates a container's cgroup (systemd.slice(5): `tenant-a.slice` is inside `tenant.slice`).
 ///
-/// A driver that nobody told shows in the parent: systemd's are slices.
+/// If the driver is not known, the parent shows it: the systemd driver uses slices.
 pub(super) fn expected_cgroup(
     driver: Option<CgroupDriver>,
     parent: Option<&str>,
@@ -374,7 +376,7 @@ pub(super) fn expected_cgroup(
             format!("{path}/{}", id.scope_name())
         }
     };
-    // No container can run there.
+    // The path is too long for a container to run there.
     if path.len() > MAX_PATH { expected_cgroup(Some(driver), None, id) } else { path }
 }
 
@@ -398,7 +400,7 @@ mod tests {
             (CgroupDriver::Cgroupfs, Some("/custom/x"), format!("/custom/x/{id}")),
         ] {
             assert_eq!(expected_cgroup(Some(driver), parent, &id), expected);
-            // The parent alone tells, where there is one.
+            // If there is a parent, it is enough.
             if parent.is_some() {
                 assert_eq!(expected_cgroup(None, parent, &id), expected);
             }

@@ -1,4 +1,4 @@
-//! The event stream: lines of JSON without an end.
+//! The event stream: an endless sequence of JSON lines.
 
 use super::{body::Body, problem::Problem, tolerant::read_event};
 use crate::parse::ContainerId;
@@ -10,19 +10,19 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// The longest event that is read: it has all labels of its container.
+/// The longest event that is read. An event contains all labels of its container.
 const MAX_LINE: usize = 1 << 20;
-/// What is skipped of a longer one, before it counts as one without an end.
+/// How many bytes of a longer line are skipped before it counts as endless.
 const MAX_SKIPPED: usize = 64 << 20;
-/// Events per second that are read: far more than a daemon makes. The rest waits in the daemon.
+/// How many events per second are read: far more than a daemon sends. The rest waits in the daemon.
 const PER_SECOND: u32 = 4000;
 const SECOND: Duration = Duration::from_secs(1);
 
-/// What came from the stream.
+/// What was read from the stream.
 #[derive(Debug)]
 pub(super) enum Line {
     Event(Box<EventMessage>),
-    /// Something was told that could not be understood.
+    /// A line that could not be understood.
     Odd,
 }
 
@@ -30,7 +30,7 @@ pub(super) struct Events {
     body: Body,
     chunk: Bytes,
     line: Vec<u8>,
-    /// Bytes of a line that is too long, thrown away so far.
+    /// How many bytes of a line that is too long have been skipped so far.
     skipped: usize,
     read: u32,
     second: Instant,
@@ -41,10 +41,10 @@ impl Events {
         Self { body, chunk: Bytes::new(), line: Vec::new(), skipped: 0, read: 0, second: Instant::now() }
     }
 
-    /// The next line. May be dropped at any time and called again.
+    /// The next line. Cancel safe: may be dropped at any time and called again.
     ///
     /// # Errors
-    /// The stream has ended, or has a line without an end.
+    /// If the stream has ended, or has an endless line.
     pub(super) async fn next(&mut self) -> Result<Line, Problem> {
         if self.read >= PER_SECOND {
             tokio::time::sleep_until(self.second + SECOND).await;
@@ -62,7 +62,7 @@ impl Events {
         }
     }
 
-    /// A line out of what has been received; `None` if more is needed.
+    /// Takes a line from the received bytes; `None` if more bytes are needed.
     fn take_line(&mut self) -> Result<Option<Line>, Problem> {
         while !self.chunk.is_empty() {
             let end = self.chunk.iter().position(|byte| *byte == b'\n');
@@ -101,21 +101,21 @@ impl Events {
 
 /// Which events are known already.
 ///
-/// A new stream begins a little before the old one ended, and the daemon can send an event both from its
-/// memory and as it happens, so that right after connecting some come twice. Later nothing is dropped:
-/// neither the order of times nor that they are different is to be relied on.
+/// A new stream starts a little before the old one ended, and the daemon can send an event both from its
+/// memory and as it happens. So some events arrive twice after connecting. Later nothing is dropped, because
+/// event times need not be ordered or distinct.
 ///
 /// A daemon may repeat more events than are remembered. Only OOM kills are counted, so only they must not be
-/// taken twice: in a replay, one that is no later than a forgotten one counts as known. That is wrong if the
-/// daemon's clock was set back; the kernel's own count has the kill then.
+/// taken twice. During a replay, an OOM kill that is not later than a forgotten one counts as known. This is
+/// wrong if the daemon's clock was set back, but then the kernel's own count has the kill.
 #[derive(Debug, Default)]
 pub(super) struct Replay {
     keys: HashSet<Key>,
     order: VecDeque<Key>,
     until: Option<Instant>,
-    /// The latest OOM kill that is not remembered any more, `timeNano`.
+    /// The `timeNano` of the latest OOM kill that is not remembered any more.
     forgotten: i64,
-    /// When the last stream began: the daemon's time, and ours.
+    /// When the last stream started: by the daemon's clock, and by ours.
     began: Option<(Duration, Instant)>,
 }
 
@@ -124,22 +124,22 @@ type Key = (i64, ContainerId, String);
 
 /// The daemon remembers 256 events.
 const REMEMBERED: usize = 512;
-/// A replay comes in one go. This is how long it may take on a busy machine.
+/// A replay is sent in one go. This is how long it may take on a busy machine.
 const REPLAY: Duration = Duration::from_secs(10);
-/// An event that is further ahead of the daemon's clock has an absurd time, which says nothing of others.
+/// An event further ahead of the daemon's clock has an absurd time, which must not affect other events.
 const AHEAD: Duration = Duration::from_secs(24 * 3600);
 const OOM: &str = "oom";
 
 impl Replay {
-    /// A stream begins. `now` is the daemon's time when the session began, unix s.
+    /// Notes that a stream starts. `now` is the daemon's time when the session began, in Unix seconds.
     pub(super) fn begin(&mut self, now: f64) {
         let began = Instant::now();
         self.until = Some(began + REPLAY);
         self.began = Duration::try_from_secs_f64(now).ok().map(|now| (now, began));
     }
 
-    /// Where a stream may begin instead of at `since`: events that would not be recognised are not asked for
-    /// again. Unix s.
+    /// Returns a start for a stream that may be later than `since`: events that we could no longer recognise
+    /// as known are not requested again. In Unix seconds.
     pub(super) fn shortened(&self, since: f64, now: f64) -> f64 {
         let forgotten = Duration::from_nanos(u64::try_from(self.forgotten).unwrap_or_default()).as_secs_f64();
         if since < forgotten && forgotten <= now { forgotten } else { since }
@@ -155,11 +155,11 @@ impl Replay {
         }
     }
 
-    /// Whether an event has been taken in before.
+    /// Whether an event has been handled before.
     pub(super) fn has_seen(&mut self, time: Option<i64>, id: &ContainerId, action: &str) -> bool {
-        // Without a time nothing tells two apart.
+        // Without a time two events can't be told apart.
         let Some(time) = time.filter(|time| *time > 0) else { return false };
-        // An action is a word or two, unless somebody makes it longer.
+        // An action is a word or two, but a longer one could be sent.
         let key = (time, id.clone(), action.chars().take(40).collect());
         let is_replay = self.until.is_some_and(|until| Instant::now() < until);
         if !self.keys.insert(key.clone()) {
@@ -204,7 +204,7 @@ mod tests {
         let mut replay = Replay::default();
         replay.begin(1.0);
         let second = 1_000_000_000;
-        // One with an absurd time among them, which is no reason to take the others for known.
+        // One of them has an absurd time. That must not make the others count as known.
         for time in (0..1000).map(|number| 2 * second + number).chain([i64::MAX]) {
             assert!(!replay.has_seen(Some(time), &id, "oom"));
         }

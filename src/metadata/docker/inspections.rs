@@ -1,5 +1,5 @@
-//! The one queue of inspections: at most one per container, so that no old answer overtakes a new one, and a
-//! few at once.
+//! The queue of inspections. At most one per container runs at a time, so that no old answer overtakes a new
+//! one, and only a few run at once.
 
 use super::{client::Client, problem::Problem, tolerant::Inspection};
 use crate::{metadata::told::Newer, parse::ContainerId};
@@ -10,28 +10,29 @@ use std::{
 };
 use tokio::time::{Instant, sleep_until};
 
-/// Inspections under way at once: the daemon takes a lock per container, and there is no hurry.
+/// How many inspections run at once. The daemon locks each container, and there is no hurry.
 const AT_ONCE: usize = 8;
-/// Containers that may wait for their inspection. What else starts meanwhile is left to the next list.
+/// How many containers may wait for an inspection. Others are left to the next list.
 const WAITING: usize = 4096;
-/// A container that the daemon does not inspect in time is left alone for a moment, and then for longer.
+/// The pause before a container is inspected again that the daemon did not answer for in time. It grows with
+/// each failure.
 const FIRST_RETRY: Duration = Duration::from_secs(2);
 const LAST_RETRY: Duration = Duration::from_secs(64);
 
 /// The answer to an inspection.
 pub(super) type Answer = Result<Box<Inspection>, Problem>;
 
-/// What is to be inspected, and why.
+/// Why a container is inspected, and what happened since the request.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Asked {
-    /// The reader asked for it, and waits to hear of it.
+    /// The collector asked for it and waits for the answer.
     pub(super) is_looked_up: bool,
     is_under_way: bool,
-    /// Something happened to it since the question was sent.
+    /// Something happened to it since the request was sent.
     again: bool,
-    /// What events told since then.
+    /// What events reported since then.
     pub(super) newer: Newer,
-    /// Questions in a row that were not answered in time.
+    /// How many requests in a row had no answer in time.
     failures: u32,
 }
 
@@ -39,7 +40,7 @@ pub(super) struct Inspections<'c> {
     client: &'c Client,
     under_way: FuturesUnordered<LocalBoxFuture<'c, (ContainerId, Answer)>>,
     waiting: VecDeque<ContainerId>,
-    /// Those to be asked for again, by time; the number tells those of one time apart.
+    /// Containers to inspect again, by time. The number makes keys with the same time distinct.
     later: BTreeMap<(Instant, u64), ContainerId>,
     number: u64,
     asked: HashMap<ContainerId, Asked>,
@@ -57,7 +58,7 @@ impl<'c> Inspections<'c> {
         }
     }
 
-    /// Asks for a container. `false` if so many wait that it is left to the next list.
+    /// Requests an inspection. `false` if too many wait, so that it is left to the next list.
     #[must_use]
     pub(super) fn ask(&mut self, id: ContainerId) -> bool {
         let has_room = self.asked.len() < WAITING || self.asked.contains_key(&id);
@@ -67,7 +68,8 @@ impl<'c> Inspections<'c> {
         has_room
     }
 
-    /// Asks for a container that the list or the reader named; those are bounded where they come from.
+    /// Requests an inspection of a container from the list or from the collector. Both limit how many there
+    /// are.
     pub(super) fn add(&mut self, id: ContainerId) {
         if let Some(asked) = self.asked.get_mut(&id) {
             asked.again |= asked.is_under_way;
@@ -77,7 +79,7 @@ impl<'c> Inspections<'c> {
         self.waiting.push_back(id);
     }
 
-    /// An event told something of a container: the answer that is under way may be older than that.
+    /// Notes what an event reported about a container: the answer that is on its way may be older.
     pub(super) fn touch(&mut self, id: &ContainerId, newer: Newer) {
         if let Some(asked) = self.asked.get_mut(id).filter(|asked| asked.is_under_way) {
             asked.again = true;
@@ -85,13 +87,13 @@ impl<'c> Inspections<'c> {
         }
     }
 
-    /// Asks for a container that the reader wants to hear of.
+    /// Requests an inspection of a container that the collector asked for.
     pub(super) fn look_up(&mut self, id: ContainerId) {
         self.add(id.clone());
         self.asked.entry(id).or_default().is_looked_up = true;
     }
 
-    /// Asks once more for a container whose daemon did not answer in time.
+    /// Requests another inspection of a container for which the daemon did not answer in time.
     pub(super) fn retry(&mut self, id: ContainerId, asked: Asked) {
         if self.asked.contains_key(&id) {
             return;
@@ -103,14 +105,16 @@ impl<'c> Inspections<'c> {
         self.asked.insert(id, Asked { is_looked_up: asked.is_looked_up, failures, ..Asked::default() });
     }
 
-    /// Forgets what has not been sent yet and nobody waits for: a new list says what is to be asked.
+    /// Forgets requests that have not been sent and that the collector does not wait for: a new list decides
+    /// what to inspect.
     pub(super) fn forget_waiting(&mut self) {
         self.asked.retain(|_, asked| asked.is_under_way || asked.is_looked_up);
         self.waiting.retain(|id| self.asked.contains_key(id));
         self.later.retain(|_, id| self.asked.contains_key(id));
     }
 
-    /// The next answer; waits for ever while nothing is asked. May be dropped at any time and called again.
+    /// The next answer. Waits for ever while there is no request. Cancel safe: may be dropped at any time and
+    /// called again.
     pub(super) async fn next(&mut self) -> (ContainerId, Asked, Answer) {
         loop {
             while let Some(first) = self.later.first_entry().filter(|first| first.key().0 <= Instant::now()) {

@@ -1,4 +1,4 @@
-//! The one place that knows bollard: GET requests to the Docker API, and its event stream.
+//! The only place that uses bollard: GET requests to the Docker API, and its event stream.
 
 mod body;
 mod client;
@@ -35,16 +35,17 @@ use tokio::{
 };
 use tolerant::{List, read_event, read_inspection_of};
 
-/// The first try again comes soon, since most daemons that went away are restarted.
+/// The first retry comes soon, because most daemons that went away are being restarted.
 const FIRST_BACKOFF: Duration = Duration::from_millis(250);
-/// A daemon that is away is looked for this often: what it starts first would otherwise go without names.
+/// How often to look for a daemon that is away. With a longer pause, the first containers that it starts
+/// would get no names.
 const LAST_BACKOFF: Duration = Duration::from_secs(2);
-/// One that comes and goes is left alone for longer.
+/// The pause for a daemon that comes and goes.
 const FLAPPING_BACKOFF: Duration = Duration::from_secs(10);
-/// How often the socket of a daemon that is away is looked at: it makes it anew when it starts.
+/// How often to look at the socket of a daemon that is away: the daemon creates a new one when it starts.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// The client, and what it is to look for.
+/// The client for one daemon, with its settings.
 pub struct Docker {
     daemon: Daemon,
 }
@@ -57,7 +58,7 @@ impl fmt::Debug for Docker {
 
 impl Docker {
     /// A client that has not connected yet. `on_cut` is called for every label that is too long to be shown
-    /// whole.
+    /// in full.
     #[must_use]
     pub fn new(
         host: DockerHost,
@@ -69,7 +70,7 @@ impl Docker {
         Self { daemon: Daemon::new(host, converter) }
     }
 
-    /// Where the version of the daemon will stand once it has told it.
+    /// The place where the daemon's version is stored once it is known.
     #[must_use]
     pub fn engine(&self) -> Arc<OnceLock<String>> {
         Arc::clone(&self.daemon.engine)
@@ -82,9 +83,9 @@ impl Docker {
     }
 
     /// Follows the daemon for ever: connects, lists, listens, and connects again when it goes away. `lookups`
-    /// are containers that the reader found and Docker has not told of.
+    /// are containers that the collector found and Docker has not reported.
     ///
-    /// Answers of any size are decoded in between, so this wants a thread of its own.
+    /// This needs its own thread, because it decodes answers of any size between waits.
     pub async fn follow(self, mut lookups: UnboundedReceiver<ContainerId>, tell: &dyn Fn(MetadataEvent)) {
         let outage = RefCell::new(Outage::default());
         let send: Tell<'_> = &|news| {
@@ -102,7 +103,7 @@ impl Docker {
                 let session = session::follow(&self.daemon, &mut memory, send, &mut lookups, &mut up);
                 let mut session = pin!(session);
                 loop {
-                    // An attempt may take longer than the outage may go unsaid.
+                    // An attempt may take longer than an outage may go without a warning.
                     let due = outage.borrow().due();
                     tokio::select! {
                         problem = &mut session => break problem,
@@ -122,20 +123,20 @@ impl Docker {
                 backoff = FIRST_BACKOFF;
             }
             let until = Instant::now() + backoff.min(longest);
-            // What is looked up meanwhile is in the list when the daemon is back.
+            // The list has the answers to look-ups of this time when the daemon is back.
             while Instant::now() < until && self.socket() == socket {
                 sleep(LOOK.min(until.saturating_duration_since(Instant::now()))).await;
                 while lookups.try_recv().is_ok() {}
                 warn(&outage);
             }
-            // Without a failed attempt, and with the socket that it had, it is the daemon that it was.
+            // If no attempt failed and the socket is the same, it is still the same daemon.
             memory.inspect_all |= lasted.is_none() || self.socket() != socket;
             backoff = (backoff * 2).min(FLAPPING_BACKOFF);
         }
     }
 
-    /// Reads anything as a list, an inspection and an event, as far as it can be understood, and says how
-    /// many containers it named: for tests that throw bytes at it.
+    /// Reads any bytes as a list, an inspection and an event, as far as they can be understood, and returns
+    /// how many containers they named. For tests that feed it random bytes.
     #[doc(hidden)]
     #[must_use]
     pub fn understand(&self, bytes: &[u8]) -> usize {
@@ -155,7 +156,7 @@ impl Docker {
         listed + usize::from(known) + usize::from(inspected)
     }
 
-    /// What tells one unix socket from another at the same path.
+    /// Identifies a Unix socket, to tell it from another one at the same path.
     fn socket(&self) -> Option<(u64, u64, i64, i64)> {
         let DockerHost::Unix(path) = &self.daemon.host else { return None };
         let file = std::fs::metadata(path).ok()?;
@@ -163,7 +164,7 @@ impl Docker {
     }
 }
 
-/// Warns of an outage that is to be said now.
+/// Warns of an outage if a warning is due.
 fn warn(outage: &RefCell<Outage>) {
     if let Some(cause) = outage.borrow_mut().take_warning(Instant::now()) {
         tracing::warn!("{cause}; numbers are still updated, names are not; retrying");

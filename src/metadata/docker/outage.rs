@@ -1,26 +1,27 @@
-//! What is known, and what was said, of the daemon being away.
+//! The state of an outage of the daemon, and what was logged about it.
 
 use super::problem::Problem;
 use crate::{advice::docker_socket, metadata::DockerHost};
 use std::{os::unix::fs::MetadataExt, path::Path, time::Duration};
 use tokio::time::Instant;
 
-/// A connection that lasted this long was no coming and going. One outage a minute is said.
+/// A connection that lasted this long does not count as coming and going. At most one outage per minute is
+/// logged.
 pub(super) const LASTING: Duration = Duration::from_secs(60);
 
-/// Decides what the log hears of outages: each that lasts, but no more than one warning a minute of a daemon
+/// Decides which outages are logged: each one that lasts, but at most one warning a minute about a daemon
 /// that comes and goes.
 #[derive(Default)]
 pub(super) struct Outage {
-    /// Why there is no answer, for the log; none while there is one.
+    /// Why there is no answer, for the log; `None` while there is one.
     cause: Option<String>,
-    /// A warning of it has been written, and its end is to be told too.
+    /// A warning about it has been logged, so its end is logged too.
     is_said: bool,
     last_said: Option<Instant>,
 }
 
 impl Outage {
-    /// Notes that an attempt failed. Whether this is the begin of an outage.
+    /// Notes that an attempt failed. Returns whether this is the beginning of an outage.
     pub(super) fn begins(&mut self, cause: String) -> bool {
         self.cause.replace(cause).is_none()
     }
@@ -31,7 +32,7 @@ impl Outage {
         is_unsaid.then(|| self.last_said.map_or_else(Instant::now, |said| said + LASTING))
     }
 
-    /// The cause, if it is to be warned of now; it counts as said then.
+    /// The cause, if a warning is due now. It then counts as logged.
     pub(super) fn take_warning(&mut self, now: Instant) -> Option<&str> {
         let is_too_soon = self.last_said.is_some_and(|said| now < said + LASTING);
         if self.is_said || is_too_soon {
@@ -42,14 +43,14 @@ impl Outage {
         Some(cause)
     }
 
-    /// Notes that the daemon answers. Whether that is to be said.
+    /// Notes that the daemon answers. Returns whether to log that.
     pub(super) fn ends(&mut self) -> bool {
         self.cause = None;
         std::mem::take(&mut self.is_said)
     }
 }
 
-/// Says why nothing is heard of the daemon, and what can be done about it.
+/// Words why the daemon does not answer, and what can be done about it.
 pub(super) fn cause(host: &DockerHost, problem: &Problem) -> String {
     match problem {
         Problem::Denied(_) => match host {

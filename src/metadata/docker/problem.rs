@@ -1,19 +1,19 @@
-//! Why a question to the daemon has no answer.
+//! Why a request to the daemon has no answer.
 
 use bollard::errors::Error;
 use std::{fmt, io, time::Duration};
 
-/// Errnos for a permission that is missing; the same on every architecture of Linux.
+/// Errnos for a missing permission; the same on every architecture of Linux.
 const EPERM: i32 = 1;
 const EACCES: i32 = 13;
 
-/// Why a question has no answer.
+/// Why a request has no answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Problem {
-    /// It answers, and says no.
+    /// The daemon answers with an error status.
     #[error("status {status}: {message}")]
     Refused { status: u16, message: String },
-    /// It answers, and nobody understands it.
+    /// The daemon answers, but the answer can't be understood.
     #[error("an answer that is not understood: {0}")]
     Odd(String),
     /// No whole answer before the deadline.
@@ -22,13 +22,13 @@ pub(super) enum Problem {
     /// No answer, or no whole one.
     #[error("{0}")]
     Silent(String),
-    /// The kernel does not let it be asked.
+    /// The kernel does not allow us to connect.
     #[error("{0}")]
     Denied(io::Error),
 }
 
 impl Problem {
-    /// Whether Docker says that it has no such container. A proxy that hides a path with a 404 says other
+    /// Whether Docker says that it has no such container. A proxy that hides a path with a 404 uses other
     /// words.
     pub(super) fn is_absence(&self) -> bool {
         match self {
@@ -39,7 +39,7 @@ impl Problem {
         }
     }
 
-    /// Whether it is no sign of life.
+    /// Whether it shows no sign of life.
     pub(super) fn is_silence(&self) -> bool {
         matches!(self, Self::Late(_) | Self::Silent(_) | Self::Denied(_))
     }
@@ -73,12 +73,12 @@ impl From<hyper::Error> for Problem {
     }
 }
 
-/// A daemon can be made to say anything at any length.
+/// Cuts a message: a daemon can answer anything, at any length.
 pub(super) fn short(message: &str) -> String {
     message.chars().take(200).collect()
 }
 
-/// An error with its causes, since those of HTTP clients keep the reason to themselves.
+/// An error with its causes, because the errors of HTTP clients have the reason only there.
 struct Chain<'a>(&'a dyn std::error::Error);
 
 impl fmt::Display for Chain<'_> {

@@ -1,12 +1,13 @@
-//! A list of containers, cut into its rows as it comes: a list is as long as its daemon likes, what is kept
-//! of it is not.
+//! Cuts a list of containers into rows as it arrives. A list can be of any length, but what is kept of it is
+//! limited.
 
 use super::{problem::Problem, transport::MAX_OBJECTS};
 
-/// The longest row that is read: as long as an inspection may be, since both have all labels of a container.
+/// The longest row that is read: as long as an inspection may be, because both contain all labels of a
+/// container.
 const MAX_ROW: usize = 4 << 20;
 
-/// A row, or one that is too long or too intricate to be read.
+/// A row; `None` for one that is too long or too deeply nested to be read.
 pub(super) type RowText<'a> = Option<&'a [u8]>;
 
 #[derive(Debug, PartialEq, Eq)]
@@ -16,10 +17,10 @@ enum Place {
     After,
 }
 
-/// Takes in the text of a JSON array piece by piece.
+/// Splits the text of a JSON array, which arrives piece by piece.
 pub(super) struct Splitter {
     place: Place,
-    /// Brackets that are open inside the row.
+    /// How many brackets are open inside the row.
     depth: usize,
     in_string: bool,
     is_escaped: bool,
@@ -41,10 +42,10 @@ impl Splitter {
         }
     }
 
-    /// Takes in a piece, and hands on the rows that end in it.
+    /// Takes a piece, and passes on the rows that end in it.
     ///
     /// # Errors
-    /// It is no array.
+    /// If it is not an array.
     pub(super) fn take(&mut self, piece: &[u8], on_row: &mut dyn FnMut(RowText<'_>)) -> Result<(), Problem> {
         for byte in piece {
             let is_blank = byte.is_ascii_whitespace();
@@ -52,7 +53,7 @@ impl Splitter {
                 (Place::Before, b'[') => self.place = Place::Inside,
                 (Place::Inside, b',') if !self.in_string && self.depth == 0 => self.end_row(on_row),
                 (Place::Inside, b']') if !self.in_string && self.depth == 0 => {
-                    // An array may be empty; a row may not.
+                    // An array may be empty, but a row may not.
                     if !self.row.is_empty() || self.is_too_much {
                         self.end_row(on_row);
                     }
@@ -68,7 +69,7 @@ impl Splitter {
     }
 
     /// # Errors
-    /// The array has not ended.
+    /// If the array has not ended.
     pub(super) fn end(&self) -> Result<(), Problem> {
         if self.place == Place::After {
             return Ok(());
@@ -109,7 +110,7 @@ impl Splitter {
 mod tests {
     use super::*;
 
-    /// The rows of a text that comes in pieces of some size; `None` for one that is too much.
+    /// The rows of a text that arrives in pieces of a given size; `None` for a row that is too long.
     fn rows(text: &str, size: usize) -> Result<Vec<Option<String>>, Problem> {
         let mut found = Vec::new();
         let mut splitter = Splitter::new();

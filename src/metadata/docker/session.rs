@@ -27,46 +27,47 @@ use tokio::{
     time::{Instant, interval_at, sleep_until, timeout},
 };
 
-/// How often a silent daemon is asked for a sign of life: an event stream whose peer hangs says nothing.
+/// How often a silent daemon is pinged: on an event stream, a daemon that hangs looks like one without
+/// events.
 const PING: Duration = Duration::from_secs(15);
-/// After this, what a list told is shown without the inspections that are missing.
+/// After this time, containers from a list are reported even if their inspections are missing.
 const GRACE: Duration = Duration::from_secs(5);
-/// What events and inspections don't tell is in the next list, which is asked for no sooner than this after
-/// the last.
+/// Changes that events and inspections don't report are in the next list. It is requested no sooner than this
+/// after the last one.
 const LIST_SOON: Duration = Duration::from_secs(2);
-/// How often a daemon that tells no events is listed.
+/// How often the list is requested from a daemon that sends no events.
 const LIST_AGAIN: Duration = Duration::from_secs(10);
-/// How often one that does is listed all the same: a stream can go deaf behind a proxy without anybody
-/// noticing.
+/// How often the list is requested from a daemon that does send events: a proxy can cut off a stream without
+/// anyone noticing.
 const LIST_ANYWAY: Duration = Duration::from_secs(300);
-/// A container whose inspection was refused is inspected again after this, for the refusal may have been a
-/// bad moment.
+/// A container whose inspection was refused is inspected again after this time, because the reason may have
+/// been temporary.
 const INSPECT_AGAIN: Duration = Duration::from_secs(240);
-/// So many streams in a row may end soon before a daemon that answers all the same is listed instead.
+/// How many streams in a row may end soon. After that, a daemon that still answers is listed instead.
 const SHORT_STREAMS: u32 = 4;
-/// A stream that was open this long did not end soon.
+/// A stream that was open for this long did not end soon.
 const LONG_STREAM: Duration = Duration::from_secs(60);
-/// The head of the stream is waited for this long before the list is asked for. Some proxies keep it until
+/// How long to wait for the head of the stream before requesting the list. Some proxies hold it back until
 /// the first event.
 const STREAM_HEAD: Duration = Duration::from_secs(1);
 
-/// Where news go.
+/// The function that takes news.
 pub(super) type Tell<'a> = &'a dyn Fn(News);
 
-/// What outlasts a session.
+/// State that is kept between sessions.
 #[derive(Default)]
 pub(super) struct Memory {
     resolver: Resolver,
     replay: Replay,
-    /// The daemon may have been another one meanwhile, so that every container has to be inspected.
+    /// The daemon may be a different one now, so every container must be inspected.
     pub(super) inspect_all: bool,
     driver: Option<CgroupDriver>,
-    /// The daemon's time at the start of the last session: a new stream begins there, so that no OOM kill is
+    /// The daemon's time at the start of the last session. A new stream starts there, so that no OOM kill is
     /// lost.
     since: Option<f64>,
-    /// Streams in a row that ended soon after they had begun.
+    /// How many streams in a row ended soon after they had started.
     short_streams: u32,
-    /// What was warned of.
+    /// The warnings that were logged.
     said: HashSet<&'static str>,
 }
 
@@ -76,17 +77,17 @@ impl Memory {
     }
 }
 
-/// A list of which not all has been told yet.
+/// A list that has not been reported completely yet.
 struct Listing {
     /// Rows that wait for their inspections.
     waiting: HashMap<ContainerId, Row>,
-    /// All containers that there are; none if a row could not be read.
+    /// The IDs of all containers; `None` if a row could not be read.
     all: Option<HashSet<ContainerId>>,
-    /// When it is told as it is.
+    /// When it is reported even if inspections are missing.
     until: Instant,
 }
 
-/// The answer to something asked beside events and inspections.
+/// The answer to a request other than events and inspections.
 enum Chore {
     Ping(Result<(), Problem>),
     List(Result<List, Problem>),
@@ -96,17 +97,17 @@ pub(super) struct Session<'a> {
     daemon: &'a Daemon,
     memory: &'a mut Memory,
     tell: Tell<'a>,
-    /// When it had told its first list.
+    /// When the first list of this session was reported.
     up: &'a mut Option<Instant>,
     inspections: Inspections<'a>,
     listing: Option<Listing>,
-    /// Containers whose inspection was refused or is beyond understanding, and since when: the list has to
-    /// do.
+    /// Containers whose inspection was refused or can't be understood, and since when. Only the list
+    /// describes them.
     only_listed: HashMap<ContainerId, Instant>,
-    /// Those of them that the reader asked for.
+    /// Those of them that the collector asked for.
     looked_up: HashSet<ContainerId>,
-    /// What was told since the last list was asked for: which containers there are, and which not any more.
-    /// The list may be older.
+    /// What was reported since the last list was requested: which containers exist (`true`), and which do not
+    /// any more. The list may be older.
     changes: HashMap<ContainerId, bool>,
     last_list: Instant,
     next_list: Option<Instant>,
@@ -114,7 +115,7 @@ pub(super) struct Session<'a> {
     now: f64,
 }
 
-/// Follows the daemon until it goes away, and says how.
+/// Follows the daemon until it goes away, and returns why.
 pub(super) async fn follow(
     daemon: &Daemon,
     memory: &mut Memory,
@@ -154,7 +155,7 @@ impl<'a> Session<'a> {
         lookups: &mut UnboundedReceiver<ContainerId>,
     ) -> Result<Infallible, Problem> {
         let mut stream = self.begin(client).await?;
-        // Whoever was asked for before this is in the list.
+        // The list answers all earlier look-ups.
         while lookups.try_recv().is_ok() {}
         let list = self.list(client).await?;
         self.take_list(list);
@@ -166,7 +167,7 @@ impl<'a> Session<'a> {
             tokio::select! {
                 line = stream.next() => match line {
                     Ok(Some(Line::Event(event))) => self.event(&event),
-                    // Nobody knows whom it was about.
+                    // It is not known which container it was about.
                     Ok(Some(Line::Odd)) => self.want_list(LIST_SOON),
                     Ok(None) => self.streams(&stream),
                     Err(problem) => self.stream_ended(&mut stream, problem)?,
@@ -179,7 +180,7 @@ impl<'a> Session<'a> {
                         Chore::Ping(answer) => answer?,
                         Chore::List(Ok(list)) => self.take_list(list),
                         Chore::List(Err(problem)) if problem.is_silence() => return Err(problem),
-                        // What is known stays, and the next list comes.
+                        // What is known stays until the next list.
                         Chore::List(Err(problem)) => {
                             self.say("its list any more", &problem);
                             (self.last_list, self.next_list) = (Instant::now(), None);
@@ -207,7 +208,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Finds out whom it talks to, and begins to listen: before the list, so that nothing falls between.
+    /// Negotiates with the daemon and starts the event stream. The stream comes before the list, so that no
+    /// event falls between them.
     async fn begin(&mut self, client: &'a Client) -> Result<Stream<'a>, Problem> {
         client.negotiate().await?;
         let info = client.info().await.unwrap_or_else(|problem| {
@@ -220,37 +222,38 @@ impl<'a> Session<'a> {
         self.now = told.or(client.date()).unwrap_or_else(|| {
             SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
         });
-        // A clock that has been set back makes the earlier one the later.
+        // If the clock was set back, `before` is later than now. Then start from now.
         let since = self.memory.since.replace(self.now).map_or(self.now, |before| before.min(self.now));
         let since = self.memory.replay.shortened(since, self.now);
         let mut stream = Stream::new(client, since);
-        // A daemon that sends the head at once is not asked for its list before.
+        // If the daemon sends the head at once, the list is requested only after it.
         if timeout(STREAM_HEAD, stream.next_state()).await.is_ok() {
             self.streams(&stream);
         }
         Ok(stream)
     }
 
-    /// The stream was there and has ended.
+    /// Handles the end of a stream that was open.
     ///
     /// # Errors
-    /// The session ends too: most likely the daemon has gone away.
+    /// If the session must end too, most likely because the daemon has gone away.
     fn stream_ended(&mut self, stream: &mut Stream<'_>, problem: Problem) -> Result<(), Problem> {
         let is_short = stream.opened.elapsed() < LONG_STREAM;
         let short = if is_short { self.memory.short_streams.saturating_add(1) } else { 0 };
         self.memory.short_streams = short;
-        // Without its list told nothing was gained by the session, and another one would end like this.
+        // If the list was not reported, the session gained nothing, and another one would end in the same
+        // way.
         if self.up.is_some() && short <= SHORT_STREAMS {
             return Err(problem);
         }
         stream.refuse(problem);
         self.streams(stream);
-        // This tells whether the daemon is still there.
+        // The list shows whether the daemon is still there.
         self.next_list = Some(Instant::now());
         Ok(())
     }
 
-    /// The stream has begun, or was refused.
+    /// Handles a stream that has started or was refused.
     fn streams(&mut self, stream: &Stream<'_>) {
         match &stream.state {
             StreamState::Open(_) => self.memory.replay.begin(self.now),
@@ -262,7 +265,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Warns once of something that the daemon, or a proxy before it, keeps to itself.
+    /// Warns once about something that the daemon, or a proxy in front of it, does not provide.
     fn say(&mut self, what: &'static str, problem: &Problem) {
         if self.memory.said.insert(what) {
             tracing::warn!("docker at {} does not provide {what} ({problem})", self.daemon.host);
@@ -298,7 +301,7 @@ impl<'a> Session<'a> {
         self.next_list = Some(self.next_list.map_or(then, |next| next.min(then)));
     }
 
-    /// Asks for the list. Times in it are told as ages, so the daemon's time now is noted.
+    /// Requests the list. It gives times as ages, so the daemon's time now is noted.
     fn list(&self, client: &'a Client) -> impl Future<Output = Result<List, Problem>> + use<'a> {
         let passed = self.up.map_or(0.0, |up| up.elapsed().as_secs_f64());
         let (converter, driver, now) = (&self.daemon.converter, self.memory.driver, self.now + passed);
@@ -328,7 +331,7 @@ impl<'a> Session<'a> {
                 continue;
             }
             if refused.is_some_and(|since| since.elapsed() < INSPECT_AGAIN) {
-                // Events are newer than this, and another list is newer than them.
+                // Events are newer than this list, and the next list will be newer than they are.
                 if self.changes.contains_key(&id) {
                     self.want_list(LIST_SOON);
                 } else {
@@ -340,7 +343,8 @@ impl<'a> Session<'a> {
             self.memory.resolver.note_row(&row);
             if is_news {
                 self.inspections.add(id.clone());
-                // Events and inspections are newer than this, and the inspection is newer than them.
+                // Events and inspections are newer than this list, and the next inspection will be newer than
+                // they are.
                 if !self.changes.contains_key(&id) {
                     waiting.insert(id, row);
                 }
@@ -356,7 +360,7 @@ impl<'a> Session<'a> {
         self.listing = Some(Listing { waiting, all: is_whole.then_some(all), until: Instant::now() + GRACE });
     }
 
-    /// Ends a list once all of it has been told.
+    /// Ends a list once all of it has been reported.
     fn settle(&mut self) {
         let Some(listing) = self.listing.take_if(|listing| listing.waiting.is_empty()) else { return };
         if let Some(mut all) = listing.all {
@@ -376,7 +380,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Tells the rows that still wait for their inspections as they are.
+    /// Reports the rows that still wait for their inspections as they are.
     fn tell_rest(&mut self) {
         let waiting = self.listing.as_mut().map(|listing| std::mem::take(&mut listing.waiting));
         for row in waiting.into_iter().flat_map(HashMap::into_values) {
@@ -405,7 +409,7 @@ impl<'a> Session<'a> {
         let problem = match answer.and_then(|inspect| self.daemon.converter.metadata(&id, *inspect, driver)) {
             Ok(told) => {
                 self.only_listed.remove(&id);
-                // What is destroyed stays gone, unless the question that follows tells otherwise.
+                // A destroyed container stays gone unless the next inspection finds it.
                 let Some(told) = self.memory.resolver.correct(told, asked.newer) else { return };
                 let news = self.memory.resolver.learn(told, row.map(|row| row.words));
                 return self.tell(news);
@@ -444,7 +448,7 @@ impl<'a> Session<'a> {
         }
         if action == Action::Inspect {
             if !self.inspections.ask(id) {
-                // Whoever tells of so many at once could tell of any number.
+                // A daemon that names this many at once could name any number.
                 return self.want_list(LIST_SOON);
             }
             if let Some(told) = self.daemon.converter.metadata_of_event(event, self.memory.driver) {
@@ -469,14 +473,14 @@ impl<'a> Session<'a> {
                 self.take_waiting(&id);
                 self.tell(news);
             }
-            // It is new here, or what is known does not fit: all of it is asked for.
+            // It is new, or the event does not fit what is known: inspect it.
             None if is_destroyed || self.inspections.ask(id) => {}
             None => self.want_list(LIST_SOON),
         }
     }
 }
 
-/// Waits until then, or for ever.
+/// Waits until this time, or for ever.
 pub(super) async fn at(time: Option<Instant>) {
     match time {
         Some(time) => sleep_until(time).await,
@@ -484,7 +488,7 @@ pub(super) async fn at(time: Option<Instant>) {
     }
 }
 
-/// The answer to the chore; waits for ever without one.
+/// The answer to the chore. Waits for ever if there is none.
 async fn done(chore: &mut Option<LocalBoxFuture<'_, Chore>>) -> Chore {
     match chore {
         Some(chore) => chore.await,

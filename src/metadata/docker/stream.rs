@@ -1,4 +1,4 @@
-//! The event stream of a session: asked for, open, or refused and asked for again.
+//! The event stream of a session: requested, open, or refused until it is requested again.
 
 use super::{
     client::Client,
@@ -9,14 +9,14 @@ use futures_util::future::LocalBoxFuture;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
-/// How often a daemon that tells no events is asked for them again.
+/// How often a daemon that sends no events is asked for them again.
 const STREAM_AGAIN: Duration = Duration::from_secs(60);
 
-/// The event stream, or what there is instead of it.
+/// The event stream, or its state if there is none.
 pub(super) struct Stream<'a> {
     client: &'a Client,
     since: f64,
-    /// When it began to be open.
+    /// When it was opened.
     pub(super) opened: Instant,
     pub(super) state: StreamState<'a>,
 }
@@ -24,22 +24,22 @@ pub(super) struct Stream<'a> {
 pub(super) enum StreamState<'a> {
     Opening(LocalBoxFuture<'a, Result<Events, Problem>>),
     Open(Box<Events>),
-    /// It is asked for again then.
+    /// Refused, with the time of the next request.
     Refused(Problem, Instant),
 }
 
 impl<'a> Stream<'a> {
-    /// Asks for events since then, the daemon's time.
+    /// Requests events since this time by the daemon's clock.
     pub(super) fn new(client: &'a Client, since: f64) -> Self {
         let opening = StreamState::Opening(Box::pin(client.events(since)));
         Self { client, since, opened: Instant::now(), state: opening }
     }
 
-    /// The next line; none if the stream has begun or was refused just now. May be dropped at any time and
-    /// called again.
+    /// The next line; `None` if the stream has just started or was just refused. Cancel safe: may be dropped
+    /// at any time and called again.
     ///
     /// # Errors
-    /// The stream has ended.
+    /// If the stream has ended.
     pub(super) async fn next(&mut self) -> Result<Option<Line>, Problem> {
         if let StreamState::Open(events) = &mut self.state {
             return events.next().await.map(Some);
@@ -48,12 +48,13 @@ impl<'a> Stream<'a> {
         Ok(None)
     }
 
-    /// Goes without it for a while.
+    /// Goes on without a stream for a while.
     pub(super) fn refuse(&mut self, problem: Problem) {
         self.state = StreamState::Refused(problem, Instant::now() + STREAM_AGAIN);
     }
 
-    /// Waits until it has begun or was refused. Whether there is a daemon at all, the list tells.
+    /// Waits until it has started or was refused. It does not show whether there is a daemon at all: the list
+    /// does.
     pub(super) async fn next_state(&mut self) {
         if let StreamState::Refused(_, again) = self.state {
             sleep_until(again).await;

@@ -1,5 +1,5 @@
-//! Answers read as far as they can be understood: what bollard does not know costs its field and nothing
-//! else.
+//! Reads answers as far as they can be understood. A field that bollard does not understand is left out, and
+//! nothing else.
 
 use super::{problem::Problem, rows::RowText};
 use crate::metadata::resolver::Row;
@@ -9,26 +9,27 @@ use bollard::{
 };
 use serde_json::{Map, Value, from_slice, from_str, from_value};
 
-/// How deep an odd field is looked for; deeper down, the field around it is left out.
+/// How deep an odd field is searched for. If it is deeper, the field that contains it is left out.
 /// `State.Health.Log[0].Output` is the deepest that Docker has.
 const DEPTH: usize = 5;
 
-/// The most containers that are taken in: more than a host can have.
+/// How many containers are read at most: more than a host can have.
 const MAX_ROWS: usize = 32_768;
 
 /// An inspection.
 pub(super) struct Inspection {
     pub(super) answer: ContainerInspectResponse,
-    /// Something in it was left out: what is not in it may have been told all the same.
+    /// Something was left out, so a missing value may have been in the answer.
     pub(super) is_odd: bool,
 }
 
 /// A list of containers.
 #[derive(Default)]
 pub(super) struct List {
-    /// The rows that could be read, odd fields left out.
+    /// The rows that could be read, without their odd fields.
     pub(super) rows: Vec<Row>,
-    /// How many there were. Only if all could be read, a container that is not among them is gone.
+    /// How many rows there were. Only if all of them could be read, a container that is not among them is
+    /// gone.
     pub(super) count: usize,
     /// How many had odd fields, or could not be read at all.
     pub(super) odd: usize,
@@ -73,8 +74,8 @@ tolerant! {
     event: EventMessage;
 }
 
-/// Leaves out the fields and elements that are not understood. `is_understood` looks at the whole in which
-/// all others have been left out.
+/// Leaves out the fields and elements that are not understood. `is_understood` checks one part at a time: it
+/// sees the whole answer with all other parts left out.
 fn keep_understood(value: &mut Value, is_understood: &dyn Fn(&Value) -> bool, depth: usize) -> bool {
     if is_understood(value) {
         return true;
@@ -101,7 +102,7 @@ fn keep_understood(value: &mut Value, is_understood: &dyn Fn(&Value) -> bool, de
     is_understood(value)
 }
 
-/// The answer itself, or what can be understood of it.
+/// The answer, or the part of it that can be understood.
 fn read<T>(answer: Result<T, Error>, tolerant: fn(Value) -> Option<T>) -> Result<T, Problem> {
     match answer {
         Err(Error::JsonDataError { message, contents, .. }) => {
@@ -126,7 +127,7 @@ pub(super) fn read_inspection(
     Ok(Inspection { answer: read(answer, inspection)?, is_odd })
 }
 
-/// An inspection out of its text.
+/// Reads an inspection from its text.
 pub(super) fn read_inspection_of(text: &[u8]) -> Option<Inspection> {
     let read = from_slice(text).ok();
     let is_odd = read.is_none();
@@ -134,9 +135,9 @@ pub(super) fn read_inspection_of(text: &[u8]) -> Option<Inspection> {
     Some(Inspection { answer, is_odd })
 }
 
-/// An event, if there is anything in its line.
+/// Reads an event, if the line is not empty.
 pub(super) fn read_event(line: &[u8]) -> Option<EventMessage> {
-    // RS begins each record of a JSON text sequence (RFC 7464), which newer daemons can send.
+    // RS starts each record of a JSON text sequence (RFC 7464), which newer daemons can send.
     let line = line.strip_prefix(b"\x1e").unwrap_or(line);
     from_slice(line).ok().or_else(|| event(json(&String::from_utf8_lossy(line))?))
 }

@@ -1,4 +1,4 @@
-//! Connections to the daemon: one per question, each with a limit on what is read from it.
+//! Connections to the daemon: one per request, each with a limit on what is read from it.
 
 use crate::metadata::DockerHost;
 use std::{
@@ -23,7 +23,8 @@ use tokio_rustls::{
     },
 };
 
-/// A connection that takes longer than this has been lost somewhere: a retry is more likely to get through.
+/// How long connecting may take. After that, a packet was probably lost, and a retry is more likely to
+/// succeed.
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// How the daemon is reached.
@@ -33,13 +34,13 @@ pub(super) enum Transport {
     Tls { address: String, name: ServerName<'static>, connector: TlsConnector },
 }
 
-/// A connection of whatever kind.
+/// A connection of any kind.
 trait Stream: AsyncRead + AsyncWrite + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
 
 impl Transport {
-    /// Reads the certificates, where there are any.
+    /// Reads the certificates, if there are any.
     pub(super) fn new(host: &DockerHost) -> io::Result<Self> {
         Ok(match host {
             DockerHost::Unix(path) => Self::Unix(path.clone()),
@@ -56,7 +57,7 @@ impl Transport {
         })
     }
 
-    /// What stands in the `Host` header.
+    /// The value of the `Host` header.
     pub(super) fn host(&self) -> &str {
         match self {
             Self::Unix(_) => "localhost",
@@ -64,7 +65,7 @@ impl Transport {
         }
     }
 
-    /// A new connection, from which at most so many bytes and so many opening braces can be read.
+    /// A new connection, from which at most this many bytes and opening braces can be read.
     pub(super) async fn open(&self, bytes: u64, objects: u64) -> io::Result<Limited> {
         let stream = timeout(CONNECT, self.connect()).await.map_err(|_| {
             io::Error::new(io::ErrorKind::TimedOut, format!("no connection within {} s", CONNECT.as_secs()))
@@ -84,7 +85,7 @@ impl Transport {
     }
 }
 
-/// Trusts exactly `ca.pem`, as the docker CLI does, and shows `cert.pem` where there is one.
+/// Trusts exactly `ca.pem`, as the docker CLI does, and presents `cert.pem` if it exists.
 fn tls(directory: &Path) -> io::Result<ClientConfig> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(&directory.join("ca.pem"))? {
@@ -110,7 +111,7 @@ fn certificates(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
     if chain.is_empty() { Err(said_of(path, &"no certificate in it")) } else { Ok(chain) }
 }
 
-/// A pipe would be waited for for ever.
+/// Only regular files are read: reading a pipe could wait for ever.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     if !fs::metadata(path).map_err(|error| said_of(path, &error))?.is_file() {
         return Err(said_of(path, &"not a regular file"));
@@ -122,11 +123,11 @@ fn said_of(path: &Path, problem: &dyn std::fmt::Display) -> io::Error {
     io::Error::other(format!("{}: {problem}", path.display()))
 }
 
-/// JSON objects in one answer, or one row of a list: some hundred times the usual. Decoded, an object of two
-/// bytes has hundreds.
+/// How many JSON objects one answer, or one row of a list, may have: far above the usual. A decoded object
+/// can need hundreds of bytes for two bytes of text.
 pub(super) const MAX_OBJECTS: usize = 20_000;
 
-/// A connection that fails once more has been read from it than its limits.
+/// A connection that fails once more than its limits has been read from it.
 pub(super) struct Limited {
     stream: Box<dyn Stream>,
     bytes: u64,

@@ -1,4 +1,4 @@
-//! CPU time, and what is left of a quota.
+//! CPU time, quotas and throttling.
 
 use crate::{
     parse::{CpuStat as CpuTimes, Name},

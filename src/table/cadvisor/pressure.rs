@@ -1,4 +1,4 @@
-//! Time stalled for want of something.
+//! Time that tasks waited for CPU, memory or I/O.
 
 use crate::{
     parse::{Pressure, pressure::Stall},

@@ -1,4 +1,4 @@
-//! What the container is said to be, and since when.
+//! The container's state, and its times.
 
 use crate::{
     metadata::Health,
