@@ -1,16 +1,12 @@
 //! Rendered pages. All scrapers of one pass share a page, and its memory is used again for later pages.
 
 use crate::encode::Text;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-/// One rendered page, and its compressed forms once a scraper has asked for them.
+/// One rendered page.
 #[derive(Debug, Default)]
 pub struct Body {
     text: Text,
-    /// Compressed forms. The server makes each of them once, however many scrapers share the page.
-    pub gzip: OnceLock<Vec<u8>>,
-    /// See `gzip`.
-    pub zstd: OnceLock<Vec<u8>>,
 }
 
 impl Body {
@@ -19,7 +15,7 @@ impl Body {
     pub(crate) fn of(length: usize) -> Self {
         let mut text = Text::default();
         text.push(&vec![b'x'; length]);
-        Self { text, ..Self::default() }
+        Self { text }
     }
 
     /// The page as it was rendered.
@@ -44,7 +40,7 @@ impl Bodies {
     }
 
     pub(super) fn keep(&mut self, text: Text) -> Arc<Body> {
-        let body = Arc::new(Body { text, ..Body::default() });
+        let body = Arc::new(Body { text });
         self.last = Some(Arc::clone(&body));
         body
     }

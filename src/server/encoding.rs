@@ -8,7 +8,7 @@ use flate2::{Compression, write::GzEncoder};
 use std::{
     io::Write,
     sync::{
-        Arc,
+        Arc, Weak,
         mpsc::{SyncSender, sync_channel},
     },
     thread,
@@ -26,18 +26,13 @@ const QUEUE: usize = 16;
 /// A body that is being sent. It keeps its page, and the permit for it, until the last byte is sent.
 struct Sent {
     page: Arc<Body>,
-    encoding: Encoding,
+    compressed: Option<Arc<Vec<u8>>>,
     _permit: Permit,
 }
 
 impl AsRef<[u8]> for Sent {
     fn as_ref(&self) -> &[u8] {
-        let compressed = match self.encoding {
-            Encoding::Identity => None,
-            Encoding::Gzip => self.page.gzip.get(),
-            Encoding::Zstd => self.page.zstd.get(),
-        };
-        compressed.map_or_else(|| self.page.text(), Vec::as_slice)
+        self.compressed.as_ref().map_or_else(|| self.page.text(), |compressed| compressed.as_slice())
     }
 }
 
@@ -62,7 +57,26 @@ pub(super) fn keep(text: String, permit: Permit) -> Bytes {
 struct Job {
     page: Arc<Body>,
     encoding: Encoding,
-    done: oneshot::Sender<bool>,
+    done: oneshot::Sender<Option<Arc<Vec<u8>>>>,
+}
+
+/// The compressed forms of the pages that still exist, so that scrapers that share a page share these too.
+#[derive(Debug, Default)]
+struct Forms(Vec<(Weak<Body>, Encoding, Arc<Vec<u8>>)>);
+
+impl Forms {
+    /// A page in an encoding, compressed now if it was not before. `None` if that fails.
+    fn of(&mut self, page: &Arc<Body>, encoding: Encoding) -> Option<Arc<Vec<u8>>> {
+        self.0.retain(|(page, ..)| page.strong_count() > 0);
+        let mut known = self.0.iter();
+        let found = known.find(|(known, of, _)| known.as_ptr() == Arc::as_ptr(page) && *of == encoding);
+        if let Some((_, _, compressed)) = found {
+            return Some(Arc::clone(compressed));
+        }
+        let compressed = Arc::new(compress(page.text(), encoding)?);
+        self.0.push((Arc::downgrade(page), encoding, Arc::clone(&compressed)));
+        Some(compressed)
+    }
 }
 
 /// The thread that compresses, so that this work does not delay other answers. It is created once, at the
@@ -77,10 +91,11 @@ impl Compressor {
     pub(super) fn start() -> Self {
         let (jobs, queue) = sync_channel::<Job>(QUEUE);
         let thread = thread::Builder::new().name("compress".into()).spawn(move || {
+            let mut forms = Forms::default();
             for job in queue {
                 // If the client has gone, nothing waits for the result.
                 if !job.done.is_closed() {
-                    let _client_went_away = job.done.send(compress(&job.page, job.encoding));
+                    let _client_went_away = job.done.send(forms.of(&job.page, job.encoding));
                 }
             }
         });
@@ -93,37 +108,31 @@ impl Compressor {
     /// The page in the requested encoding, or uncompressed if it is too small or can't be compressed.
     pub(super) async fn encode(&self, page: Arc<Body>, asked: Encoding, permit: Permit) -> (Bytes, Encoding) {
         permit.hold(page.text());
-        let mut encoding = if page.text().len() < WORTH_IT { Encoding::Identity } else { asked };
-        if encoding != Encoding::Identity && !self.compress(&page, encoding).await {
-            encoding = Encoding::Identity;
-        }
-        (Bytes::from_owner(Sent { page, encoding, _permit: permit }), encoding)
+        let is_asked = asked != Encoding::Identity && page.text().len() >= WORTH_IT;
+        let compressed = if is_asked { self.compress(&page, asked).await } else { None };
+        let encoding = if compressed.is_some() { asked } else { Encoding::Identity };
+        (Bytes::from_owner(Sent { page, compressed, _permit: permit }), encoding)
     }
 
-    async fn compress(&self, page: &Arc<Body>, encoding: Encoding) -> bool {
-        let Some(jobs) = &self.jobs else { return false };
+    async fn compress(&self, page: &Arc<Body>, encoding: Encoding) -> Option<Arc<Vec<u8>>> {
         let (done, result) = oneshot::channel();
         let job = Job { page: Arc::clone(page), encoding, done };
-        jobs.try_send(job).is_ok() && result.await.unwrap_or(false)
+        self.jobs.as_ref()?.try_send(job).ok()?;
+        result.await.ok().flatten()
     }
 }
 
-fn compress(page: &Body, encoding: Encoding) -> bool {
-    let compressed = match encoding {
-        Encoding::Zstd => page.zstd.get_or_init(|| zstd(page.text())),
-        _ => page.gzip.get_or_init(|| gzip(page.text())),
-    };
-    !compressed.is_empty()
-}
-
-/// Empty on an error, which does not happen when writing into memory.
-fn gzip(text: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(text.len() / 16), Compression::new(GZIP_LEVEL));
-    encoder.write_all(text).and_then(|()| encoder.finish()).unwrap_or_default()
-}
-
-fn zstd(text: &[u8]) -> Vec<u8> {
-    zstd::bulk::compress(text, ZSTD_LEVEL).unwrap_or_default()
+/// `None` on an error, which does not happen when writing into memory.
+fn compress(text: &[u8], encoding: Encoding) -> Option<Vec<u8>> {
+    match encoding {
+        Encoding::Identity => None,
+        Encoding::Gzip => {
+            let room = Vec::with_capacity(text.len() / 16);
+            let mut encoder = GzEncoder::new(room, Compression::new(GZIP_LEVEL));
+            encoder.write_all(text).and_then(|()| encoder.finish()).ok()
+        }
+        Encoding::Zstd => zstd::bulk::compress(text, ZSTD_LEVEL).ok(),
+    }
 }
 
 #[cfg(test)]
@@ -140,6 +149,21 @@ mod tests {
         let client = Client::new(Peer::of([127, 0, 0, 1].into()), metrics);
         let permit = pages.acquire(&client).await.unwrap();
         compressor.encode(Arc::new(Body::of(100_000)), Encoding::Gzip, permit).await
+    }
+
+    #[test]
+    fn a_page_is_compressed_once_and_forgotten_when_it_is_gone() {
+        let mut forms = Forms::default();
+        let page = Arc::new(Body::of(100_000));
+        let once = forms.of(&page, Encoding::Gzip).unwrap();
+        assert!(Arc::ptr_eq(&once, &forms.of(&page, Encoding::Gzip).unwrap()));
+        let other = Arc::new(Body::of(50_000));
+        assert!(!Arc::ptr_eq(&once, &forms.of(&other, Encoding::Gzip).unwrap()));
+        assert_ne!(once, forms.of(&page, Encoding::Zstd).unwrap());
+        assert_eq!(forms.0.len(), 3);
+        drop(page);
+        forms.of(&other, Encoding::Gzip).unwrap();
+        assert_eq!(forms.0.len(), 1);
     }
 
     #[tokio::test]
