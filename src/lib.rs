@@ -93,6 +93,8 @@
 //!   has an open advisory for Rust 1.85, and escaping and masking would be our own code in any case. The
 //!   service manager's protocol (`systemd`) is our own too, because `sd-notify` blocks when the manager does
 //!   not read.
+//! - The prefixes `container_label_` and `container_env_` are added in `metadata`, not in `table`: labels are
+//!   sorted and bounded under the names that they are served with.
 //! - The binary's allocator is mimalloc. glibc's allocator never returns most of the memory that a large page
 //!   or list needed.
 //! - The `demo` room serves recorded Docker answers with warp, so the demo also runs bollard.
