@@ -94,12 +94,14 @@ fn targets(style: &Style) -> (Targets, Option<String>) {
     const OURS: &str = env!("CARGO_CRATE_NAME");
     let libraries = if style.level == tracing::Level::DEBUG { tracing::Level::INFO } else { style.level };
     let by_level = || Targets::new().with_default(libraries).with_target(OURS, style.level);
-    match style.directives.as_deref().map(str::parse::<Targets>) {
-        None => (by_level(), None),
-        Some(Ok(targets)) => (targets, None),
-        Some(Err(error)) => {
-            (by_level(), Some(format!("RUST_LOG is not understood and has no effect: {error}")))
+    let Some(directives) = style.directives.as_deref() else { return (by_level(), None) };
+    match directives.parse::<Targets>() {
+        // A mistyped level is taken for the name of a target. It must not silence this program.
+        Ok(targets) if !directives.contains("off") && !targets.would_enable(OURS, &tracing::Level::ERROR) => {
+            (targets.with_target(OURS, style.level), None)
         }
+        Ok(targets) => (targets, None),
+        Err(error) => (by_level(), Some(format!("RUST_LOG is not understood and has no effect: {error}"))),
     }
 }
 
@@ -317,6 +319,25 @@ fn mask_urls(text: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mistyped_level_does_not_silence_this_program() {
+        let warns = |directives: &str| {
+            let style = Style {
+                level: tracing::Level::INFO,
+                directives: Some(directives.to_owned()),
+                json: false,
+                target: false,
+            };
+            targets(&style).0.would_enable("docker_stat_prom::app", &tracing::Level::WARN)
+        };
+        for heard in ["inof", "!!!", "hyper=debug", "warn", "docker_stat_prom=debug", "hyper=off,info"] {
+            assert!(warns(heard), "{heard}");
+        }
+        for silent in ["off", "docker_stat_prom=off", "error"] {
+            assert!(!warns(silent), "{silent}");
+        }
+    }
 
     #[test]
     fn one_event_is_one_line_of_text() {

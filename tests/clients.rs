@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 use support::{
-    client::{Frame, Http2, PING, connect_from, get, headers, is_closed, preface, raw},
+    client::{Frame, HEADERS, Http2, PING, connect_from, get, headers, is_closed, preface, raw},
     exporter::{self, Exporter},
     fixture, value,
 };
@@ -88,6 +88,22 @@ fn http2_without_a_path_is_refused_and_ends_nothing() {
             assert!(matches!(status, None | Some(400)) || is_root, "{fields:?}: {status:?}");
         }
         assert_eq!(exporter.get("/healthz").status, 200);
+    }
+}
+
+#[test]
+fn an_answer_to_head_over_http2_has_no_body() {
+    let exporter = Exporter::ready(&mut exporter::without_docker());
+    for path in ["/healthz", "/metrics", "/", "/nothing"] {
+        let mut client = Http2::new(TcpStream::connect(&exporter.address).unwrap(), 65_535);
+        let fields = [(":method", "HEAD"), (":scheme", "http"), (":authority", "x"), (":path", path)];
+        client.send(&headers(1, &fields));
+        let frame = client.next().unwrap();
+        let ends_the_stream = frame.flags & 1 == 1;
+        assert!(frame.kind == HEADERS && ends_the_stream, "{path}: {frame:?}");
+        // The connection goes on.
+        client.send(&get(3, "/healthz"));
+        assert_eq!(client.status(3), Some(200));
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
 };
 use bytes::Bytes;
 use hyper::{
-    Request, Response, StatusCode,
+    Method, Request, Response, StatusCode, Version,
     body::{Body, Frame, Incoming, SizeHint},
     header,
     service::Service,
@@ -45,6 +45,8 @@ where
     type Future = Future<B>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        // hyper leaves out the body of an answer to HEAD in HTTP/1, but not in HTTP/2.
+        let is_head_only = request.method() == Method::HEAD && request.version() == Version::HTTP_2;
         let answering = Arc::new(self.client.begin());
         let refusals = Arc::clone(&self.refusals);
         let answer = match target::with_path(request.method(), request.uri()) {
@@ -67,8 +69,12 @@ where
                 .headers_mut()
                 .insert(header::X_CONTENT_TYPE_OPTIONS, header::HeaderValue::from_static("nosniff"));
             refusals.metrics().http_requests.with_label_values(&[response.status().as_str()]).inc();
-            answering.ready(response.body().size_hint().lower());
-            Ok(response.map(|inner| Outgoing { inner, rest: Bytes::new(), answering }))
+            let size = response.body().size_hint();
+            if let Some(length) = size.exact().filter(|_| is_head_only) {
+                response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+            }
+            answering.ready(if is_head_only { 0 } else { size.lower() });
+            Ok(response.map(|inner| Outgoing { inner, rest: Bytes::new(), is_head_only, answering }))
         })
     }
 }
@@ -87,6 +93,8 @@ fn bad_request<B: From<Bytes>>() -> Response<B> {
 pub(super) struct Outgoing<B> {
     inner: B,
     rest: Bytes,
+    /// Whether nothing of the body is sent.
+    is_head_only: bool,
     answering: Arc<Answering>,
 }
 
@@ -109,6 +117,9 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Outgoing<B> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if self.is_head_only {
+            return Poll::Ready(None);
+        }
         while self.rest.is_empty() {
             match ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
                 Some(Ok(frame)) => match frame.into_data() {
@@ -126,10 +137,13 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Outgoing<B> {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.rest.is_empty() && self.inner.is_end_stream()
+        self.is_head_only || (self.rest.is_empty() && self.inner.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
+        if self.is_head_only {
+            return SizeHint::with_exact(0);
+        }
         let mut hint = self.inner.size_hint();
         let rest = u64::try_from(self.rest.len()).unwrap_or(u64::MAX);
         if let Some(upper) = hint.upper() {
