@@ -63,16 +63,18 @@ impl Shell {
         self.type_in(&format!("docker-stat-prom {typed}"));
         let mut last: Option<Instant> = None;
         let missing = |shell: &Self| words.iter().any(|word| !shell.shows(word));
-        let begin = Instant::now();
-        while missing(&self) {
-            let screen = self.screen.lock().unwrap().clone();
-            assert!(begin.elapsed() < support::PATIENCE, "{typed}: not all of {words:?} in {screen}");
+        let screen = std::sync::Arc::clone(&self.screen);
+        let shown = || format!("{typed} shows all of {words:?}: {}", screen.lock().unwrap());
+        support::eventually_within(support::PATIENCE, shown, || {
+            if !missing(&self) {
+                return Some(());
+            }
             if last.is_none_or(|last| last.elapsed() > Duration::from_millis(500)) {
                 self.type_in("\t");
                 last = Some(Instant::now());
             }
-            std::thread::sleep(Duration::from_millis(10));
-        }
+            None
+        });
         assert!(!self.shows("parse error") && !self.shows("_arguments:comparguments"), "{typed}");
     }
 }

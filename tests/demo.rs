@@ -7,6 +7,7 @@ use docker_stat_prom::{demo::Demo, metadata::DockerHost};
 use flate2::{Compression, GzBuilder, read::GzDecoder};
 use serde_json::{Map, Value, json};
 use std::{
+    cell::RefCell,
     collections::{BTreeMap, BTreeSet, HashMap},
     fs,
     io::{Read, Write},
@@ -150,18 +151,18 @@ impl FastDemo {
             .iter()
             .map(|row| self.docker(&format!("/containers/{}/json", row["Id"].as_str().unwrap())))
             .collect();
-        let mut difference = String::new();
-        let begin = std::time::Instant::now();
-        while begin.elapsed() < support::PATIENCE {
+        let difference = RefCell::new(String::new());
+        let what = || format!("at second {second} the page says what is: {}", difference.borrow());
+        support::eventually_within(support::PATIENCE, what, || {
             let page = self.exporter.metrics();
-            match told.iter().find_map(|container| self.differs(&page, container)) {
-                None if series(&page, "container_state").len() == told.len() => return page,
-                None => difference = "a container that is gone".into(),
-                Some(other) => difference = other,
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        panic!("at second {second} the page does not say what is: {difference}");
+            *difference.borrow_mut() = match told.iter().find_map(|container| self.differs(&page, container))
+            {
+                None if series(&page, "container_state").len() == told.len() => return Some(page),
+                None => "a container that is gone".into(),
+                Some(other) => other,
+            };
+            None
+        })
     }
 
     /// What the page says otherwise than Docker and the kernel's files.

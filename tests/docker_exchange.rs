@@ -19,7 +19,7 @@ use support::{
     exporter::{self, Exporter},
     fixture,
     following::Following,
-    front, value,
+    front, throughout, value,
 };
 
 const HOST: &str = "debian13-docker26.1-linux6.12";
@@ -371,7 +371,7 @@ fn a_daemon_that_is_back_is_found_within_a_second() {
     daemon.stop();
     // Away long enough for the longest wait.
     eventually("it is lost", || (following.count(is_lost) == 1).then_some(()));
-    std::thread::sleep(Duration::from_secs(5));
+    throughout(Duration::from_secs(5), || assert_eq!(following.count(is_lost), 1));
     let begin = Instant::now();
     daemon = dockerd(folder.path());
     eventually("it asks", || (daemon.count("GET /version") > 0).then_some(()));

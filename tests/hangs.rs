@@ -31,14 +31,12 @@ impl Stuck {
         nsenter.args(["-m", "-t", &pid.to_string(), "sh", "-c", &script]);
         let mut child = nsenter.stdin(Stdio::null()).stderr(Stdio::null()).spawn().ok()?;
         let mounts = format!("/proc/{pid}/mounts");
-        let begin = Instant::now();
-        while !fs::read_to_string(&mounts).ok()?.contains(file.to_str()?) {
-            if child.try_wait().ok()?.is_some() || begin.elapsed() > support::PATIENCE {
-                return None;
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        Some(Self(child))
+        let is_mounted = eventually("the file is mounted, or can't be", || {
+            let mounts = fs::read_to_string(&mounts).unwrap_or_default();
+            let has_ended = child.try_wait().unwrap().is_some();
+            if mounts.contains(file.to_str().unwrap()) { Some(true) } else { has_ended.then_some(false) }
+        });
+        is_mounted.then_some(Self(child))
     }
 }
 

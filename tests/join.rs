@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 use std::{
     fs,
     path::{Path, PathBuf},
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use support::{
     dockerd::FakeDockerd,
     eventually,
     exporter::{self, Exporter},
-    fixture, value,
+    fixture, throughout, value,
 };
 
 /// `web` of `cases/leaked-cgroups`, live in `/docker/<id>`.
@@ -112,13 +112,11 @@ fn docker_is_asked_once_even_if_it_insists() {
         value(&exporter.metrics(), "container_last_seen", &NAME).is_none().then_some(())
     });
     eventually("Docker is asked", || (asked(&dockerd) > before).then_some(()));
-    let begin = Instant::now();
     // Longer than it took to ask the first time.
-    while begin.elapsed() < Duration::from_secs(4) {
+    throughout(Duration::from_secs(4), || {
         exporter.metrics();
         assert_eq!(asked(&dockerd), before + 1);
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    });
 }
 
 #[test]
@@ -178,12 +176,10 @@ fn a_new_run_has_its_own_start_time_and_docker_is_asked_once_for_its_own() {
     assert!((shown - now).abs() < 60.0, "{shown} {now}");
     // Docker has told of no start: it is asked, and says the same.
     eventually("Docker is asked", || (asked(&dockerd) > before).then_some(()));
-    let begin = Instant::now();
-    while begin.elapsed() < Duration::from_secs(3) {
+    throughout(Duration::from_secs(3), || {
         assert_eq!(started(), Some(shown));
         assert_eq!(asked(&dockerd), before + 1);
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    });
     // A later start than the one before is believed, whatever Docker's clock.
     set_inspect(&dockerd, &told("30"));
     dockerd.event(WEB, "start", &json!({}));
@@ -246,14 +242,12 @@ fn a_container_that_starts_while_docker_restarts_is_shown_under_its_name_only() 
     support::copy(&host.web(), &host.docker().join(&id));
     add_container(host.0.path(), &id, "late");
     let short = &id[..12];
-    let begin = Instant::now();
     // Longer than a container waits for its name while Docker is there.
-    while begin.elapsed() < Duration::from_secs(4) {
+    throughout(Duration::from_secs(4), || {
         let page = exporter.metrics();
         assert!(!page.contains(short) || page.contains("name=\"late\""));
         assert!(value(&page, "container_memory_usage_bytes", &NAME).is_some(), "the named one stays");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    });
     assert!(exporter.get("/debug/containers").text().contains("waiting for its name from Docker"));
     let _dockerd = host.dockerd();
     eventually("it is shown", || {

@@ -22,7 +22,7 @@ use support::{
     eventually,
     exporter::{self, Exporter},
     host::{ALL, Direct, add_container, copy_of, empty_host, failures, fifo, no_docker, scope, up},
-    skip, value,
+    skip, throughout, value,
 };
 
 // Files that go, and directories that stay.
@@ -86,11 +86,10 @@ fn pressure_that_is_switched_off_is_no_death() {
     assert!(pressure(&exporter.metrics()).is_some());
     for _ in 0..2 {
         fs::write(directory.join("cgroup.pressure"), "0").unwrap();
-        for _ in 0..5 {
+        throughout(Duration::from_millis(250), || {
             let page = exporter.metrics();
             assert_eq!((cpu(&page).is_some(), pressure(&page), up(&page)), (true, None, Some(1.0)));
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        });
         fs::write(directory.join("cgroup.pressure"), "1").unwrap();
     }
     slice.kill();

@@ -7,11 +7,7 @@ use crate::support::{
     exporter::{self, Exporter},
     fixture, value,
 };
-use std::{
-    fs,
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+use std::{fs, path::PathBuf, time::Duration};
 
 /// `web` of `cases/leaked-cgroups`: live in `/docker/<id>`, its only process is 101.
 pub(crate) const WEB: &str = "0101010101010101010101010101010101010101010101010101010101010101";
@@ -73,11 +69,7 @@ pub(crate) fn hidden(exporter: &Exporter, id: &str) -> Option<String> {
 
 /// Scrapes for a while: what never happens can only be waited for.
 pub(crate) fn for_a_while(exporter: &Exporter, seconds: u64, mut check: impl FnMut(&str)) {
-    let begin = Instant::now();
-    while begin.elapsed() < Duration::from_secs(seconds) {
-        check(&exporter.metrics());
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    crate::support::throughout(Duration::from_secs(seconds), || check(&exporter.metrics()));
 }
 
 pub(crate) fn settled(exporter: &Exporter) {

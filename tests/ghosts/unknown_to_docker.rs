@@ -10,7 +10,7 @@ use crate::{
     },
 };
 use serde_json::json;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 #[test]
 fn another_runtimes_containers_are_asked_about_once_and_left_out() {
@@ -74,11 +74,11 @@ fn a_cgroup_that_outlives_its_container_is_shown_only_if_wanted() {
         host.dockerd.set(&path, 404, "{\"message\":\"No such container: web\"}");
         host.dockerd.event(WEB, "die", &json!({}));
         host.dockerd.event(WEB, "destroy", &json!({}));
-        let begin = Instant::now();
-        while exporter.metrics().contains("name=\"web\"") {
-            assert!(begin.elapsed() < Duration::from_secs(40), "its name stays");
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        crate::support::eventually_within(
+            Duration::from_secs(40),
+            || "its name goes".into(),
+            || (!exporter.metrics().contains("name=\"web\"")).then_some(()),
+        );
         let name = format!("name=\"{}\"", &WEB[..12]);
         if show {
             eventually("it is shown", || value(&exporter.metrics(), "container_last_seen", &[&name]));

@@ -27,6 +27,7 @@ use std::{
 
 /// The deadline of the tests: longer than any successful operation takes, even on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(20);
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 pub fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
@@ -62,14 +63,32 @@ pub fn copy(from: &Path, to: &Path) {
 }
 
 /// Checks again and again until a condition is true, or fails at the deadline.
-pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub fn eventually<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    eventually_within(PATIENCE, || what.to_owned(), look)
+}
+
+/// The same with a deadline of its own, and with words that are made when it has passed.
+pub fn eventually_within<T>(
+    deadline: Duration,
+    what: impl Fn() -> String,
+    mut look: impl FnMut() -> Option<T>,
+) -> T {
     let begin = Instant::now();
     loop {
         if let Some(found) = look() {
             return found;
         }
-        assert!(begin.elapsed() < PATIENCE, "never: {what}");
-        std::thread::sleep(Duration::from_millis(20));
+        assert!(begin.elapsed() < deadline, "never: {}", what());
+        std::thread::sleep(LOOK_AGAIN);
+    }
+}
+
+/// Checks again and again for a while that something does not happen. There is no other way to see that.
+pub fn throughout(duration: Duration, mut check: impl FnMut()) {
+    let begin = Instant::now();
+    while begin.elapsed() < duration {
+        check();
+        std::thread::sleep(LOOK_AGAIN);
     }
 }
 
