@@ -79,7 +79,7 @@
 //!   building the answer; looking for processes and reading the machine's size, both now and then; containers
 //!   with child cgroups; and anything new, failed or reported by Docker.
 //! - Rooms import only rooms below them, the files of a room form no circle, and each external crate has its
-//!   place (`tests/layering.rs`).
+//!   place (`tests/layering/`).
 //!
 //! # Where this departs from the first design
 //!
