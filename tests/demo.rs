@@ -307,7 +307,7 @@ fn each_alert_that_a_container_can_cause_fires_within_ten_minutes() {
         FIRING.iter().map(|(alert, _)| *alert).chain(OF_THE_EXPORTER).map(str::to_owned).collect();
     assert_eq!(known, alerts());
     if let Err(error) = Command::new("promtool").arg("--version").output() {
-        return skip("the demo's alerts", &error.to_string());
+        return skip("the demo's alerts", &format!("promtool: {error}"));
     }
     let demo = FastDemo::start();
     let pages: Vec<_> = (0..=STEPS).map(|step| demo.page_at(step * STEP)).collect();

@@ -191,7 +191,7 @@ fn curl(exporter: &Exporter, authority: &str, arguments: &[&str]) -> Option<(boo
     match output {
         Ok(output) => Some((output.status.success(), String::from_utf8(output.stdout).unwrap())),
         Err(error) => {
-            support::skip("https", &error.to_string());
+            support::skip("https", &format!("curl: {error}"));
             None
         }
     }
