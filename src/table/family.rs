@@ -224,6 +224,10 @@ impl Draft {
 
     const fn done(self, getter: Getter) -> Family {
         assert!(!self.0.origin.is_empty(), "a family must say where its numbers come from");
-        Family { getter, ..self.0 }
+        let mut family = Family { getter, ..self.0 };
+        // What is served for stopped containers is added up over the runs of a container.
+        family.heading.counts_from_start =
+            matches!(family.heading.metric_type, MetricType::Counter) && !family.of_stopped;
+        family
     }
 }

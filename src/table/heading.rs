@@ -68,6 +68,9 @@ pub struct Heading {
     pub unit: Unit,
     /// What it means, in one sentence.
     pub help: &'static str,
+    /// Whether it is a counter that began at 0 with what its labels name: the container's present run, or the
+    /// exporter itself. An encoder may then say when that was.
+    pub counts_from_start: bool,
 }
 
 impl Heading {
@@ -82,6 +85,6 @@ impl Heading {
         help: &'static str,
     ) -> Self {
         assert!(name.len() <= Self::LONGEST_NAME, "the name of a family is too long: encoders would cut it");
-        Self { name, metric_type, unit, help }
+        Self { name, metric_type, unit, help, counts_from_start: false }
     }
 }

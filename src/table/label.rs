@@ -88,6 +88,13 @@ impl<'a> BaseLabels<'a> {
         Self { container, core_only }
     }
 
+    /// When the counters of the container's present run began, in Unix seconds; see
+    /// [`super::family::Heading::counts_from_start`].
+    #[must_use]
+    pub fn began(self) -> Option<f64> {
+        self.container.started()
+    }
+
     /// Name and value of each, in the order of the page: `id`, `name`, `image`, then the chosen labels and
     /// environment variables.
     pub fn pairs(self) -> impl Iterator<Item = (&'a str, &'a str)> {

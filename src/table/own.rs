@@ -26,7 +26,7 @@ macro_rules! own_families {
     ($($field:ident: $kind:ident $name:literal [$($label:ident),*] $help:literal;)*) => {
         /// The exporter's own families.
         pub const OWN_FAMILIES: &[OwnFamily] = &[$(OwnFamily {
-            heading: Heading::new($name, own_families!(@metric_type $kind), unit_in($name), $help),
+            heading: own_heading($name, own_families!(@metric_type $kind), $help),
             labels: &[$(Label::$label),*],
         }),*];
 
@@ -118,6 +118,12 @@ own_families! {
     open_fds: gauge "process_open_fds" [] "Open descriptors of the exporter";
     max_fds: gauge "process_max_fds" [] "Descriptors that the exporter may open";
     start_time: gauge "process_start_time_seconds" [] "When the exporter was started, unix time";
+}
+
+const fn own_heading(name: &'static str, metric_type: MetricType, help: &'static str) -> Heading {
+    let mut heading = Heading::new(name, metric_type, unit_in(name), help);
+    heading.counts_from_start = !matches!(metric_type, MetricType::Gauge);
+    heading
 }
 
 /// The unit at the end of a name, before `_total`.
