@@ -129,9 +129,10 @@ pub struct Config {
     /// What to serve: sets (core, cadvisor, v2, lifecycle), and groups with + or -
     ///
     /// Sets named without a sign replace the default, which is all four. Groups: cpu, memory, network, io,
-    /// pressure, pids, cgroup, state, machine; and, off unless added: memory_stat, pressure_averages,
-    /// hugetlb. core is always on; with core alone the labels are id and name only. A file is read only if a
-    /// selected metric needs it. Example: core,v2,+hugetlb,-network
+    /// pressure, pids, cgroup, state, machine, host (the host's own numbers as id="/", with cadvisor); and,
+    /// off unless added: memory_stat, pressure_averages, hugetlb. core is always on; with core alone the
+    /// labels are id and name only. A file is read only if a selected metric needs it. Example:
+    /// core,v2,+hugetlb,-network
     #[arg(
         long,
         env = "DOCKER_STAT_PROM_METRICS",

@@ -108,8 +108,8 @@ fn samples(
     host: &Path,
     (containers, devices): &(Vec<Container>, DeviceNames),
 ) -> Vec<String> {
-    let machine = Machine::read(&host.join("proc"));
-    let page = Page { devices, machine: &machine, now: 7.0 };
+    let machine = Machine::read(&support::host::roots(host));
+    let page = Page { devices, machine: &machine, now: 7.0, is_complete: true };
     let mut said = Said::default();
     if let Getter::Container(put) = family.getter {
         for container in containers {
@@ -199,8 +199,8 @@ fn recorded(
     sink: &mut dyn for<'a> ContainerSink<&'a LabelBlock>,
 ) -> String {
     let (containers, devices) = read(host, ALL);
-    let machine = Machine::read(&host.join("proc"));
-    let page = Page { devices: &devices, machine: &machine, now: 7.25 };
+    let machine = Machine::read(&support::host::roots(host));
+    let page = Page { devices: &devices, machine: &machine, now: 7.25, is_complete: true };
     let core_only = selection.is_core_only();
     let blocks: Vec<_> = containers.iter().map(|container| LabelBlock::new(container, core_only)).collect();
     let rows = containers.iter().zip(&blocks);

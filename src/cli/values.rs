@@ -7,7 +7,7 @@ use clap::{
 use std::time::Duration;
 
 /// The words that `--metrics` knows, as completions offer them: groups with the sign that changes something.
-pub const METRICS: [&str; 16] = [
+pub const METRICS: [&str; 17] = [
     "core",
     "cadvisor",
     "v2",
@@ -24,6 +24,7 @@ pub const METRICS: [&str; 16] = [
     "-cgroup",
     "-state",
     "-machine",
+    "-host",
 ];
 
 /// Takes any text, and names those words to shells. What a list means is not known here.

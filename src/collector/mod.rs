@@ -13,6 +13,7 @@ mod complaints;
 mod config;
 mod containers;
 mod handle;
+mod host;
 mod pulse;
 mod report;
 mod stopped;
@@ -35,11 +36,12 @@ use crate::{
     encode::{Format, Renderer, Text},
     metadata::MetadataEvent,
     parse::ContainerId,
-    sample::{DeviceNames, Machine, MachineReader, Pass},
+    sample::{DeviceNames, MachineReader, Pass},
     table::Page,
 };
 use body::Bodies;
 use containers::{Containers, Reading};
+use host::{Host, shown};
 use std::{
     collections::HashSet,
     sync::atomic::Ordering,
@@ -63,10 +65,13 @@ pub struct Collector {
     renderer: Renderer,
     containers: Containers,
     pass: Pass,
-    machine: Machine,
-    machine_reader: MachineReader,
+    /// The host's own block; `None` if it is not served.
+    host: Option<Host>,
+    machine: MachineReader,
     /// Whether the last reading of the machine's size had no failure.
     machine_is_read: bool,
+    /// Whether the last full pass read everything that it needed.
+    is_complete: bool,
     /// Whether the next full pass looks again for files that were absent.
     recheck: bool,
     /// The wall clock at the last full pass, in Unix seconds.
@@ -99,9 +104,10 @@ impl Collector {
         let devices = DeviceNames::new(&config.roots.sys);
         let reading = Reading::new(&config, max_open_files);
         let mut collector = Self {
-            machine: Machine::default(),
-            machine_reader: MachineReader::new(&config.roots.proc),
+            host: Host::new(&config),
+            machine: MachineReader::new(&config.roots),
             machine_is_read: false,
+            is_complete: false,
             recheck: false,
             containers: Containers::new(reading, lookups),
             pass: Pass { devices, interfaces: config.interfaces.clone(), ..Pass::default() },
@@ -125,7 +131,7 @@ impl Collector {
 
     fn read_machine(&mut self) {
         let before = self.pass.report.failures.len();
-        self.machine = self.machine_reader.read(&mut self.pass.report);
+        self.machine.read(&mut self.pass.report);
         self.machine_is_read = self.pass.report.failures.len() == before;
     }
 
@@ -161,7 +167,7 @@ impl Collector {
     /// to the subscribers. If no subscriber would take it, no result is built.
     pub fn tick(&mut self) {
         let is_heard = self.subscribers.is_any_ready();
-        self.containers.tick(self.start, self.machine.cpu_cores, is_heard, &mut self.pass);
+        self.containers.tick(self.start, self.machine.machine().cpu_cores, is_heard, &mut self.pass);
         if is_heard {
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
             self.subscribers.tell(Tick { now, containers: self.containers.at_tick() });
@@ -186,10 +192,13 @@ impl Collector {
     pub fn read(&mut self) {
         self.pass.recheck_absent = std::mem::take(&mut self.recheck);
         self.containers.sample(&mut self.pass);
+        if let Some(host) = &mut self.host {
+            host.sample(&self.machine, &mut self.pass);
+        }
         self.pass.recheck_absent = false;
-        let complete =
+        self.is_complete =
             self.pass.report.failures.is_empty() && self.containers.all_reached() && self.machine_is_read;
-        self.handle.metrics.up.set(if complete { 1.0 } else { 0.0 });
+        self.handle.metrics.up.set(if self.is_complete { 1.0 } else { 0.0 });
         self.account();
         self.update_gauges();
         self.read_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
@@ -198,11 +207,16 @@ impl Collector {
     /// Writes the containers as the last full pass has read them, without the exporter's own series and the
     /// end of the page.
     pub fn render(&self, format: Format, out: &mut Text) {
-        self.renderer.render(format, self.containers.shown(), &self.page(), out);
+        self.renderer.render(format, shown(&self.host, &self.containers), &self.page(), out);
     }
 
     fn page(&self) -> Page<'_> {
-        Page { devices: &self.pass.devices, machine: &self.machine, now: self.read_at }
+        Page {
+            devices: &self.pass.devices,
+            machine: self.machine.machine(),
+            now: self.read_at,
+            is_complete: self.is_complete,
+        }
     }
 
     fn update_gauges(&self) {

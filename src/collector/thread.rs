@@ -125,8 +125,8 @@ impl Collector {
         if !feeds.is_empty() {
             let own = own.get_or_insert_with(|| self.own_series(begin));
             let (page, selection) = (self.page(), &self.config.selection);
-            let (renderer, containers) = (&self.renderer, &self.containers);
-            let view = View { selection, page, own, renderer, containers };
+            let (renderer, host, containers) = (&self.renderer, &self.host, &self.containers);
+            let view = View { selection, page, own, renderer, host, containers };
             feeds.into_iter().for_each(|feed| feed.show(&view));
         }
     }

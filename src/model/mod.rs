@@ -15,7 +15,7 @@ use crate::{
 };
 use std::sync::Arc;
 
-/// A container as it is shown: running, or known only to Docker.
+/// A container as it is shown: running, or known only to Docker. The host is shown in the same form.
 #[derive(Debug)]
 pub struct Container {
     /// Its ID.
@@ -28,12 +28,13 @@ pub struct Container {
     pub sample: ScopeSample,
     /// What changed over the last polling window.
     pub rates: Rates,
-    /// When its cgroup was created, in Unix seconds.
+    /// When its cgroup was created, in Unix seconds; of the host, when it was booted.
     pub scope_created: Option<f64>,
     /// The current run, if its start was seen.
     pub new_run: Option<NewRun>,
     /// OOM kills over all its runs.
     pub oom_kills: OomKills,
+    is_host: bool,
 }
 
 /// A run whose start was seen. Until Docker reports this start, Docker's times belong to the run before.
@@ -72,7 +73,20 @@ impl Container {
             scope_created: None,
             new_run: None,
             oom_kills: OomKills::default(),
+            is_host: false,
         }
+    }
+
+    /// The host, without any reading: its cgroup is the root, and Docker does not know it.
+    #[must_use]
+    pub fn host() -> Self {
+        Self { is_host: true, ..Self::new(ContainerId::of_none(), "/") }
+    }
+
+    /// Whether this is the host.
+    #[must_use]
+    pub fn is_host(&self) -> bool {
+        self.is_host
     }
 
     /// Docker's name, or the short ID.

@@ -6,6 +6,8 @@
 
 pub mod devices;
 mod failure;
+mod host;
+mod identity;
 pub mod interfaces;
 pub mod limits;
 pub mod machine;
@@ -19,9 +21,12 @@ pub mod scope_reader;
 mod slot;
 pub mod stat_file;
 mod tally;
+mod vantage;
 
 pub use devices::DeviceNames;
 pub use failure::{Failure, PassReport, Reason};
+pub use host::HostReader;
+pub use identity::{Identity, Topology};
 pub use interfaces::{BadGlob, Interfaces};
 pub use machine::{Machine, MachineReader};
 pub use netns::{NetProblem, NetReader, Netns};

@@ -33,6 +33,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         .gauge("container_memory_usage_bytes", "Memory charged to the container, page cache included")
         .unit(Bytes)
         .from(&[MemoryCurrent], "memory.current")
+        .of_host()
         .get(|row, out| out.int(row.container.sample.memory_current)),
     MEMORY
         .gauge(
@@ -87,7 +88,7 @@ pub(crate) const FAMILIES: &[Family] = &[
 ];
 
 fn memory_limit(row: Row<'_>) -> Option<u64> {
-    let machine = row.page.machine.memory_bytes;
+    let machine = row.page.machine.meminfo.mem_total;
     match (row.container.sample.memory_max?, machine) {
         (Limit::Max, machine) => machine,
         (Limit::Value(limit), machine) => Some(machine.map_or(limit, |machine| limit.min(machine))),

@@ -3,7 +3,7 @@
 pub use super::heading::{Heading, MetricType, Unit};
 
 use super::{
-    Label, Row, Sink,
+    Label, Page, Row, Sink,
     group::{Group, Set},
 };
 use crate::sample::{FileSet, KernelFile, Machine};
@@ -38,6 +38,8 @@ pub enum Getter {
     Container(fn(Row<'_>, &mut dyn Sink)),
     /// From the machine, once.
     Machine(fn(&Machine) -> Option<u64>),
+    /// From the pass, once.
+    Page(fn(&Page<'_>) -> u64),
 }
 
 /// One row of the table.
@@ -57,6 +59,8 @@ pub struct Family {
     pub needs: Needs,
     /// Whether it is also served for containers that do not run.
     pub of_stopped: bool,
+    /// Whether it is also served for the host, from the host's own files.
+    pub of_host: bool,
     /// Its getter.
     pub getter: Getter,
 }
@@ -154,6 +158,7 @@ impl Topic {
             origin: "",
             needs: Needs { files: FileSet::of(&[]), net_dev: false, hugetlb: false },
             of_stopped: false,
+            of_host: false,
             getter: Getter::Container(|_row, _out| ()),
         })
     }
@@ -210,6 +215,12 @@ impl Draft {
         self
     }
 
+    /// It is also served for the host, by the same getter.
+    pub const fn of_host(mut self) -> Self {
+        self.0.of_host = true;
+        self
+    }
+
     /// Sets the getter of the samples of one container.
     #[must_use]
     pub const fn get(self, getter: fn(Row<'_>, &mut dyn Sink)) -> Family {
@@ -220,6 +231,12 @@ impl Draft {
     #[must_use]
     pub const fn get_of_machine(self, getter: fn(&Machine) -> Option<u64>) -> Family {
         self.done(Getter::Machine(getter))
+    }
+
+    /// Sets the getter of the one sample of the pass.
+    #[must_use]
+    pub const fn get_of_page(self, getter: fn(&Page<'_>) -> u64) -> Family {
+        self.done(Getter::Page(getter))
     }
 
     const fn done(self, getter: Getter) -> Family {

@@ -29,7 +29,8 @@ impl Set {
     }
 }
 
-/// What a family is about, for `--metrics`.
+/// What a family is about, for `--metrics`. [`Self::Host`] has no families of its own: it is the families of
+/// other groups for the host, where they have them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "named after what they are about")]
 pub enum Group {
@@ -42,6 +43,7 @@ pub enum Group {
     Cgroup,
     State,
     Machine,
+    Host,
     MemoryStat,
     PressureAverages,
     Hugetlb,
@@ -49,7 +51,7 @@ pub enum Group {
 
 impl Group {
     /// All groups.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Cpu,
         Self::Memory,
         Self::Network,
@@ -59,6 +61,7 @@ impl Group {
         Self::Cgroup,
         Self::State,
         Self::Machine,
+        Self::Host,
         Self::MemoryStat,
         Self::PressureAverages,
         Self::Hugetlb,
@@ -77,6 +80,7 @@ impl Group {
             Self::Cgroup => "cgroup",
             Self::State => "state",
             Self::Machine => "machine",
+            Self::Host => "host",
             Self::MemoryStat => "memory_stat",
             Self::PressureAverages => "pressure_averages",
             Self::Hugetlb => "hugetlb",

@@ -15,9 +15,11 @@ pub struct Page<'a> {
     pub machine: &'a Machine,
     /// The wall clock at the pass, in Unix seconds.
     pub now: f64,
+    /// Whether the pass read everything that it needed.
+    pub is_complete: bool,
 }
 
-/// A container that is served, with what an encoder keeps for it.
+/// A container or the host that is served, with what an encoder keeps for it.
 #[derive(Debug, Clone, Copy)]
 pub struct Shown<'a, Kept> {
     /// The container.

@@ -27,6 +27,7 @@ pub struct Selection {
     needs: Needs,
     core_only: bool,
     lifecycle: bool,
+    host: bool,
 }
 
 impl Default for Selection {
@@ -78,11 +79,13 @@ impl Selection {
             let by_default = sets.contains(&family.set) && family.group.is_default();
             (asked || by_default) && !removed.contains(&family.group)
         };
+        let host = added.contains(&Group::Host) || sets.contains(&Set::Cadvisor);
         let families: Vec<_> = FAMILIES.iter().filter(|family| is_on(family)).collect();
         Self {
             needs: families.iter().fold(Needs::default(), |needs, family| needs.union(family.needs)),
             core_only: families.iter().all(|family| family.set == Set::Core),
             lifecycle: families.iter().any(|family| family.of_stopped),
+            host: host && !removed.contains(&Group::Host),
             families,
         }
     }
@@ -117,6 +120,15 @@ impl Selection {
         self.core_only
     }
 
+    /// What must be read of the host, in the same terms as of a container; `None` if nothing is served for
+    /// it.
+    #[must_use]
+    pub fn needs_of_host(&self) -> Option<Needs> {
+        let mut families = self.families.iter().filter(|family| self.host && family.of_host).peekable();
+        families.peek()?;
+        Some(families.fold(Needs::default(), |needs, family| needs.union(family.needs)))
+    }
+
     /// Whether any family is served for containers that do not run.
     #[must_use]
     pub fn serves_stopped(&self) -> bool {
@@ -145,6 +157,19 @@ mod tests {
         assert!(names("v2").contains(&"container_cpu_usage_ratios"));
         assert!(!names("v2").contains(&"container_memory_rss"));
         assert!(!names("-v2").contains(&"container_pids_peak"));
+    }
+
+    #[test]
+    fn the_host_is_part_of_cadvisors_set_and_a_group() {
+        let has_host = |text: &str| Selection::parse(text).unwrap().needs_of_host().is_some();
+        for with in ["", "cadvisor", "core,+host", "core,v2,cadvisor", "-network,-memory"] {
+            assert!(has_host(with), "{with}");
+        }
+        for without in ["core", "core,v2", "-host", "-cadvisor", "core,lifecycle,+host,-host"] {
+            assert!(!has_host(without), "{without}");
+        }
+        let needs = Selection::parse("-network").unwrap().needs_of_host().unwrap();
+        assert!(!needs.net_dev && needs.files.contains(crate::sample::KernelFile::CpuStat));
     }
 
     #[test]

@@ -99,9 +99,13 @@ impl Driven {
     }
 }
 
+pub fn roots(host: &Path) -> Roots {
+    Roots { cgroup: host.join("sys/fs/cgroup"), proc: host.join("proc"), sys: host.join("sys") }
+}
+
 fn config(host: &Path, selection: Selection) -> Config {
     Config {
-        roots: Roots { cgroup: host.join("sys/fs/cgroup"), proc: host.join("proc"), sys: host.join("sys") },
+        roots: roots(host),
         selection,
         filter: Filter::default(),
         polling_interval: None,

@@ -23,6 +23,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         .unit(Seconds)
         .from(&[CpuStat], "cpu.stat usage_usec")
         .labels(&[Label::Cpu])
+        .of_host()
         .get(|row, out| {
             if let Some(cpu) = &row.container.sample.cpu {
                 out.sample(
@@ -34,10 +35,12 @@ pub(crate) const FAMILIES: &[Family] = &[
     CPU.counter("container_cpu_user_seconds_total", "CPU time used in user mode")
         .unit(Seconds)
         .from(&[CpuStat], "cpu.stat user_usec")
+        .of_host()
         .get(|row, out| out.usec(row.container.sample.cpu.and_then(|cpu| cpu.user_usec))),
     CPU.counter("container_cpu_system_seconds_total", "CPU time used in the kernel")
         .unit(Seconds)
         .from(&[CpuStat], "cpu.stat system_usec")
+        .of_host()
         .get(|row, out| out.usec(row.container.sample.cpu.and_then(|cpu| cpu.system_usec))),
     CPU.counter("container_cpu_cfs_periods_total", "Quota periods passed; only with a quota")
         .from(&[CpuStat, CpuMax], "cpu.stat nr_periods")

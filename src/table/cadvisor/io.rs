@@ -20,19 +20,23 @@ pub(crate) const FAMILIES: &[Family] = &[
         .unit(Bytes)
         .from(&[IoStat], "io.stat rbytes")
         .labels(&[Label::Device])
+        .of_host()
         .get(|row, out| per_device(row, out, |io| io.rbytes)),
     IO.counter("container_fs_writes_bytes_total", "Bytes written to a block device")
         .unit(Bytes)
         .from(&[IoStat], "io.stat wbytes")
         .labels(&[Label::Device])
+        .of_host()
         .get(|row, out| per_device(row, out, |io| io.wbytes)),
     IO.counter("container_fs_reads_total", "Read operations on a block device")
         .from(&[IoStat], "io.stat rios")
         .labels(&[Label::Device])
+        .of_host()
         .get(|row, out| per_device(row, out, |io| io.rios)),
     IO.counter("container_fs_writes_total", "Write operations on a block device")
         .from(&[IoStat], "io.stat wios")
         .labels(&[Label::Device])
+        .of_host()
         .get(|row, out| per_device(row, out, |io| io.wios)),
     IO.counter("container_blkio_device_usage_total", "Bytes read from and written to a block device")
         .unit(Bytes)

@@ -19,16 +19,19 @@ pub(crate) const FAMILIES: &[Family] = &[
         .unit(Bytes)
         .net_dev("net/dev receive bytes")
         .labels(&[Label::Interface])
+        .of_host()
         .get(|row, out| per_interface(row, out, |net| &net.receive, |direction| direction.bytes)),
     NETWORK
         .counter("container_network_receive_packets_total", "Packets received")
         .net_dev("net/dev receive packets")
         .labels(&[Label::Interface])
+        .of_host()
         .get(|row, out| per_interface(row, out, |net| &net.receive, |direction| direction.packets)),
     NETWORK
         .counter("container_network_receive_errors_total", "Errors while packets were received")
         .net_dev("net/dev receive errs")
         .labels(&[Label::Interface])
+        .of_host()
         .get(|row, out| per_interface(row, out, |net| &net.receive, |direction| direction.errs)),
     NETWORK
         .counter(
@@ -37,27 +40,32 @@ pub(crate) const FAMILIES: &[Family] = &[
         )
         .net_dev("net/dev receive drop")
         .labels(&[Label::Interface])
+        .of_host()
         .get(|row, out| per_interface(row, out, |net| &net.receive, |direction| direction.drop)),
     NETWORK
         .counter("container_network_transmit_bytes_total", "Bytes sent")
         .unit(Bytes)
         .net_dev("net/dev transmit bytes")
         .labels(&[Label::Interface])
+        .of_host()
         .get(|row, out| per_interface(row, out, |net| &net.transmit, |direction| direction.bytes)),
     NETWORK
         .counter("container_network_transmit_packets_total", "Packets sent")
         .net_dev("net/dev transmit packets")
         .labels(&[Label::Interface])
+        .of_host()
         .get(|row, out| per_interface(row, out, |net| &net.transmit, |direction| direction.packets)),
     NETWORK
         .counter("container_network_transmit_errors_total", "Errors while packets were sent")
         .net_dev("net/dev transmit errs")
         .labels(&[Label::Interface])
+        .of_host()
         .get(|row, out| per_interface(row, out, |net| &net.transmit, |direction| direction.errs)),
     NETWORK
         .counter("container_network_transmit_packets_dropped_total", "Packets dropped that were to be sent")
         .net_dev("net/dev transmit drop")
         .labels(&[Label::Interface])
+        .of_host()
         .get(|row, out| per_interface(row, out, |net| &net.transmit, |direction| direction.drop)),
 ];
 
