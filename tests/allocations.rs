@@ -53,6 +53,15 @@ fn allocations(work: impl FnOnce()) -> usize {
 /// A host whose files are all in order: a failure is worth an allocation for its message.
 fn host() -> tempfile::TempDir {
     let host = copy_of("debian13-docker26.1-linux6.12");
+    let root = host.path().join("sys/fs/cgroup");
+    for (file, text) in [
+        ("cpu.stat", "usage_usec 9\nuser_usec 6\nsystem_usec 3\n"),
+        ("memory.stat", "anon 1000\nfile 3000\nfile_mapped 200\ninactive_file 500\n"),
+        ("io.stat", "254:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=0 dios=0\n"),
+        ("memory.pressure", "some avg10=0.00 avg60=0.00 avg300=0.00 total=1\n"),
+    ] {
+        fs::write(root.join(file), text).unwrap();
+    }
     // A container with cgroups of its own has their directories listed, which takes names on the heap.
     for scope in scopes(host.path()) {
         for entry in fs::read_dir(&scope).unwrap().map(Result::unwrap) {
@@ -102,6 +111,7 @@ fn reading_and_rendering_known_containers_allocates_nothing() {
     let page = driven.page(Format::Text);
     assert_eq!(value(&page, "docker_stat_prom_containers", &["discovered"]), Some(12.0));
     assert_eq!(value(&page, "docker_stat_prom_up", &[]), Some(1.0));
+    assert!(page.contains("container_fs_reads_total{id=\"/\",device="), "the host is read too");
 }
 
 #[test]

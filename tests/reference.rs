@@ -89,6 +89,10 @@ fn sections(command: &clap::Command) -> String {
                 ("/sys/fs/cgroup", "cgroup v2, which nearly all numbers come from"),
                 ("/proc", "Processes of containers, for their network counters; size of the machine"),
                 ("/sys/dev/block", "Names of block devices"),
+                (
+                    "/sys/devices/system/cpu, /sys/class/dmi/id/product_uuid, /etc/machine-id",
+                    "Cores of the machine, and what it is called",
+                ),
                 ("/var/run/docker.sock", "The Docker API: names, labels and events"),
                 ("/etc/default/docker-stat-prom", "Environment of the systemd unit, in the Debian package"),
             ][..],
