@@ -62,8 +62,8 @@
 //! - A directory with the right name is not always a container. A cgroup without processes is not a running
 //!   container. A container for which Docker answers 404 does not belong to Docker. If several directories
 //!   have the same ID, only one is read (`collector/containers/candidates.rs` says which).
-//! - The host (`id="/"`) is read and rendered like a container, by the same getters, but counts as none. Nothing
-//!   of the exporter's own container is shown as the host's.
+//! - The host (`id="/"`) is read and rendered like a container, by the same getters, but counts as none.
+//!   Nothing of the exporter's own container is shown as the host's.
 //! - Each fact about a container is stored with the Docker daemon that reported it. No daemon removes what
 //!   another daemon reported.
 //! - A file or key that the kernel does not offer gives no series, never an invented 0.

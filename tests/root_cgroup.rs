@@ -68,8 +68,8 @@ impl Host {
         }
         host.write(
             &host.proc("meminfo"),
-            "MemTotal: 100 kB\nMemFree: 40 kB\nBuffers: 3 kB\nCached: 20 kB\nSwapTotal: 10 kB\nSwapFree: 7 kB\n\
-            Inactive(file): 5 kB\nAnonPages: 11 kB\nMapped: 2 kB\n",
+            "MemTotal: 100 kB\nMemFree: 40 kB\nBuffers: 3 kB\nCached: 20 kB\nSwapTotal: 10 kB\n\
+            SwapFree: 7 kB\nInactive(file): 5 kB\nAnonPages: 11 kB\nMapped: 2 kB\n",
         );
         host.write(&host.proc("stat"), "cpu 1\ncpu0 1\nbtime 1790000000\n");
         host

@@ -150,10 +150,4 @@ impl HostReader {
             Err(reason) => pass.report.failed(&self.roots.proc, NET_DEV, reason),
         }
     }
-
-    /// Descriptors held.
-    #[must_use]
-    pub fn open_files(&self) -> usize {
-        self.cgroup.as_ref().map_or(0, ScopeReader::open_files)
-    }
 }
