@@ -130,8 +130,11 @@ pub struct Config {
     ///
     /// Sets named without a sign replace the default, which is all four. Groups: cpu, memory, network, io,
     /// pressure, pids, cgroup, state, machine; and, off unless added: memory_stat, pressure_averages,
-    /// hugetlb. core is always on; with core alone the labels are id and name only. A file is read only if a
-    /// selected metric needs it. Example: core,v2,+hugetlb,-network
+    /// hugetlb. core is on unless it is left out with -core; with core alone the labels are id and name only. A
+    /// file is read only if a selected metric needs it. Example: core,v2,+hugetlb,-network
+    ///
+    /// Without core, container_network_receive_bytes_total and container_network_transmit_bytes_total are
+    /// counters in OpenMetrics too, and nothing is polled between scrapes.
     #[arg(
         long,
         env = "DOCKER_STAT_PROM_METRICS",
@@ -142,6 +145,17 @@ pub struct Config {
         hide_possible_values = true
     )]
     pub metrics: String,
+
+    /// In OpenMetrics, say when each counter began (lines ending in _created)
+    ///
+    /// They are written for counters that began with the container's present run, or with the exporter. A
+    /// Prometheus that does not use them stores them as series of their own, one for each counter. The text
+    /// format never has them.
+    #[arg(
+        long, alias = "created-lines", env = "DOCKER_STAT_PROM_CREATED_LINES",
+        value_parser = BoolishValueParser::new()
+    )]
+    pub created_lines: bool,
 
     /// Container labels to show, as container_label_…: globs, separated by commas
     #[arg(

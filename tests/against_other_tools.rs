@@ -117,6 +117,59 @@ fn both_formats_pass_the_strict_parsers() {
 }
 
 #[test]
+fn lines_that_say_when_counters_began_pass_the_strict_parser_and_change_nothing_else() {
+    const BEGAN: &str = r#"
+import sys
+from prometheus_client.openmetrics import parser
+began = set()
+for family in parser.text_string_to_metric_families(sys.stdin.read()):
+    for sample in family.samples:
+        if sample.name == family.name + "_created":
+            assert family.type in ("counter", "histogram"), family
+            assert sample.value > 1.5e9, sample
+            began.add(family.name)
+print(len(began), "families began")
+for name in sorted(began):
+    print(name)
+"#;
+    for metrics in ["", "-core"] {
+        for host in hosts() {
+            let folder = tempfile::tempdir().unwrap();
+            let dockerd = FakeDockerd::start(&folder.path().join("docker.sock"), &host);
+            let mut command = exporter::on_host(&host);
+            command.arg("-H").arg(dockerd.url()).args(["-i", "1h", "--metrics", metrics, "--created_lines"]);
+            let exporter = Exporter::ready(&mut command);
+            let accept = ("Accept", "application/openmetrics-text; version=1.0.0");
+            let page = exporter.ask("GET", "/metrics", &[accept]).text();
+            assert!(!exporter.metrics().contains("_created{"), "the text format has none");
+            let mut python = Command::new("python3");
+            let Some((code, output)) = tool("strict parsers", python.args(["-c", BEGAN]), &page) else {
+                return;
+            };
+            if output.contains("No module named") {
+                return skip("strict parsers", "Python has no prometheus_client");
+            }
+            assert_eq!(code, 0, "{} {metrics}: {output}", host.display());
+            let lines: Vec<_> = output.lines().collect();
+            for (name, expected) in [
+                ("process_cpu_seconds", true),
+                ("docker_stat_prom_scrape_duration_seconds", true),
+                ("container_cpu_usage_seconds", true),
+                // Without core its name belongs to no other family.
+                ("container_network_receive_bytes", metrics == "-core"),
+                // Added up over all runs.
+                ("container_oom_events", false),
+                ("container_memory_failcnt", false),
+            ] {
+                let is_there = page.contains(&format!("# TYPE {name} "));
+                assert!(is_there || name == "container_oom_events", "{} {name}", host.display());
+                assert_eq!(lines.contains(&name), expected, "{} {metrics:?} {name}", host.display());
+            }
+        }
+    }
+}
+
+#[test]
 fn every_series_of_every_recorded_host_is_computed_again() {
     for host in hosts() {
         let folder = tempfile::tempdir().unwrap();

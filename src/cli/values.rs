@@ -7,7 +7,7 @@ use clap::{
 use std::time::Duration;
 
 /// The words that `--metrics` knows, as completions offer them: groups with the sign that changes something.
-pub const METRICS: [&str; 16] = [
+pub const METRICS: [&str; 17] = [
     "core",
     "cadvisor",
     "v2",
@@ -15,6 +15,7 @@ pub const METRICS: [&str; 16] = [
     "+memory_stat",
     "+pressure_averages",
     "+hugetlb",
+    "-core",
     "-cpu",
     "-memory",
     "-network",

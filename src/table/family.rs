@@ -57,6 +57,10 @@ pub struct Family {
     pub needs: Needs,
     /// Whether it is also served for containers that do not run.
     pub of_stopped: bool,
+    /// Whether its numbers are of a polling window, so that it needs the polling tick.
+    pub is_polled: bool,
+    /// The other set that it belongs to: it is served with that set when its own is left out.
+    pub also_in: Option<Set>,
     /// Its getter.
     pub getter: Getter,
 }
@@ -154,6 +158,8 @@ impl Topic {
             origin: "",
             needs: Needs { files: FileSet::of(&[]), net_dev: false, hugetlb: false },
             of_stopped: false,
+            is_polled: false,
+            also_in: None,
             getter: Getter::Container(|_row, _out| ()),
         })
     }
@@ -207,6 +213,18 @@ impl Draft {
     /// It is also served for containers that do not run.
     pub const fn of_stopped(mut self) -> Self {
         self.0.of_stopped = true;
+        self
+    }
+
+    /// Its numbers are of a polling window.
+    pub const fn polled(mut self) -> Self {
+        self.0.is_polled = true;
+        self
+    }
+
+    /// It belongs to another set too.
+    pub const fn also_in(mut self, set: Set) -> Self {
+        self.0.also_in = Some(set);
         self
     }
 
