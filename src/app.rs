@@ -157,8 +157,8 @@ fn listen(bind: &Bind) -> Result<TcpListener, Failure> {
     })
 }
 
-/// Takes two samples, one interval apart, and writes the page to standard output. Without an interval, because
-/// no rate is served, one sample is enough.
+/// Takes two samples, one interval apart, and writes the page to standard output. Where no rate is served,
+/// the interval is `None` and one sample is enough.
 async fn once(interval: Option<Duration>, handle: &Handle, mut signals: Signals) -> Result<(), Failure> {
     let printed = async {
         let begin = Instant::now();

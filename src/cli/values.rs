@@ -66,6 +66,16 @@ pub(super) fn interval(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "expected milliseconds, or a number with ms, s, m or h, from 1ms to 24h".to_owned())
 }
 
+/// The most descriptors that `--fd_budget` takes.
+const MOST_FILES: u64 = 10_000_000;
+
+/// Reads a number of files.
+pub(super) fn count(text: &str) -> Result<u64, String> {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = text.parse().ok().filter(|number| is_number && *number <= MOST_FILES);
+    number.ok_or_else(|| format!("expected a number from 0 to {MOST_FILES}"))
+}
+
 /// How important a line of the log is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogLevel {

@@ -33,8 +33,8 @@ impl Format {
         }
     }
 
-    /// Appends the lines before the samples of a family. `served` are the families of the page that could have
-    /// its name in OpenMetrics.
+    /// Appends the lines before the samples of a family. `served` are the families of the page that could
+    /// have its name in OpenMetrics.
     fn push_head(self, heading: &Heading, served: &[&Family], out: &mut Text) {
         if self == Self::OpenMetrics {
             return openmetrics::push_head(heading, served, out);
