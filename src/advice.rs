@@ -30,6 +30,8 @@ pub fn bind() -> &'static str {
 pub enum Doubt {
     /// Certificate or key are named by these flags or variables, and plain HTTP is served.
     TlsWithoutSecure(Vec<String>),
+    /// These flags or variables name a host or a Docker, and the demo has its own.
+    ReplacedByDemo(Vec<String>),
     /// A variable that looks like one of ours and is not.
     UnknownVariable(String),
     /// So many more of those.
@@ -43,6 +45,11 @@ impl fmt::Display for Doubt {
                 f,
                 "plain HTTP is served, although {} was given: add -s (DOCKER_STAT_PROM_SECURE=1) for HTTPS",
                 given.join(" and ")
+            ),
+            Self::ReplacedByDemo(given) => write!(
+                f,
+                "--demo serves a recorded host with its own Docker, and ignores {}",
+                given.join(", ")
             ),
             Self::UnknownVariable(name) => {
                 write!(

@@ -86,11 +86,13 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
     }
     let serves = settings.order == Order::Serve;
     let interval = settings.polling_interval;
+    let has_rates = settings.selection.is_polled();
     let collector = collector::Config {
         roots,
         selection: settings.selection,
         filter: settings.filter.clone(),
         polling_interval: serves.then_some(interval),
+        created_lines: settings.created_lines,
         fd_budget: settings.fd_budget,
         interfaces: settings.interfaces,
         show_unnamed: settings.show_unnamed,
@@ -115,7 +117,7 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
         let mut threads = start_threads(collector, max_open_files, metrics, docker)?;
         let handle = threads.handle.clone();
         let result = match listener {
-            None => once(interval, &handle, signals).await,
+            None => once(has_rates.then_some(interval), &handle, signals).await,
             Some(listener) => serve(listener, tls, start, &handle, &mut threads.collector, signals).await,
         };
         if demo.is_some() {
@@ -155,16 +157,19 @@ fn listen(bind: &Bind) -> Result<TcpListener, Failure> {
     })
 }
 
-/// Takes two samples, one interval apart, and writes the page to standard output.
-async fn once(interval: Duration, handle: &Handle, mut signals: Signals) -> Result<(), Failure> {
+/// Takes two samples, one interval apart, and writes the page to standard output. Where no rate is served,
+/// the interval is `None` and one sample is enough.
+async fn once(interval: Option<Duration>, handle: &Handle, mut signals: Signals) -> Result<(), Failure> {
     let printed = async {
         let begin = Instant::now();
         while !handle.is_ready() && begin.elapsed() < PATIENCE {
             sleep(LOOK_AGAIN).await;
         }
-        in_time(handle.tick()).await?;
-        sleep(interval).await;
-        in_time(handle.tick()).await?;
+        if let Some(interval) = interval {
+            in_time(handle.tick()).await?;
+            sleep(interval).await;
+            in_time(handle.tick()).await?;
+        }
         let page = in_time(handle.scrape(Format::Text)).await?;
         let (done, written) = oneshot::channel();
         // A signal must end this even if the reader of standard output is stuck.

@@ -11,7 +11,7 @@ use clap::{
     parser::ValueSource,
 };
 use std::{collections::BTreeSet, ffi::OsString, path::PathBuf, time::Duration};
-use values::{AnyList, interval};
+use values::{AnyList, count, interval};
 
 /// What one run is to do, as the user said it.
 #[derive(Debug, Clone, Parser)]
@@ -92,6 +92,7 @@ pub struct Config {
         env = "DOCKER_STAT_PROM_POLLING_INTERVAL",
         value_hint = ValueHint::Other, value_name = "TIME",
         default_value = "2000",
+        allow_hyphen_values = true,
         value_parser = interval
     )]
     pub polling_interval: Duration,
@@ -130,9 +131,12 @@ pub struct Config {
     ///
     /// Sets named without a sign replace the default, which is all four. Groups: cpu, memory, network, io,
     /// pressure, pids, cgroup, state, machine, host (the host's own numbers as id="/", with cadvisor); and,
-    /// off unless added: memory_stat, pressure_averages, hugetlb. core is always on; with core alone the
-    /// labels are id and name only. A file is read only if a selected metric needs it. Example:
-    /// core,v2,+hugetlb,-network
+    /// off unless added: memory_stat, pressure_averages, hugetlb. core is on unless it is left out with -core;
+    /// with core alone the labels are id and name only. A file is read only if a selected metric needs it.
+    /// Example: core,v2,+hugetlb,-network
+    ///
+    /// Without core, container_network_receive_bytes_total and container_network_transmit_bytes_total are
+    /// counters in OpenMetrics too, and nothing is polled between scrapes.
     #[arg(
         long,
         env = "DOCKER_STAT_PROM_METRICS",
@@ -143,6 +147,17 @@ pub struct Config {
         hide_possible_values = true
     )]
     pub metrics: String,
+
+    /// In OpenMetrics, say when each counter began (lines ending in _created)
+    ///
+    /// They are written for counters that began with the container's present run, or with the exporter. A
+    /// Prometheus that does not use them stores them as series of their own, one for each counter. The text
+    /// format never has them.
+    #[arg(
+        long, alias = "created-lines", env = "DOCKER_STAT_PROM_CREATED_LINES",
+        value_parser = BoolishValueParser::new()
+    )]
+    pub created_lines: bool,
 
     /// Container labels to show, as container_label_…: globs, separated by commas
     #[arg(
@@ -166,6 +181,8 @@ pub struct Config {
     pub container_env: Vec<String>,
 
     /// Read only containers that match one of these: name=GLOB, image=GLOB, label=KEY[=GLOB]
+    ///
+    /// A term without = is a glob of names: com.foo means name=com.foo, not a label.
     #[arg(
         long, env = "DOCKER_STAT_PROM_INCLUDE", value_hint = ValueHint::Other, value_name = "TERMS",
         value_delimiter = ','
@@ -214,8 +231,9 @@ pub struct Config {
         long, alias = "fd-budget",
         env = "DOCKER_STAT_PROM_FD_BUDGET",
         value_hint = ValueHint::Other, value_name = "COUNT",
-        default_value_t = 3000,
-        value_parser = clap::value_parser!(u64).range(0..=10_000_000)
+        default_value = "3000",
+        allow_hyphen_values = true,
+        value_parser = count
     )]
     pub fd_budget: u64,
 
@@ -427,6 +445,17 @@ mod tests {
     fn wrong_usage_is_one_line_and_one_hint() {
         for (arguments, problem, hint) in [
             (&["-i", "0"][..], "invalid value '0' for '--polling_interval", "--help"),
+            (
+                &["-i", "-5"],
+                "invalid value '-5' for '--polling_interval <TIME>': expected milliseconds",
+                "--help",
+            ),
+            (
+                &["--fd_budget", "-1"],
+                "'-1' for '--fd_budget <COUNT>': expected a number from 0 to 10000000",
+                "",
+            ),
+            (&["--fd_budget", "10000001"], "expected a number from 0 to 10000000", ""),
             (&["--bnd", "x"], "unexpected argument '--bnd'", "--bind"),
             (&["--log_format", "xml"], "invalid value 'xml'", "text, json"),
             (&["stray"], "unexpected argument 'stray'", ""),

@@ -55,8 +55,9 @@
 //! # What always holds
 //!
 //! - Counters are read at the scrape. The polling tick reads only what the rate gauges need, and
-//!   `memory.current` while there is a subscriber to ticks. Settings (limits, weights) are read again when
-//!   inotify reports a write to a file in the container's cgroup.
+//!   `memory.current` while there is a subscriber to ticks. Without both there is no tick.
+//! - Settings (limits, weights) are read again when inotify reports a write to a file in the container's
+//!   cgroup.
 //! - A container's run is identified by (ID, cgroup inode). The same ID with a new inode is a new run, and
 //!   its rates start over.
 //! - A directory with the right name is not always a container. A cgroup without processes is not a running

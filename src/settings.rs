@@ -28,7 +28,7 @@ pub struct Settings {
     pub demo: bool,
     /// Where the server listens, and where a health check asks.
     pub bind: Bind,
-    /// The files of HTTPS; `None` for plain HTTP.
+    /// The files of HTTPS; `None` for plain HTTP, and where nothing is served.
     pub tls: Option<TlsFiles>,
     /// Where the Docker API is.
     pub docker: DockerHost,
@@ -40,6 +40,8 @@ pub struct Settings {
     pub selection: Selection,
     /// The same as the user wrote it.
     pub metrics: String,
+    /// Whether OpenMetrics says when counters began.
+    pub created_lines: bool,
     /// Which container labels and environment variables become Prometheus labels.
     pub labels: Labels,
     /// Which containers are read at all.
@@ -122,17 +124,20 @@ impl Settings {
         };
         let doubts = if order == Order::HealthCheck { Vec::new() } else { doubts(&config) };
         let log = LogSettings::new(&config);
+        // With --once nothing is served.
+        let is_secure = config.secure && order != Order::Once;
         let tls = TlsFiles { certificate: config.tls_cert, key: config.tls_key };
         Ok(Self {
             order,
             demo: config.demo,
             bind,
-            tls: config.secure.then_some(tls),
+            tls: is_secure.then_some(tls),
             docker,
             roots: Roots { cgroup: config.cgroup_root, proc: config.proc_root, sys: config.sys_root },
             polling_interval: config.polling_interval,
             selection,
             metrics: config.metrics,
+            created_lines: config.created_lines,
             labels,
             filter,
             interfaces,
@@ -198,14 +203,23 @@ fn docker_host(host: &str) -> Result<DockerHost, crate::metadata::HostError> {
 
 /// Settings that have no effect.
 fn doubts(config: &Config) -> Vec<Doubt> {
-    let given = |flag| config.is_given(flag).then(|| config.origin_of(flag));
-    let tls: Vec<_> = ["tls_cert", "tls_key"].into_iter().filter_map(given).collect();
-    let tls = (!config.secure && !tls.is_empty()).then_some(Doubt::TlsWithoutSecure(tls));
+    let given = |flag: &&str| config.is_given(flag).then(|| config.origin_of(flag));
+    let all_given = |flags: &[&str]| flags.iter().filter_map(given).collect::<Vec<_>>();
+    let tls = all_given(&["tls_cert", "tls_key"]);
+    let tls = (!config.once && !config.secure && !tls.is_empty()).then_some(Doubt::TlsWithoutSecure(tls));
+    let mut replaced = all_given(&["host", "cgroup_root", "proc_root", "sys_root"]);
+    // This one is set for other programs, and says nothing about what the user wants of the demo.
+    replaced.retain(|name| name != "DOCKER_HOST");
+    let demo = (config.demo && !replaced.is_empty()).then_some(Doubt::ReplacedByDemo(replaced));
     let mut unknown = unknown_variables(std::env::vars_os().map(|(name, _)| name));
     let more = unknown.len().saturating_sub(MAX_UNKNOWN);
     unknown.truncate(MAX_UNKNOWN);
     let unknown = unknown.into_iter().map(Doubt::UnknownVariable);
-    tls.into_iter().chain(unknown).chain((more > 0).then_some(Doubt::MoreUnknownVariables(more))).collect()
+    tls.into_iter()
+        .chain(demo)
+        .chain(unknown)
+        .chain((more > 0).then_some(Doubt::MoreUnknownVariables(more)))
+        .collect()
 }
 
 /// The names that look like our variables but are not, sorted.
@@ -230,6 +244,7 @@ fn is_of_kubernetes(rest: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     fn read(arguments: &[&str]) -> Result<Settings, NoConfig> {
         Settings::read(
@@ -264,6 +279,21 @@ mod tests {
         assert_eq!(doubts(&[]), []);
         assert_eq!(doubts(&["-s", "--tls_cert", "c", "--tls_key", "k"]), []);
         assert_eq!(doubts(&["--healthcheck", "--tls_cert", "c"]), []);
+        // Nothing is served.
+        assert_eq!(doubts(&["--once", "--tls_cert", "c"]), []);
+        assert_eq!(read(&["--once", "-s"]).unwrap().tls, None);
+        assert!(read(&["--healthcheck", "-s"]).unwrap().tls.is_some());
+    }
+
+    #[test]
+    fn what_the_demo_replaces_is_doubted_in_one_line() {
+        let doubts = |arguments: &[&str]| read(arguments).unwrap().doubts;
+        let given = ["-H", "tcp://h", "--proc_root", "/p", "--cgroup_root", "/c", "--sys_root", "/s"];
+        let names = ["--host", "--cgroup_root", "--proc_root", "--sys_root"].map(str::to_owned).to_vec();
+        let with_demo: Vec<_> = ["--demo"].into_iter().chain(given).collect();
+        assert_eq!(doubts(&with_demo), [Doubt::ReplacedByDemo(names)]);
+        assert_eq!(doubts(&given), []);
+        assert_eq!(doubts(&["--demo"]), []);
     }
 
     #[test]
@@ -301,10 +331,8 @@ mod tests {
         let error = Selection::parse("none").unwrap_err().to_string();
         // Both lists are in parentheses.
         let lists = error.split(['(', ')']).skip(1).step_by(2);
-        let named: Vec<_> = lists.flat_map(|list| list.split(", ")).collect();
-        assert!(named.len() >= cli::METRICS.len(), "{named:?}");
-        for name in named {
-            assert!(cli::METRICS.iter().any(|word| word.trim_start_matches(['+', '-']) == name), "{name}");
-        }
+        let named: BTreeSet<_> = lists.flat_map(|list| list.split(", ")).collect();
+        let offered = cli::METRICS.iter().map(|word| word.trim_start_matches(['+', '-'])).collect();
+        assert_eq!(named, offered);
     }
 }

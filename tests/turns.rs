@@ -35,6 +35,7 @@ fn collector(messages: impl FnOnce(&Handle)) -> Handle {
         selection: Selection::parse("core").unwrap(),
         filter: Filter::default(),
         polling_interval: None,
+        created_lines: false,
         fd_budget: 100,
         show_unnamed: false,
         interfaces: Interfaces::default(),

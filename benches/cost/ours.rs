@@ -16,6 +16,7 @@ pub(super) fn config(roots: &Roots, fd_budget: usize) -> Config {
         selection: Selection::default(),
         filter: Filter::default(),
         polling_interval: None,
+        created_lines: false,
         fd_budget,
         interfaces: Interfaces::default(),
         show_unnamed: false,

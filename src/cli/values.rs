@@ -7,7 +7,7 @@ use clap::{
 use std::time::Duration;
 
 /// The words that `--metrics` knows, as completions offer them: groups with the sign that changes something.
-pub const METRICS: [&str; 17] = [
+pub const METRICS: [&str; 18] = [
     "core",
     "cadvisor",
     "v2",
@@ -15,6 +15,7 @@ pub const METRICS: [&str; 17] = [
     "+memory_stat",
     "+pressure_averages",
     "+hugetlb",
+    "-core",
     "-cpu",
     "-memory",
     "-network",
@@ -64,6 +65,16 @@ pub(super) fn interval(text: &str) -> Result<Duration, String> {
         .filter(|milliseconds| (1..=86_400_000).contains(milliseconds))
         .map(Duration::from_millis)
         .ok_or_else(|| "expected milliseconds, or a number with ms, s, m or h, from 1ms to 24h".to_owned())
+}
+
+/// The most descriptors that `--fd_budget` takes.
+const MOST_FILES: u64 = 10_000_000;
+
+/// Reads a number of files.
+pub(super) fn count(text: &str) -> Result<u64, String> {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = text.parse().ok().filter(|number| is_number && *number <= MOST_FILES);
+    number.ok_or_else(|| format!("expected a number from 0 to {MOST_FILES}"))
 }
 
 /// How important a line of the log is.

@@ -16,8 +16,11 @@ pub struct Config {
     pub selection: Selection,
     /// Which containers are served.
     pub filter: Filter,
-    /// Time between polling ticks; `None` for ticks only on request.
+    /// Time between polling ticks, if any rate is served or anybody has subscribed to them; `None` for ticks
+    /// only on request.
     pub polling_interval: Option<Duration>,
+    /// Whether OpenMetrics says when counters began.
+    pub created_lines: bool,
     /// How many descriptors to keep open on container files.
     pub fd_budget: usize,
     /// Which network interfaces are counted.

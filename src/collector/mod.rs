@@ -2,7 +2,8 @@
 //! shares no state, so it needs no mutex.
 //!
 //! A scrape reads every file that may have changed. The polling tick reads only the files for the rate
-//! gauges. Scrapes that wait at the same time share one pass.
+//! gauges; without these and without subscribers there is none. Scrapes that wait at the same time share one
+//! pass.
 //!
 //! The same steps can be run without the thread: [`Collector::take`] handles a message, [`Collector::tick`]
 //! and [`Collector::read`] are the two passes, [`Collector::render`] writes the result of the last full pass,
@@ -121,7 +122,7 @@ impl Collector {
             start: now,
             next_slow: now + SLOW,
             scanned: false,
-            renderer: Renderer::new(&config.selection),
+            renderer: Renderer::new(&config.selection).with_created_lines(config.created_lines),
             config,
             handle,
         };
@@ -139,7 +140,7 @@ impl Collector {
         if let ScopeEvent::Resync { .. } = &event {
             self.handle.metrics.discovery_resyncs.inc();
             // The first window starts with the first scan, not one interval later.
-            if !std::mem::replace(&mut self.scanned, true) && self.config.polling_interval.is_some() {
+            if !std::mem::replace(&mut self.scanned, true) && self.polling().is_some() {
                 self.containers.take_scope(event);
                 return self.tick();
             }
@@ -163,6 +164,13 @@ impl Collector {
         }
     }
 
+    /// Time between two polling ticks; `None` while nobody needs them: no rate is served, and there is no
+    /// subscriber.
+    fn polling(&mut self) -> Option<Duration> {
+        let interval = self.config.polling_interval?;
+        (self.config.selection.is_polled() || self.subscribers.is_any()).then_some(interval)
+    }
+
     /// The polling tick: reads the files for the rate gauges, completes the rate windows and sends the result
     /// to the subscribers. If no subscriber would take it, no result is built.
     pub fn tick(&mut self) {
@@ -173,11 +181,15 @@ impl Collector {
             self.subscribers.tell(Tick { now, containers: self.containers.at_tick() });
         }
         self.account();
+        self.slow_if_due();
+        self.update_readiness();
+    }
+
+    fn slow_if_due(&mut self) {
         if self.next_slow <= Instant::now() {
             self.slow();
             self.account();
         }
-        self.update_readiness();
     }
 
     fn slow(&mut self) {
@@ -255,6 +267,7 @@ mod tests {
             selection: Selection::default(),
             filter: Filter::default(),
             polling_interval: None,
+            created_lines: false,
             fd_budget: 100,
             interfaces: Interfaces::default(),
             show_unnamed: false,
@@ -289,6 +302,36 @@ mod tests {
         }
         assert!(reads_io(&mut collector, true));
         assert!(!collector.recheck && !collector.pass.recheck_absent);
+    }
+
+    #[test]
+    fn ticks_come_only_while_somebody_needs_them_and_a_subscribers_first_has_rates() {
+        let host = tempfile::tempdir().unwrap();
+        let directory = host.path().join("docker").join("a".repeat(64));
+        std::fs::create_dir_all(&directory).unwrap();
+        std::fs::write(directory.join("cpu.stat"), "usage_usec 1\n").unwrap();
+        let (mut collector, _handle, _receiver) = collector(host.path());
+        let interval = Some(Duration::from_secs(2));
+        assert_eq!(collector.polling(), None);
+        collector.config.polling_interval = interval;
+        assert_eq!(collector.polling(), interval);
+        collector.config.selection = Selection::parse("-core").unwrap();
+        assert_eq!(collector.polling(), None);
+        collector.take(Message::Scope(crate::discovery::resync(host.path())));
+        let subscribe = |collector: &mut Collector| {
+            let (reply, mut answer) = tokio::sync::oneshot::channel();
+            collector.take(Message::Subscribe(reply));
+            answer.try_recv().unwrap().unwrap()
+        };
+        let mut ticks = subscribe(&mut collector);
+        assert_eq!(collector.polling(), interval);
+        collector.tick();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        // It is shown only once Docker is known not to answer.
+        assert!(runtime.block_on(ticks.next()).unwrap().containers.is_empty());
+        assert!(collector.containers.all().all(|container| container.rates.cpu_ratio.is_some()));
+        drop(ticks);
+        assert_eq!(collector.polling(), None);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::{
     host::{Host, shown},
 };
 use crate::{
-    encode::{Format, LabelBlock, Renderer, Text, render_own},
+    encode::{Format, LabelBlock, Renderer, Text},
     table::{ContainerSink, OwnSeries, Page, Selection, Shown, feed},
 };
 use std::fmt;
@@ -41,7 +41,7 @@ impl<'a> View<'a> {
     /// Writes all of it in the same form as a scrape gets it.
     pub fn render(&self, format: Format, out: &mut Text) {
         self.renderer.render(format, shown(self.host, self.containers), &self.page, out);
-        render_own(self.own, format, out);
+        self.renderer.render_own(self.own, format, out);
     }
 }
 

@@ -1,8 +1,8 @@
 //! How the table is written: one encoder per output. Each takes what [`crate::table::feed()`] gives. The
 //! table knows none of them.
 //!
-//! There are Prometheus' text format and OpenMetrics. They differ only in the lines before a family's samples
-//! and in the end of the page.
+//! There are Prometheus' text format and OpenMetrics. They differ only in the lines before a family's
+//! samples, in the end of the page, and, if that is asked for, in lines that say when counters began.
 
 mod label_block;
 mod line;
@@ -11,4 +11,4 @@ mod text;
 
 pub use label_block::LabelBlock;
 pub use line::Text;
-pub use text::{Format, Renderer, render_own};
+pub use text::{Format, Renderer};

@@ -199,6 +199,7 @@ impl NetReader {
                 table.sums = self
                     .tally
                     .add(rows.map(|row| (row.name, Some(row.receive.bytes), Some(row.transmit.bytes))));
+                pass.report.skipped(NET_DEV, self.tally.rows_beyond());
                 table.read = true;
                 true
             }

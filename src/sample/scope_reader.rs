@@ -246,8 +246,8 @@ impl ScopeReader {
         }
         sample.io_sums = self.io.add(rows.iter().map(|row: &IoRow| (row.device(), row.rbytes, row.wbytes)));
         if sample.io_sums.is_none() {
-            // These are not new devices, but the rest of torn rows.
-            pass.report.skipped(KernelFile::IoStat.name(), sample.io_none.bare);
+            // Bare rows are then not new devices, but the rest of torn rows.
+            pass.report.skipped(KernelFile::IoStat.name(), sample.io_none.bare + self.io.rows_beyond());
         }
     }
 

@@ -74,6 +74,10 @@ impl FromStr for Bind {
             let is_address = text.parse::<Ipv6Addr>().is_ok();
             return Err(if is_address { no_port() } else { BindError::Host(host.to_owned()) });
         };
+        // A URL or a path.
+        if port.contains('/') {
+            return Err(no_port());
+        }
         let is_number = port.bytes().all(|byte| byte.is_ascii_digit());
         let number = port.parse().ok().filter(|_| is_number);
         Ok(Self { host, port: number.ok_or_else(|| BindError::Port(port.to_owned()))? })
@@ -147,7 +151,7 @@ mod tests {
 
     #[test]
     fn what_names_no_address_and_port_is_told_apart() {
-        for text in ["nowhere", "127.0.0.1", "::1", "[::1]", "12096", ""] {
+        for text in ["nowhere", "127.0.0.1", "::1", "[::1]", "12096", "", "unix://", "h:1/metrics"] {
             assert_eq!(parse(text), Err(BindError::NoPort(text.to_owned())));
         }
         for (text, port) in

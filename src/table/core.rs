@@ -28,12 +28,15 @@ pub(crate) const FAMILIES: &[Family] = &[
     CPU.gauge("container_cpu_usage_ratios", "CPUs busy over the last polling window; 1 is one logical CPU")
         .unit(Cpus)
         .from(&[CpuStat], "cpu.stat usage_usec, per window")
+        .polled()
         .get(|row, out| out.float(row.container.rates.cpu_ratio)),
     MEMORY
         .gauge("container_memory_usage_bytes", "Memory charged to the container, page cache included")
         .unit(Bytes)
         .from(&[MemoryCurrent], "memory.current")
         .of_host()
+        // cAdvisor has the same series.
+        .also_in(Set::Cadvisor)
         .get(|row, out| out.int(row.container.sample.memory_current)),
     MEMORY
         .gauge(
@@ -65,11 +68,13 @@ pub(crate) const FAMILIES: &[Family] = &[
         .gauge("container_network_receive_bps", "Bits per second received over the last polling window")
         .unit(BitsPerSecond)
         .net_dev("net/dev column 1 × 8, per window")
+        .polled()
         .get(|row, out| out.float(row.container.rates.network.map(|(receive, _)| receive * 8.0))),
     NETWORK
         .gauge("container_network_transmit_bps", "Bits per second sent over the last polling window")
         .unit(BitsPerSecond)
         .net_dev("net/dev column 9 × 8, per window")
+        .polled()
         .get(|row, out| out.float(row.container.rates.network.map(|(_, transmit)| transmit * 8.0))),
     IO.gauge(
         "container_blkio_receive_byteps",
@@ -77,6 +82,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     )
     .unit(BytesPerSecond)
     .from(&[IoStat], "io.stat rbytes, per window")
+    .polled()
     .get(|row, out| out.float(row.container.rates.block.map(|(read, _)| read))),
     IO.gauge(
         "container_blkio_transmit_byteps",
@@ -84,6 +90,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     )
     .unit(BytesPerSecond)
     .from(&[IoStat], "io.stat wbytes, per window")
+    .polled()
     .get(|row, out| out.float(row.container.rates.block.map(|(_, written)| written))),
 ];
 

@@ -61,6 +61,10 @@ pub struct Family {
     pub of_stopped: bool,
     /// Whether it is also served for the host, from the host's own files.
     pub of_host: bool,
+    /// Whether its numbers are of a polling window, so that it needs the polling tick.
+    pub is_polled: bool,
+    /// The other set that it belongs to: it is served with that set when its own is left out.
+    pub also_in: Option<Set>,
     /// Its getter.
     pub getter: Getter,
 }
@@ -159,6 +163,8 @@ impl Topic {
             needs: Needs { files: FileSet::of(&[]), net_dev: false, hugetlb: false },
             of_stopped: false,
             of_host: false,
+            is_polled: false,
+            also_in: None,
             getter: Getter::Container(|_row, _out| ()),
         })
     }
@@ -218,6 +224,18 @@ impl Draft {
     /// It is also served for the host, by the same getter.
     pub const fn of_host(mut self) -> Self {
         self.0.of_host = true;
+        self
+    }
+
+    /// Its numbers are of a polling window.
+    pub const fn polled(mut self) -> Self {
+        self.0.is_polled = true;
+        self
+    }
+
+    /// It belongs to another set too.
+    pub const fn also_in(mut self, set: Set) -> Self {
+        self.0.also_in = Some(set);
         self
     }
 

@@ -72,6 +72,9 @@ macro_rules! own_families {
     };
 }
 
+/// The family that says when the exporter was started.
+const START_TIME: &str = "process_start_time_seconds";
+
 /// Buckets in seconds: from a host with a few containers to one with thousands (see benches/README.md).
 const SCRAPE_BUCKETS: [f64; 9] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5];
 
@@ -204,6 +207,14 @@ impl OwnSeries {
             }
             sink.end();
         }
+    }
+
+    /// When the exporter's own counters began, in Unix seconds: with its start. `None` if that is not known.
+    #[must_use]
+    pub fn began(&self) -> Option<f64> {
+        let family = self.0.iter().find(|family| family.name() == START_TIME)?;
+        let began = family.get_metric().first()?.get_gauge().get_value();
+        (began > 0.0).then_some(began)
     }
 
     /// The registry's own form, to compare with the encoder of the `prometheus` crate.

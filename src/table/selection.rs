@@ -28,6 +28,7 @@ pub struct Selection {
     core_only: bool,
     lifecycle: bool,
     host: bool,
+    polled: bool,
 }
 
 impl Default for Selection {
@@ -38,11 +39,11 @@ impl Default for Selection {
 
 impl Selection {
     /// Reads a list such as `core,cadvisor`, `+hugetlb` or `core,v2,-network`. Sets named without a sign
-    /// replace the default; `+` and `-` add and remove sets and groups. `core` is always on, but its groups
-    /// can be removed.
+    /// replace the default; `+` and `-` add and remove sets and groups. `core` is on unless it is removed.
+    /// Then no group brings it back: the names of other families would clash with its own.
     ///
     /// # Errors
-    /// For an unknown name, or `-core`.
+    /// For an unknown name.
     pub fn parse(text: &str) -> Result<Self, UnknownMetrics> {
         let mut sets = Vec::new();
         let (mut added, mut removed) = (Vec::new(), Vec::new());
@@ -58,7 +59,7 @@ impl Selection {
             match (sign, set, group) {
                 ("", Some(set), _) => sets.push(set),
                 ("+", Some(set), _) => added_sets.push(set),
-                ("-", Some(set), _) if set != Set::Core => removed_sets.push(set),
+                ("-", Some(set), _) => removed_sets.push(set),
                 ("" | "+", None, Some(group)) => added.push(group),
                 ("-", None, Some(group)) => removed.push(group),
                 _ => return Err(error()),
@@ -74,16 +75,19 @@ impl Selection {
     }
 
     fn of(sets: &[Set], added: &[Group], removed: &[Group]) -> Self {
+        let serves_core = sets.contains(&Set::Core);
         let is_on = |family: &Family| {
-            let asked = added.contains(&family.group);
-            let by_default = sets.contains(&family.set) && family.group.is_default();
+            let set = if serves_core { family.set } else { family.also_in.unwrap_or(family.set) };
+            let asked = added.contains(&family.group) && (serves_core || set != Set::Core);
+            let by_default = sets.contains(&set) && family.group.is_default();
             (asked || by_default) && !removed.contains(&family.group)
         };
         let host = added.contains(&Group::Host) || sets.contains(&Set::Cadvisor);
         let families: Vec<_> = FAMILIES.iter().filter(|family| is_on(family)).collect();
         Self {
             needs: families.iter().fold(Needs::default(), |needs, family| needs.union(family.needs)),
-            core_only: families.iter().all(|family| family.set == Set::Core),
+            core_only: serves_core && families.iter().all(|family| family.set == Set::Core),
+            polled: families.iter().any(|family| family.is_polled),
             lifecycle: families.iter().any(|family| family.of_stopped),
             host: host && !removed.contains(&Group::Host),
             families,
@@ -127,6 +131,12 @@ impl Selection {
         let mut families = self.families.iter().filter(|family| self.host && family.of_host).peekable();
         families.peek()?;
         Some(families.fold(Needs::default(), |needs, family| needs.union(family.needs)))
+    }
+
+    /// Whether any family needs the polling tick.
+    #[must_use]
+    pub fn is_polled(&self) -> bool {
+        self.polled
     }
 
     /// Whether any family is served for containers that do not run.
@@ -173,8 +183,42 @@ mod tests {
     }
 
     #[test]
+    fn core_can_be_left_out_and_no_group_brings_it_back() {
+        let core = names("core");
+        for text in ["-core", "cadvisor,-core", "-core,+network", "-core,+memory", "core,cadvisor,-core"] {
+            let selection = Selection::parse(text).unwrap();
+            let found = names(text);
+            let of_core: Vec<_> = core.iter().filter(|name| found.contains(name)).collect();
+            // cAdvisor has it too.
+            assert_eq!(of_core, [&"container_memory_usage_bytes"], "{text}");
+            assert!(!selection.is_core_only() && !selection.is_polled(), "{text}");
+            assert!(found.contains(&"container_network_receive_bytes_total"), "{text}");
+        }
+        assert_eq!(names("v2,-core").iter().filter(|name| core.contains(name)).count(), 0);
+        assert!(!names("-core,-memory").contains(&"container_memory_usage_bytes"));
+        let memory = Selection::parse("cadvisor,-core,-cpu,-network,-io,-pressure,-pids,-state,-machine");
+        assert!(!memory.unwrap().is_core_only());
+        assert!(names("core,-core").is_empty());
+        // Only these sets have the family: what others ask for stays as it is.
+        assert_eq!(names("core,-network").len(), 7);
+    }
+
+    #[test]
+    fn only_rates_need_the_polling_tick() {
+        for (text, polled) in
+            [("", true), ("core,-cpu,-network", true), ("core,-cpu,-network,-io", false), ("-core", false)]
+        {
+            assert_eq!(Selection::parse(text).unwrap().is_polled(), polled, "{text}");
+        }
+        for family in FAMILIES {
+            let is_of_a_window = family.origin.ends_with("per window");
+            assert_eq!(family.is_polled, is_of_a_window, "{}", family.name());
+        }
+    }
+
+    #[test]
     fn unknown_words_are_refused() {
-        for wrong in ["everything", "-core", "core,+", "cadvisor,nothing"] {
+        for wrong in ["everything", "core,+", "-", "-nothing", "cadvisor,nothing"] {
             let error = Selection::parse(wrong).unwrap_err().to_string();
             assert!(error.contains("cadvisor") && error.contains("hugetlb"), "{error}");
         }

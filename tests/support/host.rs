@@ -109,6 +109,7 @@ fn config(host: &Path, selection: Selection) -> Config {
         selection,
         filter: Filter::default(),
         polling_interval: None,
+        created_lines: false,
         fd_budget: 1000,
         interfaces: Interfaces::default(),
         show_unnamed: false,

@@ -18,6 +18,7 @@ pub mod exporter;
 pub mod following;
 pub mod front;
 pub mod host;
+pub mod prometheus;
 
 use std::{
     io::Write,

@@ -25,6 +25,7 @@ fn containers(cgroups: &Path) -> (Containers, UnboundedReceiver<ContainerId>) {
         selection: Selection::default(),
         filter: Filter::default(),
         polling_interval: None,
+        created_lines: false,
         fd_budget: 100,
         show_unnamed: false,
         interfaces: crate::sample::Interfaces::default(),
