@@ -92,7 +92,7 @@ _docker__stat__prom() {
                     return 0
                     ;;
                 --metrics)
-                    COMPREPLY=($(compgen -P "${cur%"${cur##*,}"}" -W "core cadvisor v2 lifecycle +memory_stat +pressure_averages +hugetlb -core -cpu -memory -network -io -pressure -pids -cgroup -state -machine" -- "${cur##*,}"))
+                    COMPREPLY=($(compgen -P "${cur%"${cur##*,}"}" -W "core cadvisor v2 lifecycle +memory_stat +pressure_averages +hugetlb -core -cpu -memory -network -io -pressure -pids -cgroup -state -machine -host" -- "${cur##*,}"))
                     return 0
                     ;;
                 --container_labels)
