@@ -16,7 +16,7 @@ use std::{
 };
 
 /// Each room with those that it may import.
-const ROOMS: [(&str, &[&str]); 16] = [
+const ROOMS: [(&str, &[&str]); 17] = [
     ("parse", &[]),
     ("sample", &["parse"]),
     ("advice", &["sample"]),
@@ -27,9 +27,10 @@ const ROOMS: [(&str, &[&str]); 16] = [
     ("encode", &["model", "table"]),
     ("collector", &["parse", "sample", "discovery", "metadata", "model", "table", "encode", "advice"]),
     ("server", &["collector", "table", "encode", "advice"]),
+    ("push", &["collector", "table", "encode", "sample", "advice"]),
     ("demo", &["metadata", "sample"]),
     ("cli", &[]),
-    ("settings", &["cli", "table", "metadata", "sample", "advice"]),
+    ("settings", &["cli", "table", "metadata", "push", "sample", "advice"]),
     ("log", &["sample"]),
     ("systemd", &[]),
     (
@@ -43,6 +44,7 @@ const ROOMS: [(&str, &[&str]); 16] = [
             "log",
             "metadata",
             "parse",
+            "push",
             "sample",
             "server",
             "settings",
@@ -65,7 +67,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("flate2", &["server/encoding.rs", "demo/recording.rs"]),
     ("futures_util", &["metadata/docker/", "discovery/watcher.rs", "demo/dockerd.rs"]),
     ("glob", &["metadata/choice.rs", "sample/interfaces.rs"]),
-    ("hyper", &["server/", "demo/dockerd.rs", "metadata/docker/"]),
+    ("hyper", &["server/", "demo/dockerd.rs", "metadata/docker/", "push/", "settings/"]),
     ("hyper_util", &["server/connection.rs", "demo/dockerd.rs", "metadata/docker/client.rs"]),
     ("inotify", &["discovery/watcher.rs"]),
     ("memchr", &["parse/", "encode/label_block.rs", "metadata/docker/transport.rs"]),

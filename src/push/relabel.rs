@@ -1,0 +1,5 @@
+//! Relabelling, as Prometheus does it.
+
+/// One rule.
+#[derive(Debug, Clone)]
+pub struct Rule {}
