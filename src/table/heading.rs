@@ -77,6 +77,9 @@ impl Heading {
     /// The longest name that a family may have, in bytes: encoders copy names of this fixed length.
     pub const LONGEST_NAME: usize = 64;
 
+    /// Of a series whose family is not known any more.
+    pub const UNKNOWN: Self = Self::new("", MetricType::Gauge, Unit::None, "");
+
     /// A heading. A name that is too long does not compile in a constant, and all headings are constants.
     pub(super) const fn new(
         name: &'static str,
