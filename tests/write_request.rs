@@ -4,8 +4,7 @@
 mod support;
 
 use docker_stat_prom::{
-    collector::{Feed, Message as Ask, View, Visitor},
-    encode::{Format, Message, Readings, Relabel, Requests, Text, lost_since, v2_to_v1},
+    encode::{Message, Readings, Relabel, Requests, lost_since, v2_to_v1},
     parse::ContainerId,
     table::Selection,
 };
@@ -13,29 +12,8 @@ use std::collections::HashMap;
 use support::{
     fixture,
     host::{Driven, add_container, empty_host, scope},
-    remote_write::{Labels, STALE, decoded_v1, decoded_v2, samples, series, v1_metadata},
+    remote_write::{Labels, STALE, decoded_v1, decoded_v2, pass, samples, series, v1_metadata},
 };
-
-/// Regroups the pass, and writes it as text too.
-struct Both {
-    readings: Readings,
-    page: Text,
-}
-
-impl Visitor for Both {
-    fn visit(&mut self, view: &View<'_>) {
-        self.readings.take(view.page.now, 1_700_000_000.0, |sink| view.feed(sink));
-        view.render(Format::Text, &mut self.page);
-    }
-}
-
-fn pass(driven: &mut Driven, readings: Readings) -> (Readings, String) {
-    let (feed, mut answer) = Feed::new(Both { readings, page: Text::default() });
-    driven.collector.take(Ask::Feed(feed));
-    driven.collector.answer();
-    let both = answer.try_recv().unwrap();
-    (both.readings, String::from_utf8(both.page.as_bytes().to_vec()).unwrap())
-}
 
 fn requests(
     readings: &Readings,

@@ -3,11 +3,12 @@
 //!
 //! There are Prometheus' text format and OpenMetrics, which differ only in the lines before a family's
 //! samples and in the end of the page. For push, [`Readings`] groups a pass by container, and [`Requests`]
-//! writes it as remote write.
+//! writes it as remote write, [`Exports`] as OTLP.
 
 mod label_block;
 mod line;
 mod openmetrics;
+mod otlp;
 mod protobuf;
 mod readings;
 mod text;
@@ -16,6 +17,7 @@ mod written_request;
 
 pub use label_block::LabelBlock;
 pub use line::Text;
+pub use otlp::{Exports, rejected};
 pub use readings::{HistogramShown, Readings, Shape, Subject};
 pub use text::{Format, Renderer, render_own};
 pub use write_request::{Message, Relabel, Requests};

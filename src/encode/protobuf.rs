@@ -70,6 +70,11 @@ impl Writer {
         self.varint(u64::from(number));
     }
 
+    /// Eight bytes of a packed list; the list is written with [`Self::message`].
+    pub(super) fn packed64(&mut self, bits: u64) {
+        self.0.extend_from_slice(&bits.to_le_bytes());
+    }
+
     /// A message in this message, or a packed list.
     pub(super) fn message(&mut self, field: u32, write: impl FnOnce(&mut Self)) {
         self.key(field, Wire::Bytes);

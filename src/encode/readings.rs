@@ -27,6 +27,8 @@ pub struct Shape {
 pub struct Subject {
     /// The labels of all its series. Sorted by name.
     pub labels: Vec<(String, String)>,
+    /// The ID of the container that it is, if it is one.
+    pub container: Option<String>,
     /// When those counters began that count from the start, in Unix milliseconds.
     pub began_ms: Option<i64>,
     key: u64,
@@ -284,8 +286,16 @@ impl Readings {
             labels.pairs().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         sorted.sort_unstable();
         let began_ms = labels.began().map(millis);
+        let container = labels.container_id().map(str::to_owned);
         let place = self.subjects.len();
-        self.subjects.push(Subject { key, labels: sorted, began_ms, seen: pass, ..Subject::default() });
+        self.subjects.push(Subject {
+            key,
+            labels: sorted,
+            container,
+            began_ms,
+            seen: pass,
+            ..Subject::default()
+        });
         self.places.insert(key, place);
         place
     }

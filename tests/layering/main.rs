@@ -74,7 +74,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("mimalloc", &["main.rs"]),
     ("nix", &["sample/"]),
     ("procfs", &["sample/"]),
-    ("prost", &["tests/support/remote_write.rs"]),
+    ("prost", &["tests/support/"]),
     ("rustix", &["sample/stat_file.rs"]),
     ("prometheus", &["table/histogram.rs", "table/own.rs"]),
     ("serde_json", &["metadata/docker/", "server/routes.rs", "demo/"]),

@@ -93,7 +93,16 @@ impl Driven {
 
     /// Docker tells the name of a container.
     pub fn name(&mut self, id: &ContainerId, name: &str) {
-        let metadata = Metadata { name: name.into(), ..Metadata::new(id.clone()) };
+        self.tell(Metadata { name: name.into(), ..Metadata::new(id.clone()) });
+    }
+
+    /// Docker tells the name and image of a container.
+    pub fn image(&mut self, id: &ContainerId, name: &str, image: &str) {
+        let image = Some(image.into());
+        self.tell(Metadata { name: name.into(), image, ..Metadata::new(id.clone()) });
+    }
+
+    fn tell(&mut self, metadata: Metadata) {
         let news = News::Changed(Arc::new(metadata));
         self.collector.take(Message::Metadata(MetadataEvent { source: Source::default(), news }));
     }

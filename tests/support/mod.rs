@@ -18,6 +18,7 @@ pub mod exporter;
 pub mod following;
 pub mod front;
 pub mod host;
+pub mod otlp;
 pub mod remote_write;
 
 use std::{

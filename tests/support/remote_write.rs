@@ -1,5 +1,10 @@
 //! Remote write as a receiver reads it, with messages that prost decodes.
 
+use super::host::Driven;
+use docker_stat_prom::{
+    collector::{Feed, Message as Ask, View, Visitor},
+    encode::{Format, Readings, Text},
+};
 use prost::Message as _;
 use std::collections::{BTreeMap, HashMap};
 
@@ -184,4 +189,25 @@ pub fn series(body: &[u8]) -> usize {
 /// The families that a 1.0 request tells about.
 pub fn v1_metadata(body: &[u8]) -> Vec<v1::MetricMetadata> {
     v1::WriteRequest::decode(body).unwrap().metadata
+}
+
+/// Regroups the pass, and writes it as text too.
+struct Both {
+    readings: Readings,
+    page: Text,
+}
+
+impl Visitor for Both {
+    fn visit(&mut self, view: &View<'_>) {
+        self.readings.take(view.page.now, 1_700_000_000.0, |sink| view.feed(sink));
+        view.render(Format::Text, &mut self.page);
+    }
+}
+
+pub fn pass(driven: &mut Driven, readings: Readings) -> (Readings, String) {
+    let (feed, mut answer) = Feed::new(Both { readings, page: Text::default() });
+    driven.collector.take(Ask::Feed(feed));
+    driven.collector.answer();
+    let both = answer.try_recv().unwrap();
+    (both.readings, String::from_utf8(both.page.as_bytes().to_vec()).unwrap())
 }
