@@ -19,6 +19,7 @@ pub mod following;
 pub mod front;
 pub mod host;
 pub mod otlp;
+pub mod peers;
 pub mod remote_write;
 
 use std::{
