@@ -62,7 +62,7 @@ fn make(path: &Path) -> io::Result<()> {
 
 /// The name of a target's directory: the same at each start, and good for any file system. Its end tells
 /// targets apart whose names differ only in what is left out.
-pub(in crate::push) fn folder_name(target: &str) -> String {
+pub(super) fn folder_name(target: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };
     let readable: String = target.chars().take(NAME_CHARS).map(plain).collect();
     format!("{}-{:016x}", readable.trim_matches(['.', '-']), hash(target))

@@ -18,7 +18,7 @@ mod ack;
 mod directory;
 mod segment;
 
-pub(super) use directory::{Directory, folder_name};
+pub(super) use directory::Directory;
 
 use super::record::{Loss, Record};
 use ack::Ack;

@@ -1,4 +1,4 @@
-use super::*;
+use super::{directory::folder_name, *};
 use crate::push::record::Kind;
 use std::collections::BTreeSet;
 
