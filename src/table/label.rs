@@ -49,6 +49,7 @@ labels! {
     Rustc = "rustc",
     Scope = "scope",
     State = "state",
+    Target = "target",
     Version = "version",
     Window = "window",
 }
