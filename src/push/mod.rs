@@ -1,7 +1,7 @@
 //! Sends series to receivers: remote write, OTLP, Pushgateway.
 
 mod config;
-mod relabel;
+pub mod relabel;
 
 pub use config::{
     Authorization, Config, Endpoint, Otlp, Pem, Protocol, Proxy, Queue, Secret, Spool, Target, Tls, Version,
