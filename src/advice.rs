@@ -25,6 +25,48 @@ pub fn bind() -> &'static str {
     "name an address and a port with -b, such as 127.0.0.1:12096, or :12096 for all addresses"
 }
 
+/// After `--bind none` while nothing is pushed.
+#[must_use]
+pub fn nothing_to_do() -> &'static str {
+    "name a receiver with --remote_write, --otlp, --pushgateway or --push_config, or an address with -b"
+}
+
+/// After a receiver's URL that is not understood.
+#[must_use]
+pub fn push_url() -> &'static str {
+    "name the whole URL, such as http://prometheus:9090/api/v1/write; see docker-stat-prom --help"
+}
+
+/// After a file of receivers that is not understood.
+#[must_use]
+pub fn push_config() -> &'static str {
+    "the keys are those of prometheus.yml's remote_write: the chapter Push of the README lists them"
+}
+
+/// After a label for push that is not understood.
+#[must_use]
+pub fn push_label() -> &'static str {
+    "name a label and its value, such as --push_label datacenter=eu1"
+}
+
+/// After a variable of OpenTelemetry that is not understood.
+#[must_use]
+pub fn otel() -> &'static str {
+    "change or unset the variable, or name the receiver under otlp: in a file, with --push_config"
+}
+
+/// After two receivers with the same name.
+#[must_use]
+pub fn push_names() -> &'static str {
+    "name a receiver once, or give each a name: of its own in a file, with --push_config"
+}
+
+/// What a health check says of an exporter that has no port.
+#[must_use]
+pub fn no_port_to_ask() -> &'static str {
+    "not asked: with --bind none the exporter has no port; watch at the receiver whether it pushes"
+}
+
 /// Settings that are understood and have no effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Doubt {
@@ -34,6 +76,30 @@ pub enum Doubt {
     UnknownVariable(String),
     /// So many more of those.
     MoreUnknownVariables(usize),
+    /// HTTPS, and no port.
+    SecureWithoutPort(String),
+    /// These flags or variables are about push, and nothing is pushed.
+    NothingToPushTo(Vec<String>),
+    /// The size of a spool, and no spool.
+    SpoolBytesWithoutSpool(String),
+    /// These keys of a file are Prometheus' and do nothing here.
+    KeysWithoutEffect {
+        /// The file.
+        file: PathBuf,
+        /// Its keys.
+        keys: Vec<String>,
+    },
+    /// A receiver's password is among the arguments.
+    PasswordInArguments(String),
+    /// A receiver of remote write whose URL has no path.
+    RemoteWriteWithoutPath {
+        /// The flag or variable.
+        origin: String,
+        /// The URL.
+        url: String,
+    },
+    /// The label `instance` would be this name, which Docker made up for a container.
+    InstanceOfContainer(String),
 }
 
 impl fmt::Display for Doubt {
@@ -53,6 +119,31 @@ impl fmt::Display for Doubt {
             Self::MoreUnknownVariables(count) => {
                 write!(f, "{count} more DOCKER_STAT_PROM_ variables are not settings and have no effect")
             }
+            Self::SecureWithoutPort(origin) => {
+                write!(f, "{origin} has no effect: with --bind none there is no port")
+            }
+            Self::NothingToPushTo(given) => {
+                write!(f, "nothing is pushed, although {} was given: {}", given.join(" and "), nothing_to_do())
+            }
+            Self::SpoolBytesWithoutSpool(origin) => {
+                write!(f, "{origin} has no effect without --push_spool: what waits is kept in memory")
+            }
+            Self::KeysWithoutEffect { file, keys } => {
+                write!(f, "{}: these keys have no effect here: {}", file.display(), keys.join(", "))
+            }
+            Self::PasswordInArguments(origin) => write!(
+                f,
+                "the password in {origin} is shown to everybody who may list processes: put it into a file, \
+                 with password_file and --push_config"
+            ),
+            Self::RemoteWriteWithoutPath { origin, url } => {
+                write!(f, "{origin}: {url} has no path: Prometheus takes remote write at {url}/api/v1/write")
+            }
+            Self::InstanceOfContainer(host) => write!(
+                f,
+                "what is pushed is labelled instance=\"{host}\", the name of this container: name the host \
+                 with --push_label instance=HOST"
+            ),
         }
     }
 }
