@@ -1,6 +1,8 @@
 //! Advice to operators, in words. Other parts of the program say with an enum what is wrong; what that means
 //! to whoever runs the exporter, and what can be done about it, stands here and nowhere else.
 
+pub mod push;
+
 use crate::sample::{Errno, NetProblem, Reason, RootError, RootProblem, Tree, errno_of};
 use std::{
     fmt,
@@ -23,48 +25,6 @@ pub fn usage() -> &'static str {
 #[must_use]
 pub fn bind() -> &'static str {
     "name an address and a port with -b, such as 127.0.0.1:12096, or :12096 for all addresses"
-}
-
-/// After `--bind none` while nothing is pushed.
-#[must_use]
-pub fn nothing_to_do() -> &'static str {
-    "name a receiver with --remote_write, --otlp, --pushgateway or --push_config, or an address with -b"
-}
-
-/// After a receiver's URL that is not understood.
-#[must_use]
-pub fn push_url() -> &'static str {
-    "name the whole URL, such as http://prometheus:9090/api/v1/write; see docker-stat-prom --help"
-}
-
-/// After a file of receivers that is not understood.
-#[must_use]
-pub fn push_config() -> &'static str {
-    "the keys are those of prometheus.yml's remote_write: the chapter Push of the README lists them"
-}
-
-/// After a label for push that is not understood.
-#[must_use]
-pub fn push_label() -> &'static str {
-    "name a label and its value, such as --push_label datacenter=eu1"
-}
-
-/// After a variable of OpenTelemetry that is not understood.
-#[must_use]
-pub fn otel() -> &'static str {
-    "change or unset the variable, or name the receiver under otlp: in a file, with --push_config"
-}
-
-/// After two receivers with the same name.
-#[must_use]
-pub fn push_names() -> &'static str {
-    "name a receiver once, or give each a name: of its own in a file, with --push_config"
-}
-
-/// What a health check says of an exporter that has no port.
-#[must_use]
-pub fn no_port_to_ask() -> &'static str {
-    "not asked: with --bind none the exporter has no port; watch at the receiver whether it pushes"
 }
 
 /// Settings that are understood and have no effect.
@@ -123,7 +83,12 @@ impl fmt::Display for Doubt {
                 write!(f, "{origin} has no effect: with --bind none there is no port")
             }
             Self::NothingToPushTo(given) => {
-                write!(f, "nothing is pushed, although {} was given: {}", given.join(" and "), nothing_to_do())
+                write!(
+                    f,
+                    "nothing is pushed, although {} was given: {}",
+                    given.join(" and "),
+                    push::nothing_to_do()
+                )
             }
             Self::SpoolBytesWithoutSpool(origin) => {
                 write!(f, "{origin} has no effect without --push_spool: what waits is kept in memory")

@@ -59,7 +59,7 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
     if settings.order == Order::HealthCheck {
         let Bind::At(address) = &settings.bind else {
             // A failure would make a container runtime restart an exporter that works.
-            writeln!(std::io::stdout(), "{}", advice::no_port_to_ask())?;
+            writeln!(std::io::stdout(), "{}", advice::push::no_port_to_ask())?;
             return Ok(());
         };
         let (host, port) = address.local();

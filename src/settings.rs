@@ -139,15 +139,16 @@ impl Settings {
         };
         if order == Order::Serve && bind == Bind::Nowhere && push.is_none() {
             let problem = "no port is opened, and nothing is pushed";
-            return Err(wrong.say("bind", &problem, advice::nothing_to_do()));
+            return Err(wrong.say("bind", &problem, advice::push::nothing_to_do()));
         }
         let log = LogSettings::new(&config);
+        let has_tls = config.secure && bind != Bind::Nowhere;
         let tls = TlsFiles { certificate: config.tls_cert, key: config.tls_key };
         Ok(Self {
             order,
             demo: config.demo,
             bind,
-            tls: config.secure.then_some(tls),
+            tls: has_tls.then_some(tls),
             docker,
             roots: Roots { cgroup: config.cgroup_root, proc: config.proc_root, sys: config.sys_root },
             polling_interval: config.polling_interval,

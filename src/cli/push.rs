@@ -15,7 +15,7 @@ pub struct Push {
     ///
     /// Can be given several times; in the variable, URLs are separated by spaces or commas. user:password@ in
     /// the URL becomes basic authentication, but is seen by everybody who may list processes: better put
-    /// secrets into files, with --push_config.
+    /// passwords into files, with --push_config.
     #[arg(
         long, alias = "remote-write", env = "DOCKER_STAT_PROM_REMOTE_WRITE", hide_env_values = true,
         value_hint = ValueHint::Url, value_name = "URL"
@@ -36,7 +36,10 @@ pub struct Push {
 
     /// Names of metrics in OTLP: OpenTelemetry's (semconv) where there is one, or Prometheus' for all
     #[arg(
-        long, alias = "otlp-names", env = "DOCKER_STAT_PROM_OTLP_NAMES", value_name = "NAMES",
+        long,
+        alias = "otlp-names",
+        env = "DOCKER_STAT_PROM_OTLP_NAMES",
+        value_name = "NAMES",
         default_value = "semconv"
     )]
     pub otlp_names: OtlpNames,
@@ -61,7 +64,8 @@ pub struct Push {
     /// Time between two pushes: from 1s to 24h
     #[arg(
         long, alias = "push-interval", env = "DOCKER_STAT_PROM_PUSH_INTERVAL",
-        value_hint = ValueHint::Other, value_name = "TIME", default_value = "15s", value_parser = push_interval
+        value_hint = ValueHint::Other, value_name = "TIME", default_value = "15s",
+        value_parser = push_interval
     )]
     pub push_interval: Duration,
 

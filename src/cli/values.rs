@@ -78,7 +78,8 @@ const LEAST_BYTES: u64 = 1 << 20;
 /// Reads a number of bytes: plain, or with a unit of 1000 (kB, MB, GB, TB) or of 1024 (KiB, MiB, GiB, TiB).
 pub(super) fn bytes(text: &str) -> Result<u64, String> {
     const UNITS: [&str; 10] = ["", "b", "kb", "mb", "gb", "tb", "kib", "mib", "gib", "tib"];
-    const FACTORS: [u64; 10] = [1, 1, 1000, 1_000_000, 1_000_000_000, 1_000_000_000_000, 1 << 10, 1 << 20, 1 << 30, 1 << 40];
+    const FACTORS: [u64; 10] =
+        [1, 1, 1000, 1_000_000, 1_000_000_000, 1_000_000_000_000, 1 << 10, 1 << 20, 1 << 30, 1 << 40];
     let unit_at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(unit_at);
     let unit = unit.to_ascii_lowercase();
@@ -140,7 +141,19 @@ mod tests {
         ] {
             assert_eq!(bytes(text), Ok(expected), "{text}");
         }
-        for text in ["", "0", "1048575", "MiB", "1 GB", "1.5GB", "-1", "1G", "1PiB", "99999999999999999999", "9999999TB"] {
+        for text in [
+            "",
+            "0",
+            "1048575",
+            "MiB",
+            "1 GB",
+            "1.5GB",
+            "-1",
+            "1G",
+            "1PiB",
+            "99999999999999999999",
+            "9999999TB",
+        ] {
             assert!(bytes(text).is_err(), "{text}");
         }
     }

@@ -1,7 +1,10 @@
 //! Relabelling with the rules and the meaning of Prometheus' `write_relabel_configs`.
 
+mod name;
 mod pattern;
 mod template;
+
+pub use name::is_label;
 
 use pattern::Pattern;
 use std::borrow::Cow;
@@ -231,14 +234,6 @@ const KNOWN: [&str; 11] = [
 /// `false` means that the series is not sent: a rule has dropped it, or it has no label left.
 pub fn apply(rules: &[Rule], labels: &mut Vec<(String, String)>) -> bool {
     rules.iter().all(|rule| rule.apply(labels)) && !labels.is_empty()
-}
-
-/// Whether a text can be the name of a label: letters, digits and `_`, and no digit at the begin. Prometheus 3
-/// allows more; receivers before it do not.
-#[must_use]
-pub fn is_label(text: &str) -> bool {
-    let is_letter = |c: char| c.is_ascii_alphabetic() || c == '_';
-    text.starts_with(is_letter) && text.chars().all(|c| is_letter(c) || c.is_ascii_digit())
 }
 
 /// Whether a label can be an external one: any but the name of the series.

@@ -62,9 +62,13 @@ pub(super) fn read(
     }
     external.extend(flag_labels(config)?);
     if targets.is_empty() {
-        let idle = ["push_config", "push_interval", "push_label", "push_spool", "push_spool_bytes", "otlp_names"];
-        let given: Vec<_> =
-            idle.into_iter().filter(|flag| config.is_given(flag)).map(|flag| config.origin_of(flag)).collect();
+        let idle =
+            ["push_config", "push_interval", "push_label", "push_spool", "push_spool_bytes", "otlp_names"];
+        let given: Vec<_> = idle
+            .into_iter()
+            .filter(|flag| config.is_given(flag))
+            .map(|flag| config.origin_of(flag))
+            .collect();
         if !given.is_empty() {
             doubts.push(Doubt::NothingToPushTo(given));
         }
@@ -143,16 +147,10 @@ fn flag_targets(
     Ok(targets)
 }
 
-fn flag_address(
-    config: &Config,
-    flag: &str,
-    text: &str,
-    doubts: &mut Vec<Doubt>,
-) -> Result<Address, Fault> {
+fn flag_address(config: &Config, flag: &str, text: &str, doubts: &mut Vec<Doubt>) -> Result<Address, Fault> {
     let origin = config.origin_of(flag);
     let address = Address::parse(text).map_err(|error| Fault::of_url(format!("{origin}: {error}")))?;
-    let has_password =
-        matches!(&address.basic, Some((_, Secret::Text(password))) if !password.is_empty());
+    let has_password = matches!(&address.basic, Some((_, Secret::Text(password))) if !password.is_empty());
     if has_password && origin.starts_with("--") {
         doubts.push(Doubt::PasswordInArguments(origin));
     }
@@ -189,10 +187,9 @@ fn check_targets(targets: &[Target]) -> Result<(), Fault> {
     names.sort_unstable();
     match names.windows(2).find(|pair| pair.first() == pair.last()).and_then(<[_]>::first) {
         None => Ok(()),
-        Some(name) => Err(Fault {
-            problem: format!("two receivers are named \"{name}\""),
-            hint: advice::push_names(),
-        }),
+        Some(name) => {
+            Err(Fault { problem: format!("two receivers are named \"{name}\""), hint: advice::push::names() })
+        }
     }
 }
 

@@ -80,7 +80,10 @@ const CRATES: &[(&str, &[&str])] = &[
     ("prometheus", &["table/histogram.rs", "table/own.rs"]),
     ("serde_json", &["metadata/docker/", "server/routes.rs", "demo/"]),
     ("tempfile", &["demo/mod.rs"]),
-    ("thiserror", &["parse/", "sample/", "metadata/", "settings/", "table/", "collector/", "push/", "server/tls.rs"]),
+    (
+        "thiserror",
+        &["parse/", "sample/", "metadata/", "settings/", "table/", "collector/", "push/", "server/tls.rs"],
+    ),
     (
         "tokio",
         &["discovery/watcher.rs", "metadata/docker/", "collector/", "server/", "demo/", "app.rs", "app/"],

@@ -93,9 +93,8 @@ impl Pattern {
 
 impl Quick {
     fn new(pattern: &str) -> Option<Self> {
-        let is_plain = |text: &str| {
-            text.chars().all(|c| c.is_ascii_alphanumeric() || "_:;/-@ ,=%&#~'\"<>!".contains(c))
-        };
+        let is_plain =
+            |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "_:;/-@ ,=%&#~'\"<>!".contains(c));
         match pattern {
             ".*" | "(.*)" => Some(Self::Anything),
             ".+" | "(.+)" => Some(Self::Something),
@@ -135,7 +134,7 @@ fn from_re2(pattern: &str) -> Result<String, String> {
         match c {
             '\\' => match rest.next() {
                 Some('Q') if !in_class => quoted(&mut rest, &mut written),
-                // The engine's own `\s` matches the vertical tab too, and its `\<` and `\>` are no characters.
+                // The engine's own `\s` has the vertical tab too, and its `\<` and `\>` match no character.
                 Some('s') if in_class => written.push_str(r"\t\n\f\r "),
                 Some('s') => written.push_str(r"[\t\n\f\r ]"),
                 Some('S') if !in_class => written.push_str(r"[^\t\n\f\r ]"),

@@ -1,6 +1,9 @@
 //! What a rule writes: text with `$1` and `${name}`.
 
-use super::pattern::{Groups, Pattern};
+use super::{
+    name::is_label,
+    pattern::{Groups, Pattern},
+};
 use std::borrow::Cow;
 
 /// A text whose variables are known to its expression.
@@ -78,5 +81,5 @@ pub(super) fn can_be_label(template: &str) -> bool {
         rest = after;
     }
     plain.push_str(rest);
-    super::is_label(&plain)
+    is_label(&plain)
 }

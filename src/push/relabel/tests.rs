@@ -155,7 +155,10 @@ fn what_is_no_rule_is_told_so() {
         ("action=", "action: expected replace, keep, drop, "),
         ("action=hashmod target=a", "action: hashmod is not supported"),
         ("source=a", "action replace needs target_label"),
-        ("action=keep source=a.b", "source_labels: expected a label's name (letters, digits and _), found \"a.b\""),
+        (
+            "action=keep source=a.b",
+            "source_labels: expected a label's name (letters, digits and _), found \"a.b\"",
+        ),
         ("source=a target=1b", "target_label: expected a label's name (letters, digits and _), found \"1b\""),
         ("source=a target=a-$1", "target_label: expected a label's name"),
         ("source=a target=a$", "target_label: expected a label's name"),

@@ -50,7 +50,20 @@ mod tests {
         ] {
             assert_eq!(parse(text), Some(Duration::from_millis(milliseconds)), "{text}");
         }
-        for text in ["", "1", "s", "1.5s", "-1s", "1s1m", "1s1s", "1 s", "1S", "1us", "99999999999999999999s", "99999999999999999y"] {
+        for text in [
+            "",
+            "1",
+            "s",
+            "1.5s",
+            "-1s",
+            "1s1m",
+            "1s1s",
+            "1 s",
+            "1S",
+            "1us",
+            "99999999999999999999s",
+            "99999999999999999y",
+        ] {
             assert_eq!(parse(text), None, "{text}");
         }
     }

@@ -1,6 +1,6 @@
 //! What is wrong with the settings of push.
 
-use crate::advice;
+use crate::advice::push as advice;
 
 /// One line that says what is wrong, and one with what would be right.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,14 +15,14 @@ impl Fault {
     }
 
     pub(super) fn of_url(problem: String) -> Self {
-        Self { problem, hint: advice::push_url() }
+        Self { problem, hint: advice::url() }
     }
 
     pub(super) fn of_file(problem: String) -> Self {
-        Self { problem, hint: advice::push_config() }
+        Self { problem, hint: advice::config() }
     }
 
     pub(super) fn of_label(problem: String) -> Self {
-        Self { problem, hint: advice::push_label() }
+        Self { problem, hint: advice::label() }
     }
 }

@@ -6,10 +6,7 @@ use super::{
     url::Address,
     yaml::{Keys, Mistake, Node, Section},
 };
-use crate::push::{
-    Endpoint, Otlp, Protocol, Rule, Target, Version,
-    relabel::Draft,
-};
+use crate::push::{Endpoint, Otlp, Protocol, Rule, Target, Version, relabel::Draft};
 use std::{collections::BTreeSet, path::Path, time::Duration};
 
 /// What a file says.
@@ -36,7 +33,8 @@ macro_rules! receiver {
             known: &[
                 "url", "name", "remote_timeout", "headers", "http_headers", "basic_auth", "authorization",
                 "bearer_token", "bearer_token_file", "tls_config", "proxy_url", "no_proxy",
-                "proxy_from_environment", "follow_redirects", "queue_config", "write_relabel_configs", $($own),*
+                "proxy_from_environment", "follow_redirects", "queue_config", "write_relabel_configs",
+                $($own),*
             ],
             no_effect: &["enable_http2", $($idle),*],
             not_supported: &["sigv4", "oauth2", "azuread", "google_iam", "proxy_connect_header"],
@@ -138,9 +136,8 @@ fn file(root: &Node, reader: &Reader<'_>, otlp: &Otlp) -> Result<File, Mistake> 
     };
     if let Some(labels) = labels {
         for (name, value) in labels.pairs("external_labels")? {
-            receiver::check_label(name).map_err(|problem| {
-                Mistake::new(value.line, format!("external_labels: {problem}"))
-            })?;
+            receiver::check_label(name)
+                .map_err(|problem| Mistake::new(value.line, format!("external_labels: {problem}")))?;
             file.external_labels.push((name.to_owned(), expanded(value.text(name)?, reader.variables)));
         }
     }
@@ -271,7 +268,8 @@ fn expanded(text: &str, variables: &dyn Fn(&str) -> Option<String>) -> String {
         let (name, after) = if let Some(after) = after.strip_prefix('$') {
             found.push('$');
             ("", after)
-        } else if let Some((name, after)) = after.strip_prefix('{').and_then(|inside| inside.split_once('}')) {
+        } else if let Some((name, after)) = after.strip_prefix('{').and_then(|inside| inside.split_once('}'))
+        {
             (name, after)
         } else {
             after.split_at(after.find(|c| !is_of_name(c)).unwrap_or(after.len()))

@@ -1,6 +1,6 @@
 //! OpenTelemetry's environment variables.
 
-use super::{fault::Fault, files, endpoint::header, receiver::JOB, url::percent_decoded};
+use super::{endpoint::header, fault::Fault, files, receiver::JOB, url::percent_decoded};
 use crate::push::{Pem, Secret};
 use std::{path::PathBuf, time::Duration};
 
@@ -43,8 +43,7 @@ impl Otel {
                 .ok_or_else(|| fault(&name, "expected NAME=VALUE, percent-encoded, separated by commas"))?
                 .into_iter()
                 .map(|(named, value)| {
-                    header(&named, Secret::Text(value))
-                        .map_err(|problem| fault(&name, &problem))
+                    header(&named, Secret::Text(value)).map_err(|problem| fault(&name, &problem))
                 })
                 .collect::<Result<_, _>>()?,
         };
@@ -74,8 +73,12 @@ impl Otel {
         let identity = match (file("CLIENT_CERTIFICATE")?, file("CLIENT_KEY")?) {
             (Some(certificate), Some(key)) => Some((certificate, key)),
             (None, None) => None,
-            (Some(_), None) => return Err(fault("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "the key is missing")),
-            (None, Some(_)) => return Err(fault("OTEL_EXPORTER_OTLP_CLIENT_KEY", "the certificate is missing")),
+            (Some(_), None) => {
+                return Err(fault("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "the key is missing"));
+            }
+            (None, Some(_)) => {
+                return Err(fault("OTEL_EXPORTER_OTLP_CLIENT_KEY", "the certificate is missing"));
+            }
         };
         Ok(Self { headers, timeout, gzip, ca, identity })
     }
@@ -141,7 +144,10 @@ mod tests {
         let url = |list| endpoint(&variables(list)).unwrap().unwrap().1;
         assert_eq!(url(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318")]), "http://c:4318/v1/metrics");
         assert_eq!(url(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318/x/")]), "http://c:4318/x/v1/metrics");
-        let both = &[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c"), ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://m/x")];
+        let both = &[
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c"),
+            ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://m/x"),
+        ];
         assert_eq!(url(both), "http://m/x");
     }
 
@@ -169,18 +175,46 @@ mod tests {
     #[test]
     fn a_wrong_variable_is_named_and_no_secret_is_shown() {
         for (list, problem) in [
-            (&[("OTEL_EXPORTER_OTLP_HEADERS", "hunter2")][..], "OTEL_EXPORTER_OTLP_HEADERS: expected NAME=VALUE, "),
-            (&[("OTEL_EXPORTER_OTLP_HEADERS", "a b=hunter2")], "OTEL_EXPORTER_OTLP_HEADERS: \"a b\" is not a header's name"),
-            (&[("OTEL_EXPORTER_OTLP_HEADERS", "a=hunter2%0A")], "OTEL_EXPORTER_OTLP_HEADERS: the value of header \"a\" has"),
-            (&[("OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "5s")], "OTEL_EXPORTER_OTLP_METRICS_TIMEOUT: expected milliseconds from 1, found \"5s\""),
-            (&[("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd")], "OTEL_EXPORTER_OTLP_COMPRESSION: expected gzip or none, found \"zstd\""),
-            (&[("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nonexistent")], "OTEL_EXPORTER_OTLP_CERTIFICATE: /nonexistent: No such file"),
+            (
+                &[("OTEL_EXPORTER_OTLP_HEADERS", "hunter2")][..],
+                "OTEL_EXPORTER_OTLP_HEADERS: expected NAME=VALUE, ",
+            ),
+            (
+                &[("OTEL_EXPORTER_OTLP_HEADERS", "a b=hunter2")],
+                "OTEL_EXPORTER_OTLP_HEADERS: \"a b\" is not a header's name",
+            ),
+            (
+                &[("OTEL_EXPORTER_OTLP_HEADERS", "a=hunter2%0A")],
+                "OTEL_EXPORTER_OTLP_HEADERS: the value of header \"a\" has",
+            ),
+            (
+                &[("OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "5s")],
+                "OTEL_EXPORTER_OTLP_METRICS_TIMEOUT: expected milliseconds from 1, found \"5s\"",
+            ),
+            (
+                &[("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd")],
+                "OTEL_EXPORTER_OTLP_COMPRESSION: expected gzip or none, found \"zstd\"",
+            ),
+            (
+                &[("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nonexistent")],
+                "OTEL_EXPORTER_OTLP_CERTIFICATE: /nonexistent: No such file",
+            ),
         ] {
             let fault = Otel::read(&variables(list)).map(|_| list).unwrap_err();
-            assert!(fault.problem.starts_with(problem) && !fault.problem.contains("hunter2"), "{}", fault.problem);
+            assert!(
+                fault.problem.starts_with(problem) && !fault.problem.contains("hunter2"),
+                "{}",
+                fault.problem
+            );
         }
-        let grpc = &[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"), ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4317")];
-        assert!(endpoint(&variables(grpc)).unwrap_err().problem.starts_with("OTEL_EXPORTER_OTLP_PROTOCOL: expected http/protobuf, found \"grpc\""));
+        let grpc =
+            &[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"), ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4317")];
+        assert!(
+            endpoint(&variables(grpc))
+                .unwrap_err()
+                .problem
+                .starts_with("OTEL_EXPORTER_OTLP_PROTOCOL: expected http/protobuf, found \"grpc\"")
+        );
         assert!(resource_attributes(&variables(&[("OTEL_RESOURCE_ATTRIBUTES", "x")])).is_err());
     }
 }

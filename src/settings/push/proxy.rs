@@ -77,9 +77,7 @@ pub(super) fn is_direct(url: &Uri, list: &str) -> bool {
         let name = name.trim_start_matches('*');
         match name.strip_prefix('.') {
             Some(domain) => host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.')),
-            None => {
-                host.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-            }
+            None => host.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')),
         }
     })
 }

@@ -42,7 +42,8 @@ pub(super) fn check_name(name: &str) -> Result<(), String> {
 
 /// Checks the name of an external label.
 pub(super) fn check_label(name: &str) -> Result<(), String> {
-    let wrong = || format!("\"{name}\" can't be a label's name: expected letters, digits and _, not __name__");
+    let wrong =
+        || format!("\"{name}\" can't be a label's name: expected letters, digits and _, not __name__");
     is_external_label(name).then_some(()).ok_or_else(wrong)
 }
 
@@ -50,7 +51,10 @@ pub(super) fn check_label(name: &str) -> Result<(), String> {
 pub(super) fn check_pushgateway(address: &Address) -> Result<(), String> {
     let has_key = address.url.path().trim_end_matches('/').split('/').any(|part| part == "metrics");
     let problem = || {
-        format!("expected the Pushgateway's own URL, without /metrics and what follows, found \"{}\"", address.name())
+        format!(
+            "expected the Pushgateway's own URL, without /metrics and what follows, found \"{}\"",
+            address.name()
+        )
     };
     (!has_key).then_some(()).ok_or_else(problem)
 }

@@ -147,7 +147,11 @@ mod tests {
             let address = Address::parse(text).unwrap();
             assert_eq!((address.url.to_string().as_str(), address.name().as_str()), (url, name));
             let secret = |text: &str| Secret::Text(text.to_owned());
-            assert_eq!(address.basic, basic.map(|(user, password)| (secret(user), secret(password))), "{text}");
+            assert_eq!(
+                address.basic,
+                basic.map(|(user, password)| (secret(user), secret(password))),
+                "{text}"
+            );
         }
     }
 

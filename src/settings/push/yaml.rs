@@ -55,7 +55,10 @@ impl Node {
                 event => root = reader.node(event, span, 0)?,
             }
             if documents > 1 {
-                return Err(Mistake::new(span.start.line(), "expected one document, found another after ---"));
+                return Err(Mistake::new(
+                    span.start.line(),
+                    "expected one document, found another after ---",
+                ));
             }
         }
         Ok(root)
@@ -160,7 +163,10 @@ impl<'a> Section<'a> {
 
     /// A text that may be empty.
     pub(super) fn any_text(&self, key: &str) -> Result<Option<&'a str>, Mistake> {
-        self.get(key).filter(|node| !matches!(node.kind, Kind::Nothing)).map(|node| node.text(key)).transpose()
+        self.get(key)
+            .filter(|node| !matches!(node.kind, Kind::Nothing))
+            .map(|node| node.text(key))
+            .transpose()
     }
 
     /// `true` or `false`, with the other words that YAML has for them.
@@ -317,7 +323,8 @@ mod tests {
         assert_eq!(section.flag("a"), Ok(Some(true)));
         assert_eq!(section.duration("b"), Ok(Some(Duration::from_secs(90))));
         assert_eq!(section.text("c"), Ok(Some("12")));
-        let list: Vec<_> = section.get("d").unwrap().list("d").unwrap().iter().map(|node| node.text("d")).collect();
+        let list: Vec<_> =
+            section.get("d").unwrap().list("d").unwrap().iter().map(|node| node.text("d")).collect();
         assert_eq!(list, [Ok("1"), Ok("x"), Ok("")]);
         assert_eq!(section.without_effect().collect::<Vec<_>>(), ["idle"]);
         assert_eq!(section.text("none"), Ok(None));
@@ -356,7 +363,14 @@ mod tests {
         ] {
             assert_eq!(mistake(text), (line, problem.to_owned()), "{text}");
         }
-        for text in ["c: \"hunter2", "c: hunter2\n\td: 1", "c: [hunter2", "c: *hunter2", "c: {hunter2", "a: b: hunter2"] {
+        for text in [
+            "c: \"hunter2",
+            "c: hunter2\n\td: 1",
+            "c: [hunter2",
+            "c: *hunter2",
+            "c: {hunter2",
+            "a: b: hunter2",
+        ] {
             let (_, problem) = mistake(text);
             assert!(problem.starts_with("this is no YAML: ") && !problem.contains("hunter2"), "{problem}");
         }
@@ -370,6 +384,6 @@ mod tests {
             text += &format!("a{level}: &a{level} [{below}]\n");
         }
         assert_eq!(Node::read(&text).unwrap_err().problem, "more than 20000 values");
-        assert!(Node::read(&"[".repeat(100)).unwrap_err().problem.contains("nested more than 16 deep"));
+        assert!(Node::read(&"- ".repeat(100)).unwrap_err().problem == "nested more than 16 deep");
     }
 }
