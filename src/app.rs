@@ -20,7 +20,7 @@ use crate::{
         healthcheck::Probe,
         tls::{Tls, load_tls},
     },
-    settings::{Bind, LogSettings, Order, Settings, TlsFiles},
+    settings::{Address, Bind, LogSettings, Order, Settings, TlsFiles},
     systemd::Manager,
     table::SelfMetrics,
 };
@@ -57,7 +57,12 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
     has_spare_descriptors().context("too few file descriptors are available to start")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     if settings.order == Order::HealthCheck {
-        let (host, port) = settings.bind.local();
+        let Bind::At(address) = &settings.bind else {
+            // A failure would make a container runtime restart an exporter that works.
+            writeln!(std::io::stdout(), "{}", advice::push::no_port_to_ask())?;
+            return Ok(());
+        };
+        let (host, port) = address.local();
         let probe = Probe { host, port, certificate: settings.tls.map(|files| files.certificate) };
         return runtime.block_on(server::healthcheck::check(&probe)).map_err(Failure::from);
     }
@@ -106,7 +111,10 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
     };
     let result = runtime.block_on(async {
         // The port is opened last: a port that answers belongs to an exporter that works.
-        let listener = if serves { Some(listen(&settings.bind)?) } else { None };
+        let listener = match &settings.bind {
+            Bind::At(address) if serves => Some(listen(address)?),
+            _ => None,
+        };
         if demo.is_some() {
             tracing::warn!(
                 "this is a demo: a recorded host whose numbers are made to move, with made-up trouble"
@@ -114,9 +122,10 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
         }
         let mut threads = start_threads(collector, max_open_files, metrics, docker)?;
         let handle = threads.handle.clone();
-        let result = match listener {
-            None => once(interval, &handle, signals).await,
-            Some(listener) => serve(listener, tls, start, &handle, &mut threads.collector, signals).await,
+        let result = if serves {
+            serve(listener, tls, start, &handle, &mut threads.collector, signals).await
+        } else {
+            once(interval, &handle, signals).await
         };
         if demo.is_some() {
             // The demo's files and its Docker API are removed now, which must not cause warnings.
@@ -147,7 +156,7 @@ fn tls(files: &TlsFiles) -> Result<Tls, Failure> {
     load_tls(&files.certificate, &files.key).map_err(|error| Failure::new(error, advice::certificate()))
 }
 
-fn listen(bind: &Bind) -> Result<TcpListener, Failure> {
+fn listen(bind: &Address) -> Result<TcpListener, Failure> {
     // Names are resolved on this thread: the runtime would need one more, and nothing else runs yet.
     bind.addresses().and_then(|addresses| server::listen(&addresses)).map_err(|error| {
         let hint = advice::listening(&error);
@@ -189,23 +198,33 @@ async fn in_time<T>(answer: impl Future<Output = Result<T, collector::Stopped>>)
     Ok(timeout(PATIENCE, answer).await.map_err(|_| hangs())??)
 }
 
+/// Serves until told to stop. Without a listener there is no port, and the exporter only pushes.
 async fn serve(
-    listener: TcpListener,
+    listener: Option<TcpListener>,
     tls: Option<Tls>,
     start: Start,
     handle: &Handle,
     dead: &mut oneshot::Receiver<()>,
     mut signals: Signals,
 ) -> Result<(), Failure> {
-    let scheme = if tls.is_some() { "https" } else { "http" };
-    let address = listener.local_addr()?;
-    tracing::info!("serving {scheme}://{address}/metrics");
+    if let Some(listener) = &listener {
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        tracing::info!("serving {scheme}://{}/metrics", listener.local_addr()?);
+    } else {
+        tracing::info!("no port is opened (--bind none): the exporter only pushes");
+    }
     let notify = tokio::spawn(supervise(handle.clone(), start));
     let hangs = tokio::spawn(watch_for_hangs(handle.clone()));
     let (stop, stopped) = oneshot::channel();
-    let serving = server::serve(listener, tls, handle.clone(), async {
-        let _either_way = stopped.await;
-    });
+    let serving = async {
+        let told = async {
+            let _either_way = stopped.await;
+        };
+        match listener {
+            Some(listener) => server::serve(listener, tls, handle.clone(), told).await,
+            None => told.await,
+        }
+    };
     let mut serving = std::pin::pin!(serving);
     let ended = tokio::select! {
         () = &mut serving => Err(anyhow!("the server has ended").into()),

@@ -21,7 +21,7 @@ fn requests(
     relabel: Option<Relabel<'_>>,
 ) -> Vec<(Vec<u8>, usize)> {
     let mut all = Vec::new();
-    requests.write(readings, relabel, &mut |body, samples| all.push((body.to_vec(), samples)));
+    requests.write(readings, &[], relabel, &mut |body, samples| all.push((body.to_vec(), samples)));
     all
 }
 
@@ -239,10 +239,12 @@ fn series_of_an_earlier_run_that_did_not_come_back_are_ended() {
     assert_eq!(earlier.len(), 1);
     std::fs::remove_dir_all(host.path().join("sys/fs/cgroup/lab.slice").join(scope("2"))).unwrap();
     let mut driven = Driven::new(host.path(), Selection::default());
-    let (mut readings, now) = pass(&mut driven, Readings::new());
+    let (readings, now) = pass(&mut driven, Readings::new());
     let lost = lost_since(&earlier[0].0, &readings);
-    readings.set_lost(lost);
-    let all = decoded_v1(&requests(&readings, &mut Requests::new(Message::V1, external(), 1000), None));
+    let mut bodies = Vec::new();
+    Requests::new(Message::V1, external(), 1000)
+        .write(&readings, &lost, None, &mut |body, samples| bodies.push((body.to_vec(), samples)));
+    let all = decoded_v1(&bodies);
     let (before, now) = (samples(&page), samples(&now));
     let gone = before.keys().filter(|labels| !now.contains_key(*labels)).count();
     let stale: Vec<_> = all.iter().filter(|(_, got)| got.bits == STALE).collect();

@@ -96,8 +96,6 @@ pub struct Readings {
     histograms: Vec<HistogramShown>,
     /// Whether this pass has other series than the pass before.
     changed: bool,
-    /// Series of an earlier run of the exporter that have not come back: all labels, sorted.
-    lost: Vec<Vec<(String, String)>>,
 }
 
 /// The subject without labels.
@@ -124,7 +122,6 @@ impl Readings {
             at: 0,
             histograms: Vec::new(),
             changed: false,
-            lost: Vec::new(),
         }
     }
 
@@ -187,17 +184,6 @@ impl Readings {
         self.changed
     }
 
-    /// Series of an earlier run of the exporter that did not come back, until the next pass: see
-    /// [`super::lost_since`].
-    pub fn set_lost(&mut self, lost: Vec<Vec<(String, String)>>) {
-        self.lost = lost;
-    }
-
-    /// All labels of each series of an earlier run of the exporter that did not come back, sorted.
-    pub fn lost(&self) -> impl Iterator<Item = &[(String, String)]> {
-        self.lost.iter().map(Vec::as_slice)
-    }
-
     /// The headings of the families that have series in this pass.
     pub fn headings(&self) -> impl Iterator<Item = &Heading> {
         self.families.iter().filter(|family| family.seen == self.pass).map(|family| &family.heading)
@@ -222,7 +208,6 @@ impl Readings {
     /// Forgets what ended with the last pass, and makes what is left the pass before.
     fn forget(&mut self) {
         let pass = self.pass;
-        self.lost.clear();
         self.histograms.clear();
         self.order.clear();
         self.order_of.clear();

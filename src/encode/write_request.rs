@@ -130,10 +130,12 @@ impl Requests {
 
     /// Writes all samples of a pass, and a stale marker for each series that has ended. Each request, not
     /// compressed, is given to `send` with the number of its samples. The series of a container are in one
-    /// request unless there are more than fit into one.
+    /// request unless there are more than fit into one. `lost` are series of an earlier run of the exporter
+    /// that have ended, see [`super::lost_since`].
     pub fn write(
         &mut self,
         readings: &Readings,
+        lost: &[Vec<(String, String)>],
         relabel: Option<Relabel<'_>>,
         send: &mut dyn FnMut(&[u8], usize),
     ) {
@@ -157,7 +159,7 @@ impl Requests {
                 }
             }
         }
-        for lost in readings.lost() {
+        for lost in lost {
             let mut labels = merged(&pairs(external), lost);
             let stale = Sample { bits: STALE, at_ms: readings.now_ms(), began_ms: None };
             if relabel.is_none_or(|relabel| relabel(&mut labels)) {

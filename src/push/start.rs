@@ -93,8 +93,8 @@ pub async fn once(
 ) -> Result<Vec<(String, Result<(), String>)>, Stopped> {
     let deadline = Instant::now() + patience;
     let board = board(config);
-    let needs_text = true;
-    let pass = handle.feed(Pass::new(needs_text)).await?;
+    let began = handle.metrics().start_time.get();
+    let pass = handle.feed(Pass::new(&config.targets, began)).await?;
     let mut attempts = Vec::new();
     for (number, target) in config.targets.iter().enumerate() {
         let shown = (handle.metrics(), &board);

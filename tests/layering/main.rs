@@ -69,6 +69,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("flate2", &["server/encoding.rs", "demo/recording.rs"]),
     ("futures_util", &["metadata/docker/", "discovery/watcher.rs", "demo/dockerd.rs"]),
     ("glob", &["metadata/choice.rs", "sample/interfaces.rs"]),
+    ("granit_parser", &["settings/push/yaml.rs"]),
     ("hyper", &["server/", "demo/dockerd.rs", "metadata/docker/", "push/", "settings/"]),
     ("hyper_util", &["server/connection.rs", "demo/dockerd.rs", "metadata/docker/client.rs", "push/http/"]),
     ("inotify", &["discovery/watcher.rs"]),
@@ -77,13 +78,17 @@ const CRATES: &[(&str, &[&str])] = &[
     ("nix", &["sample/", "push/spool/directory.rs"]),
     ("procfs", &["sample/"]),
     ("prost", &["tests/support/"]),
+    ("regex_lite", &["push/relabel/pattern.rs"]),
     ("rustix", &["sample/stat_file.rs"]),
     ("prometheus", &["table/histogram.rs", "table/own.rs"]),
     ("rustls_native_certs", &["push/http/tls.rs"]),
     ("serde_json", &["metadata/docker/", "server/routes.rs", "demo/"]),
     ("snap", &["push/"]),
     ("tempfile", &["demo/mod.rs"]),
-    ("thiserror", &["parse/", "sample/", "metadata/", "settings/", "table/", "collector/", "server/tls.rs"]),
+    (
+        "thiserror",
+        &["parse/", "sample/", "metadata/", "settings/", "table/", "collector/", "push/", "server/tls.rs"],
+    ),
     (
         "tokio",
         &[
