@@ -115,6 +115,7 @@ pub mod log;
 pub mod metadata;
 pub mod model;
 pub mod parse;
+pub mod push;
 pub mod sample;
 pub mod server;
 pub mod settings;

@@ -7,6 +7,7 @@
 pub mod devices;
 mod failure;
 mod host;
+mod host_name;
 mod identity;
 pub mod interfaces;
 pub mod limits;
@@ -26,6 +27,7 @@ mod vantage;
 pub use devices::DeviceNames;
 pub use failure::{Failure, PassReport, Reason};
 pub use host::HostReader;
+pub use host_name::host_name;
 pub use identity::{Identity, Topology};
 pub use interfaces::{BadGlob, Interfaces};
 pub use machine::{Machine, MachineReader};

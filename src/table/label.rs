@@ -52,6 +52,7 @@ labels! {
     Scope = "scope",
     State = "state",
     SystemUuid = "system_uuid",
+    Target = "target",
     Version = "version",
     Window = "window",
 }
@@ -89,6 +90,12 @@ impl<'a> BaseLabels<'a> {
     #[must_use]
     pub fn of(container: &'a Container, core_only: bool) -> Self {
         Self { container, core_only }
+    }
+
+    /// The container's ID; `None` for the host.
+    #[must_use]
+    pub fn container_id(self) -> Option<&'a str> {
+        (!self.container.is_host()).then(|| self.container.id.as_str())
     }
 
     /// When the counters of the container's present run began, or the host was booted, in Unix seconds; see

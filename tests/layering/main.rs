@@ -16,7 +16,7 @@ use std::{
 };
 
 /// Each room with those that it may import.
-const ROOMS: [(&str, &[&str]); 16] = [
+const ROOMS: [(&str, &[&str]); 17] = [
     ("parse", &[]),
     ("sample", &["parse"]),
     ("advice", &["sample"]),
@@ -27,9 +27,10 @@ const ROOMS: [(&str, &[&str]); 16] = [
     ("encode", &["model", "table"]),
     ("collector", &["parse", "sample", "discovery", "metadata", "model", "table", "encode", "advice"]),
     ("server", &["collector", "table", "encode", "advice"]),
+    ("push", &["collector", "table", "encode", "sample", "advice"]),
     ("demo", &["metadata", "sample"]),
     ("cli", &[]),
-    ("settings", &["cli", "table", "metadata", "sample", "advice"]),
+    ("settings", &["cli", "table", "metadata", "push", "sample", "advice"]),
     ("log", &["sample"]),
     ("systemd", &[]),
     (
@@ -43,6 +44,7 @@ const ROOMS: [(&str, &[&str]); 16] = [
             "log",
             "metadata",
             "parse",
+            "push",
             "sample",
             "server",
             "settings",
@@ -56,32 +58,54 @@ const ROOMS: [(&str, &[&str]); 16] = [
 /// use them all.
 const CRATES: &[(&str, &[&str])] = &[
     ("anyhow", &["app.rs", "app/", "demo/", "server/healthcheck.rs"]),
+    ("base64", &["push/"]),
     ("bollard", &["metadata/docker/"]),
     ("bytes", &["server/", "demo/dockerd.rs"]),
-    ("chrono", &["metadata/docker/convert.rs", "demo/state.rs"]),
+    ("chrono", &["metadata/docker/convert.rs", "demo/state.rs", "push/http/answer.rs"]),
     ("clap", &["cli.rs", "cli/"]),
     ("clap_complete", &["tests/reference.rs"]),
     ("clap_mangen", &["tests/reference.rs"]),
+    ("crc32fast", &["push/spool/"]),
     ("flate2", &["server/encoding.rs", "demo/recording.rs"]),
     ("futures_util", &["metadata/docker/", "discovery/watcher.rs", "demo/dockerd.rs"]),
     ("glob", &["metadata/choice.rs", "sample/interfaces.rs"]),
-    ("hyper", &["server/", "demo/dockerd.rs", "metadata/docker/"]),
-    ("hyper_util", &["server/connection.rs", "demo/dockerd.rs", "metadata/docker/client.rs"]),
+    ("granit_parser", &["settings/push/yaml.rs"]),
+    ("hyper", &["server/", "demo/dockerd.rs", "metadata/docker/", "push/", "settings/"]),
+    ("hyper_util", &["server/connection.rs", "demo/dockerd.rs", "metadata/docker/client.rs", "push/http/"]),
     ("inotify", &["discovery/watcher.rs"]),
     ("memchr", &["parse/", "encode/label_block.rs", "metadata/docker/transport.rs"]),
     ("mimalloc", &["main.rs"]),
-    ("nix", &["sample/"]),
+    ("nix", &["sample/", "push/spool/directory.rs"]),
     ("procfs", &["sample/"]),
+    ("prost", &["tests/support/"]),
+    ("regex_lite", &["push/relabel/pattern.rs"]),
     ("rustix", &["sample/stat_file.rs"]),
     ("prometheus", &["table/histogram.rs", "table/own.rs"]),
+    ("rustls_native_certs", &["push/http/tls.rs"]),
     ("serde_json", &["metadata/docker/", "server/routes.rs", "demo/"]),
+    ("snap", &["push/"]),
     ("tempfile", &["demo/mod.rs"]),
-    ("thiserror", &["parse/", "sample/", "metadata/", "settings/", "table/", "collector/", "server/tls.rs"]),
+    (
+        "thiserror",
+        &["parse/", "sample/", "metadata/", "settings/", "table/", "collector/", "push/", "server/tls.rs"],
+    ),
     (
         "tokio",
-        &["discovery/watcher.rs", "metadata/docker/", "collector/", "server/", "demo/", "app.rs", "app/"],
+        &[
+            "discovery/watcher.rs",
+            "metadata/docker/",
+            "collector/",
+            "server/",
+            "push/",
+            "demo/",
+            "app.rs",
+            "app/",
+        ],
     ),
-    ("tokio_rustls", &["server/tls.rs", "server/healthcheck.rs", "metadata/docker/transport.rs"]),
+    (
+        "tokio_rustls",
+        &["server/tls.rs", "server/healthcheck.rs", "metadata/docker/transport.rs", "push/http/"],
+    ),
     (
         "tracing",
         &[
@@ -89,6 +113,7 @@ const CRATES: &[(&str, &[&str])] = &[
             "metadata/",
             "collector/",
             "server/",
+            "push/",
             "demo/mod.rs",
             "settings.rs",
             "app.rs",
