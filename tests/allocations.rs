@@ -5,8 +5,8 @@
 mod support;
 
 use docker_stat_prom::{
-    collector::Message,
-    encode::{Format, Text},
+    collector::{Feed, Message as Ask, View, Visitor},
+    encode::{Format, Message, Readings, Requests, Text},
     table::Selection,
 };
 use std::{
@@ -142,11 +142,47 @@ fn a_tick_that_nobody_hears_makes_nothing() {
     let host = host();
     let mut driven = Driven::new(host.path(), Selection::default());
     let (reply, mut answer) = oneshot::channel();
-    driven.collector.take(Message::Subscribe(reply));
+    driven.collector.take(Ask::Subscribe(reply));
     let ticks = answer.try_recv().unwrap().unwrap();
     driven.collector.tick();
     // It has not taken that one, and is told no more.
     allocates_nothing(|| driven.collector.tick());
     drop(ticks);
     allocates_nothing(|| driven.collector.tick());
+}
+
+/// Regroups a pass by container, as push does.
+struct Taken(Readings);
+
+impl Visitor for Taken {
+    fn visit(&mut self, view: &View<'_>) {
+        self.0.take(view.page.now, 1.0, |sink| view.feed(sink));
+    }
+}
+
+#[test]
+fn what_a_push_allocates_does_not_depend_on_the_samples() {
+    let host = host();
+    let least = |metrics: &str| {
+        let mut driven = Driven::new(host.path(), Selection::parse(metrics).unwrap());
+        let mut all = [Message::V1, Message::V2].map(|message| Requests::new(message, vec![], 100_000));
+        let mut taken = Taken(Readings::new());
+        let mut samples = 0;
+        let counts = (0..20).map(|_| {
+            let (feed, mut answer) = Feed::new(std::mem::replace(&mut taken, Taken(Readings::new())));
+            driven.collector.take(Ask::Feed(feed));
+            driven.collector.answer();
+            taken = answer.try_recv().unwrap();
+            let mut write = |requests: &mut Requests| {
+                requests.write(&taken.0, &[], None, &mut |_, written| samples = written);
+            };
+            allocations(|| all.iter_mut().for_each(&mut write))
+        });
+        (counts.min().unwrap(), samples)
+    };
+    let ((all, samples), (few, fewer_samples)) = (least("-lifecycle"), least("cadvisor,-lifecycle"));
+    assert!(samples > fewer_samples + 200, "{samples}, {fewer_samples}");
+    assert_eq!(all, few, "for {samples} and {fewer_samples} samples");
+    // A few for each container and each message.
+    assert!(all < 12 * 2 * 8, "{all}");
 }
