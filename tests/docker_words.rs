@@ -140,7 +140,7 @@ fn an_answer_older_than_events_does_not_undo_them() {
     eventually("it is asked about again", || (asked() == before + 2).then_some(()));
     let web = following.last(WEB).unwrap();
     assert_eq!((web.name.as_str(), web.state), ("shop", Some(State::Paused)));
-    assert_eq!(web.health, Some(docker_stat_prom::metadata::Health::NotHealthy));
+    assert_eq!(web.health, Some(docker_stat_prom::metadata::Health::Unhealthy));
     // What no event said is in the answer all the same: somebody could tell of events for ever.
     assert_eq!(web.restarts, Some(1));
 }

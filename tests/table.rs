@@ -6,7 +6,7 @@ mod support;
 use docker_stat_prom::{
     discovery::scan,
     encode::{Format, LabelBlock, Renderer, Text},
-    metadata::{Health, Metadata, State},
+    metadata::{FailingStreak, Health, Metadata, State},
     model::{Container, RatePoint, Window},
     sample::{DeviceNames, FileSet, Keep, KernelFile, Machine, NetReader, Pass, ScopeReader},
     table::{
@@ -45,7 +45,8 @@ fn metadata(container: &Container) -> Arc<Metadata> {
         finished: Some(3.5),
         restarts: Some(4),
         oom_killed: Some(true),
-        health: Some(Health::None),
+        health: Some(Health::Unhealthy),
+        failing_streak: Some(FailingStreak { count: 3, until: 8.0 }),
         ..Metadata::new(container.id.clone())
     })
 }

@@ -49,6 +49,7 @@ labels! {
     Rustc = "rustc",
     Scope = "scope",
     State = "state",
+    Status = "status",
     Version = "version",
     Window = "window",
 }

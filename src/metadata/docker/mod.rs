@@ -5,6 +5,7 @@ mod client;
 mod convert;
 mod daemon;
 mod events;
+mod health;
 mod inspections;
 mod outage;
 mod problem;
