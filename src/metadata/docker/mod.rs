@@ -1,6 +1,7 @@
 //! The only place that uses bollard: GET requests to the Docker API, and its event stream.
 
 mod body;
+mod chore;
 mod client;
 mod convert;
 mod daemon;
@@ -17,11 +18,12 @@ mod transport;
 
 use super::{DockerHost, Filter, Labels, MetadataEvent, News, Source};
 use crate::parse::ContainerId;
+use chore::at;
 use convert::{Converter, understood};
 use daemon::Daemon;
 use outage::{LASTING, Outage};
 use rows::Splitter;
-use session::{Memory, Tell, at};
+use session::{Memory, Tell};
 use std::{
     cell::RefCell,
     fmt,

@@ -1,6 +1,7 @@
 //! One connection to the daemon, from the first answer to the last.
 
 use super::{
+    chore::{Chore, at, done},
     client::Client,
     convert::{CgroupDriver, understood, unix_seconds},
     daemon::Daemon,
@@ -19,12 +20,11 @@ use futures_util::future::LocalBoxFuture;
 use std::{
     collections::{HashMap, HashSet},
     convert::Infallible,
-    future::pending,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use tokio::{
     sync::mpsc::UnboundedReceiver,
-    time::{Instant, interval_at, sleep_until, timeout},
+    time::{Instant, interval_at, timeout},
 };
 
 /// How often a silent daemon is pinged: on an event stream, a daemon that hangs looks like one without
@@ -85,12 +85,6 @@ struct Listing {
     all: Option<HashSet<ContainerId>>,
     /// When it is reported even if inspections are missing.
     until: Instant,
-}
-
-/// The answer to a request other than events and inspections.
-enum Chore {
-    Ping(Result<(), Problem>),
-    List(Result<List, Problem>),
 }
 
 pub(super) struct Session<'a> {
@@ -477,21 +471,5 @@ impl<'a> Session<'a> {
             None if is_destroyed || self.inspections.ask(id) => {}
             None => self.want_list(LIST_SOON),
         }
-    }
-}
-
-/// Waits until this time, or for ever.
-pub(super) async fn at(time: Option<Instant>) {
-    match time {
-        Some(time) => sleep_until(time).await,
-        None => pending().await,
-    }
-}
-
-/// The answer to the chore. Waits for ever if there is none.
-async fn done(chore: &mut Option<LocalBoxFuture<'_, Chore>>) -> Chore {
-    match chore {
-        Some(chore) => chore.await,
-        None => pending().await,
     }
 }
