@@ -13,6 +13,11 @@ use clap::{
 use std::{collections::BTreeSet, ffi::OsString, path::PathBuf, time::Duration};
 use values::{AnyList, interval};
 
+/// What compose and swarm say of a container: its project, service, stack, task and node.
+const DEFAULT_LABELS: &str = "com.docker.compose.project,com.docker.compose.service,\
+    com.docker.compose.project.working_dir,com.docker.swarm.service.name,com.docker.swarm.task.name,\
+    com.docker.stack.namespace,com.docker.swarm.node.id";
+
 /// What one run is to do, as the user said it.
 #[derive(Debug, Clone, Parser)]
 #[command(
@@ -144,13 +149,16 @@ pub struct Config {
     pub metrics: String,
 
     /// Container labels to show, as container_label_…: globs, separated by commas
+    ///
+    /// A container without one of them goes without it. '*' shows every label. Per container, at most 16 KiB
+    /// of labels are shown, and 1 KiB of each value.
     #[arg(
         long,
         alias = "container-labels",
         env = "DOCKER_STAT_PROM_CONTAINER_LABELS",
         value_hint = ValueHint::Other, value_name = "GLOBS",
         value_delimiter = ',',
-        default_value = "com.docker.compose.project,com.docker.compose.service"
+        default_value = DEFAULT_LABELS
     )]
     pub container_labels: Vec<String>,
 
