@@ -30,6 +30,8 @@ pub fn bind() -> &'static str {
 pub enum Doubt {
     /// Certificate or key are named by these flags or variables, and plain HTTP is served.
     TlsWithoutSecure(Vec<String>),
+    /// This flag or variable sets how often sizes are requested, and none are shown.
+    IntervalWithoutDisk(String),
     /// A variable that looks like one of ours and is not.
     UnknownVariable(String),
     /// So many more of those.
@@ -44,6 +46,9 @@ impl fmt::Display for Doubt {
                 "plain HTTP is served, although {} was given: add -s (DOCKER_STAT_PROM_SECURE=1) for HTTPS",
                 given.join(" and ")
             ),
+            Self::IntervalWithoutDisk(given) => {
+                write!(f, "{given} has no effect, because no sizes are shown: add --metrics +disk")
+            }
             Self::UnknownVariable(name) => {
                 write!(
                     f,

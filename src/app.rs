@@ -13,8 +13,8 @@ use crate::{
     demo::Demo,
     encode::Format,
     log::{self, Log},
-    metadata::Docker,
-    sample::{Errno, errno_of, limits::raise_open_files},
+    metadata::{self, Docker},
+    sample::{self, Errno, errno_of, limits::raise_open_files},
     server::{
         self,
         healthcheck::Probe,
@@ -30,6 +30,7 @@ use signals::Signals;
 use std::{
     io::Write,
     os::unix::net::UnixStream,
+    path::Path,
     thread,
     time::{Duration, Instant},
 };
@@ -97,6 +98,10 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
     };
     let cut = metrics.label_values_cut.clone();
     let docker = Docker::new(host, settings.labels, settings.filter, move || cut.inc());
+    let docker = match settings.disk_interval {
+        Some(interval) => docker.with_sizes(interval, file_system_of),
+        None => docker,
+    };
     let start = Start {
         cgroup_root: collector.roots.cgroup.clone(),
         docker: docker.host().clone(),
@@ -127,6 +132,12 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
     runtime.shutdown_background();
     drop(demo);
     result
+}
+
+/// The file system of Docker's root directory.
+fn file_system_of(directory: &Path) -> Option<metadata::FileSystem> {
+    let sample::FileSystem { bytes, device } = sample::file_system_of(directory)?;
+    Some(metadata::FileSystem { bytes, device })
 }
 
 /// Checks for free descriptors first, because a runtime without a descriptor for its signals panics.

@@ -11,7 +11,7 @@ use clap::{
     parser::ValueSource,
 };
 use std::{collections::BTreeSet, ffi::OsString, path::PathBuf, time::Duration};
-use values::{AnyList, interval};
+use values::{AnyList, interval, long_interval};
 
 /// What compose and swarm say of a container: its project, service, stack, task and node.
 const DEFAULT_LABELS: &str = "com.docker.compose.project,com.docker.compose.service,\
@@ -135,7 +135,7 @@ pub struct Config {
     ///
     /// Sets named without a sign replace the default, which is all four. Groups: cpu, memory, network, io,
     /// pressure, pids, cgroup, state, machine; and, off unless added: memory_stat, pressure_averages,
-    /// hugetlb. core is always on; with core alone the labels are id and name only. A file is read only if a
+    /// hugetlb, disk, process. core is always on; with core alone the labels are id and name only. A file is read only if a
     /// selected metric needs it. Example: core,v2,+hugetlb,-network
     #[arg(
         long,
@@ -147,6 +147,21 @@ pub struct Config {
         hide_possible_values = true
     )]
     pub metrics: String,
+
+    /// Pause between two requests for the sizes of containers, which +disk shows: such as 10m
+    ///
+    /// Docker walks through the files of every container for this, which can take minutes on a large host. There
+    /// is never more than one such request, and the pause begins with its end. container_fs_size_age_seconds
+    /// shows how old the sizes are. Units as with -i; at least 1 s.
+    #[arg(
+        long,
+        alias = "disk-interval",
+        env = "DOCKER_STAT_PROM_DISK_INTERVAL",
+        value_hint = ValueHint::Other, value_name = "TIME",
+        default_value = "10m",
+        value_parser = long_interval
+    )]
+    pub disk_interval: Duration,
 
     /// Container labels to show, as container_label_…: globs, separated by commas
     ///

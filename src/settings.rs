@@ -40,6 +40,8 @@ pub struct Settings {
     pub selection: Selection,
     /// The same as the user wrote it.
     pub metrics: String,
+    /// How long to pause between two requests for the sizes of containers; `None` if they are not shown.
+    pub disk_interval: Option<Duration>,
     /// Which container labels and environment variables become Prometheus labels.
     pub labels: Labels,
     /// Which containers are read at all.
@@ -120,7 +122,8 @@ impl Settings {
             Config { once: true, .. } => Order::Once,
             _ => Order::Serve,
         };
-        let doubts = if order == Order::HealthCheck { Vec::new() } else { doubts(&config) };
+        let is_sized = selection.shows_disk();
+        let doubts = if order == Order::HealthCheck { Vec::new() } else { doubts(&config, is_sized) };
         let log = LogSettings::new(&config);
         let tls = TlsFiles { certificate: config.tls_cert, key: config.tls_key };
         Ok(Self {
@@ -131,6 +134,7 @@ impl Settings {
             docker,
             roots: Roots { cgroup: config.cgroup_root, proc: config.proc_root, sys: config.sys_root },
             polling_interval: config.polling_interval,
+            disk_interval: selection.shows_disk().then_some(config.disk_interval),
             selection,
             metrics: config.metrics,
             labels,
@@ -197,15 +201,20 @@ fn docker_host(host: &str) -> Result<DockerHost, crate::metadata::HostError> {
 }
 
 /// Settings that have no effect.
-fn doubts(config: &Config) -> Vec<Doubt> {
+fn doubts(config: &Config, is_sized: bool) -> Vec<Doubt> {
     let given = |flag| config.is_given(flag).then(|| config.origin_of(flag));
     let tls: Vec<_> = ["tls_cert", "tls_key"].into_iter().filter_map(given).collect();
     let tls = (!config.secure && !tls.is_empty()).then_some(Doubt::TlsWithoutSecure(tls));
+    let interval = given("disk_interval").filter(|_| !is_sized).map(Doubt::IntervalWithoutDisk);
     let mut unknown = unknown_variables(std::env::vars_os().map(|(name, _)| name));
     let more = unknown.len().saturating_sub(MAX_UNKNOWN);
     unknown.truncate(MAX_UNKNOWN);
     let unknown = unknown.into_iter().map(Doubt::UnknownVariable);
-    tls.into_iter().chain(unknown).chain((more > 0).then_some(Doubt::MoreUnknownVariables(more))).collect()
+    tls.into_iter()
+        .chain(interval)
+        .chain(unknown)
+        .chain((more > 0).then_some(Doubt::MoreUnknownVariables(more)))
+        .collect()
 }
 
 /// The names that look like our variables but are not, sorted.

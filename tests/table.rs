@@ -26,7 +26,13 @@ use std::{
     time::Duration,
 };
 
-const ALL: Needs = Needs { files: FileSet::of(KernelFile::ALL), net_dev: true, hugetlb: true };
+const ALL: Needs = Needs {
+    files: FileSet::of(KernelFile::ALL),
+    net_dev: true,
+    hugetlb: true,
+    disk: true,
+    descriptors: true,
+};
 const EVERYTHING: &str = "+memory_stat,+pressure_averages,+hugetlb";
 
 /// What Docker may tell of a container, with no word left out.

@@ -7,7 +7,7 @@ use clap::{
 use std::time::Duration;
 
 /// The words that `--metrics` knows, as completions offer them: groups with the sign that changes something.
-pub const METRICS: [&str; 16] = [
+pub const METRICS: [&str; 18] = [
     "core",
     "cadvisor",
     "v2",
@@ -15,6 +15,8 @@ pub const METRICS: [&str; 16] = [
     "+memory_stat",
     "+pressure_averages",
     "+hugetlb",
+    "+disk",
+    "+process",
     "-cpu",
     "-memory",
     "-network",
@@ -65,6 +67,12 @@ pub(super) fn interval(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "expected milliseconds, or a number with ms, s, m or h, from 1ms to 24h".to_owned())
 }
 
+/// Reads a time of at least one second.
+pub(super) fn long_interval(text: &str) -> Result<Duration, String> {
+    let long = interval(text).ok().filter(|time| *time >= Duration::from_secs(1));
+    long.ok_or_else(|| "expected milliseconds, or a number with ms, s, m or h, from 1s to 24h".to_owned())
+}
+
 /// How important a line of the log is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogLevel {
@@ -100,6 +108,9 @@ mod tests {
         {
             assert_eq!(interval(text), Ok(Duration::from_millis(milliseconds)));
         }
+        assert_eq!(long_interval("10m"), Ok(Duration::from_secs(600)));
+        assert_eq!(long_interval("1000"), Ok(Duration::from_secs(1)));
+        assert!(long_interval("999").is_err() && long_interval("25h").is_err());
         for text in
             ["", "0", "0s", "s", "-1", "1.5s", "5 s", "5d", "25h", "86400001", "99999999999999999999h"]
         {

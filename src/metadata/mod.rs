@@ -6,12 +6,14 @@
 
 mod action;
 mod choice;
+mod disk;
 mod docker;
 mod host;
 mod resolver;
 mod told;
 
 pub use choice::{Filter, Labels, SelectionError, sanitise};
+pub use disk::{DiskReport, DiskUse, FileSystem};
 pub use docker::Docker;
 pub use host::{DockerHost, HostError};
 pub use resolver::Resolver;
@@ -207,6 +209,10 @@ pub enum News {
     Unknown(ContainerId),
     /// A process of a container was killed because memory ran out.
     Oom(ContainerId),
+    /// The daemon has measured what its containers take up.
+    Disk(Arc<DiskReport>),
+    /// It was asked to, and there is no answer that can be used; a word why.
+    NoDisk(&'static str),
     /// The daemon does not answer.
     Disconnected,
 }

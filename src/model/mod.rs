@@ -1,9 +1,11 @@
 //! Joins samples and metadata: one [`Container`] for each container in the output.
 
+mod disk;
 mod network;
 mod oom;
 mod rates;
 
+pub use disk::Disk;
 pub use network::{Claimant, claims};
 pub use oom::OomKills;
 pub use rates::{RatePoint, Rates, Window};
@@ -34,6 +36,8 @@ pub struct Container {
     pub new_run: Option<NewRun>,
     /// OOM kills over all its runs.
     pub oom_kills: OomKills,
+    /// What its files take up, according to Docker.
+    pub disk: Option<Disk>,
 }
 
 /// A run whose start was seen. Until Docker reports this start, Docker's times belong to the run before.
@@ -72,6 +76,7 @@ impl Container {
             scope_created: None,
             new_run: None,
             oom_kills: OomKills::default(),
+            disk: None,
         }
     }
 

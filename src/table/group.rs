@@ -45,11 +45,13 @@ pub enum Group {
     MemoryStat,
     PressureAverages,
     Hugetlb,
+    Disk,
+    Process,
 }
 
 impl Group {
     /// All groups.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Cpu,
         Self::Memory,
         Self::Network,
@@ -62,6 +64,8 @@ impl Group {
         Self::MemoryStat,
         Self::PressureAverages,
         Self::Hugetlb,
+        Self::Disk,
+        Self::Process,
     ];
 
     /// Its name on the command line.
@@ -80,12 +84,17 @@ impl Group {
             Self::MemoryStat => "memory_stat",
             Self::PressureAverages => "pressure_averages",
             Self::Hugetlb => "hugetlb",
+            Self::Disk => "disk",
+            Self::Process => "process",
         }
     }
 
     /// Whether it is served by default.
     #[must_use]
     pub const fn is_default(self) -> bool {
-        !matches!(self, Self::MemoryStat | Self::PressureAverages | Self::Hugetlb)
+        !matches!(
+            self,
+            Self::MemoryStat | Self::PressureAverages | Self::Hugetlb | Self::Disk | Self::Process
+        )
     }
 }

@@ -29,6 +29,7 @@ const MEMORY_STAT: Topic = Topic::new(Set::V2, Group::MemoryStat);
 const CPU: Topic = Topic::new(Set::V2, Group::Cpu);
 const PRESSURE_AVERAGES: Topic = Topic::new(Set::V2, Group::PressureAverages);
 const IO: Topic = Topic::new(Set::V2, Group::Io);
+const DISK: Topic = Topic::new(Set::V2, Group::Disk);
 const CGROUP: Topic = Topic::new(Set::V2, Group::Cgroup);
 const STATE: Topic = Topic::new(Set::V2, Group::State);
 const HUGETLB: Topic = Topic::new(Set::V2, Group::Hugetlb);
@@ -141,6 +142,21 @@ pub(crate) const FAMILIES: &[Family] = &[
         .from(&[IoStat], "io.stat dios")
         .labels(&[Label::Device])
         .get(|row, out| per_device(row, out, |io| io.dios)),
+    DISK.gauge("container_fs_rw_layer_bytes", "Files that the container has created or changed")
+        .unit(Bytes)
+        .disk("list with sizes, SizeRw")
+        .of_stopped()
+        .get(|row, out| out.int(row.container.disk.and_then(|disk| disk.sizes.rw_bytes))),
+    DISK.gauge("container_fs_root_bytes", "All files of the container, with those of its image")
+        .unit(Bytes)
+        .disk("list with sizes, SizeRootFs")
+        .of_stopped()
+        .get(|row, out| out.int(row.container.disk.and_then(|disk| disk.sizes.root_bytes))),
+    DISK.gauge("container_fs_size_age_seconds", "How long ago Docker was asked for these sizes")
+        .unit(Seconds)
+        .disk("time since the list with sizes was requested")
+        .of_stopped()
+        .get(|row, out| out.float(row.container.disk.map(|disk| disk.age_seconds))),
     PIDS.gauge("container_pids_peak", "The most threads ever")
         .from(&[PidsPeak], "pids.peak (Linux 6.1)")
         .get(|row, out| out.int(row.container.sample.pids_peak)),

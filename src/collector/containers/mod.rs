@@ -5,6 +5,7 @@ mod candidates;
 mod cgroups;
 mod complaints;
 mod decisions;
+mod disk;
 mod entry;
 mod forgetting;
 mod idle;
@@ -69,6 +70,8 @@ pub(super) struct Containers {
     said_few_files: bool,
     /// Whether a container was ever read. If so, the cgroup root is the right one.
     has_seen: bool,
+    /// Whether Docker's sizes have come, or were refused.
+    is_measured: bool,
 }
 
 impl Containers {
@@ -89,6 +92,7 @@ impl Containers {
             kept: Keep { directory: true, files: KernelFile::COUNT },
             said_few_files: false,
             has_seen: false,
+            is_measured: false,
         }
     }
 
@@ -148,6 +152,9 @@ impl Containers {
         }
         self.end_emptied();
         self.report_unopened(pass);
+        if self.reading.disk {
+            self.age_disk(pass);
+        }
         for entry in &mut self.entries {
             entry.shown = entry.is_to_be_shown(&self.reading, &self.sources);
         }

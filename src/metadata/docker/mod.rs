@@ -12,11 +12,12 @@ mod outage;
 mod problem;
 mod rows;
 mod session;
+mod sizes;
 mod stream;
 mod tolerant;
 mod transport;
 
-use super::{DockerHost, Filter, Labels, MetadataEvent, News, Source};
+use super::{DockerHost, FileSystem, Filter, Labels, MetadataEvent, News, Source};
 use crate::parse::ContainerId;
 use chore::at;
 use convert::{Converter, understood};
@@ -24,10 +25,12 @@ use daemon::Daemon;
 use outage::{LASTING, Outage};
 use rows::Splitter;
 use session::{Memory, Tell};
+use sizes::Wish;
 use std::{
     cell::RefCell,
     fmt,
     os::unix::fs::MetadataExt,
+    path::Path,
     pin::pin,
     sync::{Arc, OnceLock},
     time::Duration,
@@ -71,6 +74,14 @@ impl Docker {
     ) -> Self {
         let converter = Converter { labels, filter, on_cut: Box::new(on_cut) };
         Self { daemon: Daemon::new(host, converter) }
+    }
+
+    /// Also asks how much disk space each container takes, and pauses for this long after each answer. `look`
+    /// finds out about the file system of Docker's root directory. It may hang.
+    #[must_use]
+    pub fn with_sizes(mut self, interval: Duration, look: fn(&Path) -> Option<FileSystem>) -> Self {
+        self.daemon.wish = Some(Wish { interval, look });
+        self
     }
 
     /// The place where the daemon's version is stored once it is known.

@@ -8,11 +8,12 @@ use super::{
     events::{Line, Replay},
     inspections::{Answer, Asked, Inspections},
     problem::Problem,
+    sizes::{Rounds, Sizes},
     stream::{Stream, StreamState},
     tolerant::List,
 };
 use crate::{
-    metadata::{Filter, News, Resolver, action::Action, resolver::Row, told::Newer},
+    metadata::{DiskReport, Filter, News, Resolver, action::Action, resolver::Row, told::Newer},
     parse::ContainerId,
 };
 use bollard::models::EventMessage;
@@ -20,6 +21,8 @@ use futures_util::future::LocalBoxFuture;
 use std::{
     collections::{HashMap, HashSet},
     convert::Infallible,
+    path::PathBuf,
+    rc::Rc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use tokio::{
@@ -62,6 +65,10 @@ pub(super) struct Memory {
     /// The daemon may be a different one now, so every container must be inspected.
     pub(super) inspect_all: bool,
     driver: Option<CgroupDriver>,
+    /// Docker's root directory, if the daemon has named it in this session.
+    root: Option<PathBuf>,
+    /// The requests for sizes.
+    rounds: Rc<Rounds>,
     /// The daemon's time at the start of the last session. A new stream starts there, so that no OOM kill is
     /// lost.
     since: Option<f64>,
@@ -153,6 +160,8 @@ impl<'a> Session<'a> {
         while lookups.try_recv().is_ok() {}
         let list = self.list(client).await?;
         self.take_list(list);
+        let root = self.memory.root.clone();
+        let mut sizes = Sizes::new(client, self.daemon.wish, root, &self.memory.rounds);
         let mut ping = interval_at(Instant::now() + PING, PING);
         let mut chore: Option<LocalBoxFuture<'a, Chore>> = None;
         loop {
@@ -190,6 +199,7 @@ impl<'a> Session<'a> {
                 _ = ping.tick(), if chore.is_none() => {
                     chore = Some(Box::pin(async { Chore::Ping(client.ping().await) }));
                 }
+                answer = sizes.next(), if self.up.is_some() => self.sized(answer),
                 () = at(until) => self.tell_rest(),
             }
             if chore.is_none() {
@@ -212,6 +222,7 @@ impl<'a> Session<'a> {
         });
         self.daemon.note_engine(info.server_version.clone().or_else(|| client.engine()));
         self.memory.driver = CgroupDriver::of(&info).or(self.memory.driver);
+        self.memory.root = info.docker_root_dir.map(PathBuf::from);
         let told = info.system_time.as_deref().and_then(unix_seconds);
         self.now = told.or(client.date()).unwrap_or_else(|| {
             SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
@@ -263,6 +274,17 @@ impl<'a> Session<'a> {
     fn say(&mut self, what: &'static str, problem: &Problem) {
         if self.memory.said.insert(what) {
             tracing::warn!("docker at {} does not provide {what} ({problem})", self.daemon.host);
+        }
+    }
+
+    fn sized(&mut self, answer: Result<DiskReport, Problem>) {
+        match answer {
+            Ok(report) => self.tell(News::Disk(report.into())),
+            Err(problem) => {
+                tracing::debug!("sizes of containers: {problem}");
+                self.say("the sizes of its containers", &problem);
+                self.tell(News::NoDisk(problem.word()));
+            }
         }
     }
 

@@ -1,0 +1,252 @@
+//! The sizes of containers on disk. Docker walks through all files of a container for them, so they are
+//! requested rarely, one request at a time, and only if they are shown.
+
+use super::{
+    chore::at,
+    client::{Client, SIZES},
+    problem::Problem,
+    rows::RowText,
+    tolerant::{MAX_ROWS, json},
+};
+use crate::{
+    metadata::{DiskReport, DiskUse, FileSystem},
+    parse::ContainerId,
+};
+use futures_util::future::LocalBoxFuture;
+use serde_json::Value;
+use std::{
+    cell::{Cell, RefCell},
+    future::pending,
+    path::{Path, PathBuf},
+    rc::Rc,
+    time::Duration,
+};
+use tokio::{
+    task::{JoinHandle, spawn_blocking},
+    time::{Instant, timeout},
+};
+
+/// How long to wait for the size of a file system. Looking at a network file system whose server is away
+/// hangs.
+const LOOK: Duration = Duration::from_secs(5);
+/// How soon sizes are requested again if the session ended while they were under way.
+const AGAIN: Duration = Duration::from_secs(60);
+/// Sizes are shown until this many rounds in a row have failed, each with its pause and its deadline. An old
+/// size is better than none, as its age is shown, but a daemon that refuses its sizes for good must not be
+/// represented by old ones for ever.
+const ROUNDS: u32 = 3;
+
+/// Looks at the file system of a directory. May hang.
+pub(super) type Look = fn(&Path) -> Option<FileSystem>;
+
+/// How the sizes of containers are wanted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wish {
+    /// The pause after each request.
+    pub(super) interval: Duration,
+    pub(super) look: Look,
+}
+
+/// State that is kept between sessions.
+pub(super) struct Rounds {
+    /// When the next request is due.
+    due: Cell<Instant>,
+    /// The last look at the file system, until it has returned.
+    looking: RefCell<Option<JoinHandle<Option<FileSystem>>>>,
+}
+
+impl Default for Rounds {
+    fn default() -> Self {
+        Self { due: Cell::new(Instant::now()), looking: RefCell::default() }
+    }
+}
+
+impl Rounds {
+    /// The file system of a directory. Does not wait for one that hangs, and looks at no other meanwhile.
+    async fn look(&self, look: Look, directory: PathBuf) -> Option<FileSystem> {
+        if self.looking.borrow().as_ref().is_some_and(|before| !before.is_finished()) {
+            return None;
+        }
+        let mut looking = spawn_blocking(move || look(&directory));
+        match timeout(LOOK, &mut looking).await {
+            Ok(seen) => seen.ok().flatten(),
+            Err(_) => {
+                self.looking.replace(Some(looking));
+                None
+            }
+        }
+    }
+}
+
+/// The requests of a session.
+pub(super) struct Sizes<'c> {
+    client: &'c Client,
+    wish: Option<Wish>,
+    /// Docker's root directory, if it is known.
+    root: Option<PathBuf>,
+    rounds: Rc<Rounds>,
+    round: Option<LocalBoxFuture<'c, Result<DiskReport, Problem>>>,
+}
+
+impl<'c> Sizes<'c> {
+    pub(super) fn new(
+        client: &'c Client,
+        wish: Option<Wish>,
+        root: Option<PathBuf>,
+        rounds: &Rc<Rounds>,
+    ) -> Self {
+        Self { client, wish, root, rounds: Rc::clone(rounds), round: None }
+    }
+
+    /// The next answer. Waits for ever if nobody wants sizes. Cancel safe: may be dropped at any time and
+    /// called again.
+    pub(super) async fn next(&mut self) -> Result<DiskReport, Problem> {
+        let Some(wish) = self.wish else { return pending().await };
+        if self.round.is_none() {
+            at(Some(self.rounds.due.get())).await;
+            self.rounds.due.set(Instant::now() + AGAIN.min(wish.interval));
+            let root = self.root.clone();
+            self.round = Some(Box::pin(measure(self.client, wish, root, Rc::clone(&self.rounds))));
+        }
+        let answer = match &mut self.round {
+            Some(round) => round.await,
+            None => pending().await,
+        };
+        self.round = None;
+        self.rounds.due.set(Instant::now() + wish.interval);
+        answer
+    }
+}
+
+async fn measure(
+    client: &Client,
+    wish: Wish,
+    root: Option<PathBuf>,
+    rounds: Rc<Rounds>,
+) -> Result<DiskReport, Problem> {
+    let asked = std::time::Instant::now();
+    let sizes = client.sizes().await?;
+    let file_system = match root.filter(|root| root.is_absolute()) {
+        Some(root) => rounds.look(wish.look, root).await,
+        None => None,
+    };
+    Ok(DiskReport { sizes, file_system, asked, lasts: (wish.interval + SIZES.wait) * ROUNDS })
+}
+
+/// Adds the sizes of a row. A row that can't be read is left out.
+pub(super) fn take(sizes: &mut Vec<(ContainerId, DiskUse)>, row: RowText<'_>) {
+    let row = row.filter(|_| sizes.len() < MAX_ROWS);
+    sizes.extend(row.and_then(|text| size_of(&json(&String::from_utf8_lossy(text))?)));
+}
+
+/// What one field of a row says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    /// It is not there.
+    Nothing,
+    Bytes(u64),
+    /// Something that is no size: null, a string, or -1, which is Docker's word for an error.
+    NoSize,
+}
+
+/// The sizes in a row of a list.
+///
+/// dockerd leaves out sizes of 0. It also leaves out both if it could not find the container's layer. A whole
+/// root file system of 0 bytes does not exist in practice, so this is read as unknown. If it is there, a
+/// `SizeRw` that was left out is 0.
+fn size_of(row: &Value) -> Option<(ContainerId, DiskUse)> {
+    let id = ContainerId::new(row.get("Id")?.as_str()?)?;
+    let told = |field| match row.get(field) {
+        None => Told::Nothing,
+        Some(value) => value.as_u64().map_or(Told::NoSize, Told::Bytes),
+    };
+    let unknown = DiskUse::default();
+    let sizes = match (told("SizeRw"), told("SizeRootFs")) {
+        // The whole includes the writable layer. If one contradicts the other, neither is believed.
+        (Told::Bytes(rw), Told::Bytes(root)) if rw > root && root > 0 => unknown,
+        (Told::Bytes(rw), Told::Bytes(root)) if root > 0 => {
+            DiskUse { rw_bytes: Some(rw), root_bytes: Some(root) }
+        }
+        (Told::Nothing, Told::Bytes(root)) if root > 0 => {
+            DiskUse { rw_bytes: Some(0), root_bytes: Some(root) }
+        }
+        (Told::Bytes(rw), _) if rw > 0 => DiskUse { rw_bytes: Some(rw), root_bytes: None },
+        // After an error, dockerd's whole lacks the writable layer.
+        _ => unknown,
+    };
+    Some((id, sizes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_size_is_shown_only_if_docker_knows_it() {
+        let id = "1".repeat(64);
+        let unknown = (None, None);
+        for (rw, root, expected) in [
+            (json!(5), json!(100), (Some(5), Some(100))),
+            (json!(0), json!(100), (Some(0), Some(100))),
+            (json!(100), json!(100), (Some(100), Some(100))),
+            (json!(5), json!(0), (Some(5), None)),
+            (json!(5), json!(null), (Some(5), None)),
+            (json!(5), json!("100"), (Some(5), None)),
+            (json!(null), json!(100), unknown),
+            (json!("5"), json!(100), unknown),
+            (json!(5.5), json!(100), unknown),
+            (json!(-1), json!(100), unknown),
+            (json!(-1), json!(-1), unknown),
+            (json!(0), json!(0), unknown),
+            (json!(null), json!(null), unknown),
+            (json!(101), json!(100), unknown),
+        ] {
+            let row = json!({"Id": id, "SizeRw": rw, "SizeRootFs": root});
+            let (_, found) = size_of(&row).unwrap();
+            assert_eq!((found.rw_bytes, found.root_bytes), expected, "{row}");
+        }
+        // What dockerd leaves out.
+        for (row, expected) in [
+            (json!({"Id": id, "SizeRootFs": 100}), (Some(0), Some(100))),
+            (json!({"Id": id, "SizeRw": 5}), (Some(5), None)),
+            (json!({"Id": id, "SizeRw": 0}), unknown),
+            (json!({"Id": id}), unknown),
+        ] {
+            let (_, found) = size_of(&row).unwrap();
+            assert_eq!((found.rw_bytes, found.root_bytes), expected, "{row}");
+        }
+        assert!(size_of(&json!({"Id": "short", "SizeRw": 5})).is_none() && size_of(&json!([])).is_none());
+    }
+
+    #[test]
+    fn what_is_no_row_costs_itself_alone() {
+        let mut sizes = Vec::new();
+        let row = format!(r#"{{"Id":"{}","SizeRw":1,"Names":["\u0000"]}}"#, "1".repeat(64));
+        for text in [None, Some(&b"7"[..]), Some(b"{\"Id\":"), Some(b"\xff"), Some(row.as_bytes())] {
+            take(&mut sizes, text);
+        }
+        assert_eq!(sizes.len(), 1);
+    }
+
+    #[test]
+    fn a_file_system_that_hangs_is_waited_for_once() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
+        let runtime = runtime.unwrap();
+        fn hangs(_: &Path) -> Option<FileSystem> {
+            loop {
+                std::thread::park();
+            }
+        }
+        fn sees(_: &Path) -> Option<FileSystem> {
+            Some(FileSystem { bytes: 7, device: None })
+        }
+        let rounds = Rounds::default();
+        runtime.block_on(async {
+            assert_eq!(rounds.look(sees, "/".into()).await.map(|seen| seen.bytes), Some(7));
+            assert_eq!(rounds.look(hangs, "/".into()).await, None);
+            assert_eq!(rounds.look(sees, "/".into()).await, None, "no second one meanwhile");
+        });
+        runtime.shutdown_background();
+    }
+}
