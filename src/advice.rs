@@ -1,7 +1,7 @@
 //! Advice to operators, in words. Other parts of the program say with an enum what is wrong; what that means
 //! to whoever runs the exporter, and what can be done about it, stands here and nowhere else.
 
-use crate::sample::{Errno, NetProblem, Reason, RootError, RootProblem, Tree, errno_of};
+use crate::sample::{DescriptorProblem, Errno, NetProblem, Reason, RootError, RootProblem, Tree, errno_of};
 use std::{
     fmt,
     path::{Path, PathBuf},
@@ -161,6 +161,10 @@ pub enum Complaint {
         /// What file system is there.
         found: String,
     },
+    /// Descriptors can't be counted, because the processes are outside our PID namespace.
+    ForeignDescriptors,
+    /// Descriptors can't be counted, because we may not look at all processes.
+    UnreadableDescriptors,
     /// No container has `memory.current`.
     NoMemoryController,
     /// No container has `cpu.pressure`.
@@ -175,6 +179,15 @@ impl Complaint {
             NetProblem::NoProcess => None,
             NetProblem::ForeignPids => Some(Self::ForeignPids),
             NetProblem::Hidden => Some(Self::HiddenProcesses),
+        }
+    }
+
+    /// What is to be done about descriptors that can't be counted.
+    #[must_use]
+    pub fn of_descriptors(problem: DescriptorProblem) -> Self {
+        match problem {
+            DescriptorProblem::ForeignPids => Self::ForeignDescriptors,
+            DescriptorProblem::NotAllowed => Self::UnreadableDescriptors,
         }
     }
 }
@@ -197,6 +210,14 @@ impl fmt::Display for Complaint {
             Self::HiddenProcesses => {
                 "network counters can't be read: processes of containers are hidden from /proc: remove \
                  ProtectProc= or hidepid=, or grant CAP_SYS_PTRACE"
+            }
+            Self::ForeignDescriptors => {
+                "file descriptors of containers can't be counted: run this container with --pid=host, or mount \
+                 the host's /proc and give its path with --proc_root"
+            }
+            Self::UnreadableDescriptors => {
+                "file descriptors of some containers can't be counted: run as root with CAP_SYS_PTRACE (in a \
+                 container: --user 0 --cap-add SYS_PTRACE)"
             }
             Self::NoMemoryController => {
                 "no container has memory.current: the memory controller is off: boot with \

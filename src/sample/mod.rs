@@ -4,6 +4,7 @@
 //! same code reads a recorded tree and a live one. I/O errors are distinguished by errno, never by
 //! `ErrorKind`, because ENODEV, ESRCH and EMFILE have no kind of their own.
 
+pub mod descriptors;
 pub mod devices;
 mod failure;
 mod file_system;
@@ -21,6 +22,7 @@ mod slot;
 pub mod stat_file;
 mod tally;
 
+pub use descriptors::{DescriptorProblem, Descriptors, Processes, Visited};
 pub use devices::DeviceNames;
 pub use failure::{Failure, PassReport, Reason};
 pub use file_system::{FileSystem, file_system_of};

@@ -1,6 +1,9 @@
 //! State that one pass over all containers shares.
 
-use super::{devices::DeviceNames, failure::PassReport, interfaces::Interfaces, stat_file::Scratch};
+use super::{
+    descriptors::Visited, devices::DeviceNames, failure::PassReport, interfaces::Interfaces,
+    stat_file::Scratch,
+};
 
 /// A buffer, the report, and what is known from earlier passes.
 #[derive(Debug, Default)]
@@ -15,6 +18,8 @@ pub struct Pass {
     pub interfaces: Interfaces,
     /// How many child cgroups of containers were visited so far in this pass.
     pub children: u64,
+    /// What was visited so far in this pass to count descriptors.
+    pub visited: Visited,
     /// Whether to look again for files that were absent before: controllers can be enabled later.
     pub recheck_absent: bool,
 }

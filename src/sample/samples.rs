@@ -1,6 +1,6 @@
 //! The numbers of one container, in the kernel's units, as read in one pass.
 
-use super::KernelFile;
+use super::{KernelFile, descriptors::Descriptors};
 use crate::parse::{
     self, CgroupStat, CpuMax, CpuStat, Events, InterfaceRow, IoRow, Limit, MemoryStat, Name, ParseError,
     Pressure, io_stat::NoRows,
@@ -78,6 +78,8 @@ pub struct ScopeSample {
     pub hugetlb: Vec<Hugetlb>,
     /// `net/dev`, if the container may claim its namespace
     pub net: NetTable,
+    /// Open file descriptors of the processes
+    pub descriptors: Descriptors,
     /// Bytes read and written over all devices, if every row was read.
     pub(super) io_sums: Option<(u64, u64)>,
     /// The number of lines of `io.stat` without a usable row.

@@ -213,6 +213,8 @@ impl Draft {
     /// is.
     pub const fn descriptors(mut self, origin: &'static str) -> Self {
         self.0.needs.descriptors = true;
+        // It says whether there are child cgroups.
+        self.0.needs.files = FileSet::of(&[KernelFile::CgroupStat]);
         self.0.origin = origin;
         self
     }

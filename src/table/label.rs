@@ -50,6 +50,7 @@ labels! {
     Scope = "scope",
     State = "state",
     Status = "status",
+    Ulimit = "ulimit",
     Version = "version",
     Window = "window",
 }

@@ -27,7 +27,7 @@ use crate::{
     encode::LabelBlock,
     model::{Claimant, Container, RatePoint, Rates, claims},
     parse::ContainerId,
-    sample::{Errno, FileSet, Keep, KernelFile, Netns, Pass, ScopeSample, stat_file::Scratch},
+    sample::{Errno, FileSet, Keep, KernelFile, Netns, Pass, ScopeSample, Visited, stat_file::Scratch},
     table::Shown,
 };
 use entry::Entry;
@@ -140,6 +140,9 @@ impl Containers {
             if reading.hugetlb {
                 live.reader.sample_hugetlb(pass, &mut container.sample);
             }
+            if reading.descriptors {
+                live.read_descriptors(container, reading, pass);
+            }
             live.read_network(container, reading, pass);
             let events = container.sample.memory_events.as_ref();
             if let Some(kills) = events.and_then(|events| events.get("oom_kill")) {
@@ -169,6 +172,7 @@ impl Containers {
         mut then: impl FnMut(&mut Container, &mut LiveScope, &Reading, &mut Pass),
     ) {
         pass.children = 0;
+        pass.visited = Visited::default();
         let keep = self.limit_open_files();
         self.unreached.tell(&mut pass.report);
         self.settle(pass);

@@ -62,13 +62,13 @@ impl Default for Rounds {
 }
 
 impl Rounds {
-    /// The file system of a directory. Does not wait for one that hangs, and looks at no other meanwhile.
-    async fn look(&self, look: Look, directory: PathBuf) -> Option<FileSystem> {
+    /// The file system of a directory. Gives up on one that hangs, and looks at no other until it returns.
+    async fn look(&self, look: Look, directory: PathBuf, patience: Duration) -> Option<FileSystem> {
         if self.looking.borrow().as_ref().is_some_and(|before| !before.is_finished()) {
             return None;
         }
         let mut looking = spawn_blocking(move || look(&directory));
-        match timeout(LOOK, &mut looking).await {
+        match timeout(patience, &mut looking).await {
             Ok(seen) => seen.ok().flatten(),
             Err(_) => {
                 self.looking.replace(Some(looking));
@@ -127,7 +127,7 @@ async fn measure(
     let asked = std::time::Instant::now();
     let sizes = client.sizes().await?;
     let file_system = match root.filter(|root| root.is_absolute()) {
-        Some(root) => rounds.look(wish.look, root).await,
+        Some(root) => rounds.look(wish.look, root, LOOK).await,
         None => None,
     };
     Ok(DiskReport { sizes, file_system, asked, lasts: (wish.interval + SIZES.wait) * ROUNDS })
@@ -231,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_file_system_that_hangs_is_waited_for_once() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.unwrap();
         fn hangs(_: &Path) -> Option<FileSystem> {
             loop {
@@ -243,9 +243,10 @@ mod tests {
         }
         let rounds = Rounds::default();
         runtime.block_on(async {
-            assert_eq!(rounds.look(sees, "/".into()).await.map(|seen| seen.bytes), Some(7));
-            assert_eq!(rounds.look(hangs, "/".into()).await, None);
-            assert_eq!(rounds.look(sees, "/".into()).await, None, "no second one meanwhile");
+            let seen = rounds.look(sees, "/".into(), LOOK).await;
+            assert_eq!(seen.map(|seen| seen.bytes), Some(7));
+            assert_eq!(rounds.look(hangs, "/".into(), Duration::from_millis(50)).await, None);
+            assert_eq!(rounds.look(sees, "/".into(), LOOK).await, None, "no second one meanwhile");
         });
         runtime.shutdown_background();
     }
