@@ -6,7 +6,8 @@ complete -c docker-stat-prom -s i -l polling_interval -d 'Time between two polls
 complete -c docker-stat-prom -l cgroup_root -d 'Where the host\'s cgroup v2 is mounted' -r -F
 complete -c docker-stat-prom -l proc_root -d 'Where the host\'s procfs is mounted' -r -F
 complete -c docker-stat-prom -l sys_root -d 'Where the host\'s sysfs is mounted (names of block devices)' -r -F
-complete -c docker-stat-prom -l metrics -d 'What to serve: sets (core, cadvisor, v2, lifecycle), and groups with + or -' -r -f -a "(__fish_append , core cadvisor v2 lifecycle +memory_stat +pressure_averages +hugetlb -cpu -memory -network -io -pressure -pids -cgroup -state -machine)"
+complete -c docker-stat-prom -l metrics -d 'What to serve: sets (core, cadvisor, v2, lifecycle), and groups with + or -' -r -f -a "(__fish_append , core cadvisor v2 lifecycle +memory_stat +pressure_averages +hugetlb +disk +process -cpu -memory -network -io -pressure -pids -cgroup -state -machine)"
+complete -c docker-stat-prom -l disk_interval -d 'Pause between two requests for the sizes of containers, which +disk shows: such as 10m' -r -f
 complete -c docker-stat-prom -l container_labels -d 'Container labels to show, as container_label_…: globs, separated by commas' -r -f
 complete -c docker-stat-prom -l container_env -d 'Environment variables to show, as container_env_…: exact names, separated by commas' -r -f
 complete -c docker-stat-prom -l include -d 'Read only containers that match one of these: name=GLOB, image=GLOB, label=KEY[=GLOB]' -r -f
