@@ -212,8 +212,8 @@ impl fmt::Display for Complaint {
                  ProtectProc= or hidepid=, or grant CAP_SYS_PTRACE"
             }
             Self::ForeignDescriptors => {
-                "file descriptors of containers can't be counted: run this container with --pid=host, or mount \
-                 the host's /proc and give its path with --proc_root"
+                "file descriptors of containers can't be counted: run this container with --pid=host, or \
+                 mount the host's /proc and give its path with --proc_root"
             }
             Self::UnreadableDescriptors => {
                 "file descriptors of some containers can't be counted: run as root with CAP_SYS_PTRACE (in a \

@@ -135,8 +135,8 @@ pub struct Config {
     ///
     /// Sets named without a sign replace the default, which is all four. Groups: cpu, memory, network, io,
     /// pressure, pids, cgroup, state, machine; and, off unless added: memory_stat, pressure_averages,
-    /// hugetlb, disk, process. core is always on; with core alone the labels are id and name only. A file is read only if a
-    /// selected metric needs it. Example: core,v2,+hugetlb,-network
+    /// hugetlb, disk, process. core is always on; with core alone the labels are id and name only. A file is
+    /// read only if a selected metric needs it. Example: core,v2,+hugetlb,-network
     #[arg(
         long,
         env = "DOCKER_STAT_PROM_METRICS",
@@ -150,9 +150,9 @@ pub struct Config {
 
     /// Pause between two requests for the sizes of containers, which +disk shows: such as 10m
     ///
-    /// Docker walks through the files of every container for this, which can take minutes on a large host. There
-    /// is never more than one such request, and the pause begins with its end. container_fs_size_age_seconds
-    /// shows how old the sizes are. Units as with -i; at least 1 s.
+    /// Docker walks through the files of every container for this, which can take minutes on a large host.
+    /// There is never more than one such request, and the pause begins with its end.
+    /// container_fs_size_age_seconds shows how old the sizes are. Units as with -i; at least 1 s.
     #[arg(
         long,
         alias = "disk-interval",

@@ -1,5 +1,5 @@
-//! The group `disk`: sizes of containers as Docker measures them, by a daemon that is late, refuses, lies, ends
-//! or never does.
+//! The group `disk`: sizes of containers as Docker measures them, by a daemon that is late, refuses, lies, or
+//! whose answers end too early or never.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs, reason = "tests")]
 
 mod support;

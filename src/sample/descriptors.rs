@@ -1,8 +1,9 @@
 //! Open file descriptors of a container's processes, and the limit on them.
 
 use super::{
-    Pass, Reason, ScopeSample,
+    Pass, Reason, ScopeSample, Visited,
     netns::{belongs_to, open_directory},
+    samples::Descriptors,
     scope_reader::{is_worth_telling, walk_below},
     stat_file::errno_of,
 };
@@ -24,32 +25,6 @@ const MOST_PER_PASS: Visited = Visited { places: 20_000, descriptors: 250_000 };
 const FD: &str = "fd";
 const LIMITS: &str = "limits";
 const PROCS: &str = "cgroup.procs";
-
-/// What one pass has visited so far.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Visited {
-    /// Processes and child cgroups.
-    pub places: u64,
-    /// Descriptors.
-    pub descriptors: u64,
-}
-
-impl Visited {
-    fn is_above(self, most: Self) -> bool {
-        self.places > most.places || self.descriptors > most.descriptors
-    }
-}
-
-/// The open file descriptors of all processes of one container.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Descriptors {
-    /// All of them; `None` unless those of every process could be counted.
-    pub open: Option<u64>,
-    /// Those that are sockets; `None` unless all could be looked at.
-    pub sockets: Option<u64>,
-    /// Soft limit on open files of the main process.
-    pub max_open_files: Option<Limit>,
-}
 
 /// Why the descriptors of a container can't be counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,9 +1,21 @@
 //! State that one pass over all containers shares.
 
-use super::{
-    descriptors::Visited, devices::DeviceNames, failure::PassReport, interfaces::Interfaces,
-    stat_file::Scratch,
-};
+use super::{devices::DeviceNames, failure::PassReport, interfaces::Interfaces, stat_file::Scratch};
+
+/// What was visited to count descriptors.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Visited {
+    /// Processes and child cgroups.
+    pub places: u64,
+    /// Descriptors.
+    pub descriptors: u64,
+}
+
+impl Visited {
+    pub(super) fn is_above(self, most: Self) -> bool {
+        self.places > most.places || self.descriptors > most.descriptors
+    }
+}
 
 /// A buffer, the report, and what is known from earlier passes.
 #[derive(Debug, Default)]

@@ -1,6 +1,6 @@
 //! The numbers of one container, in the kernel's units, as read in one pass.
 
-use super::{KernelFile, descriptors::Descriptors};
+use super::KernelFile;
 use crate::parse::{
     self, CgroupStat, CpuMax, CpuStat, Events, InterfaceRow, IoRow, Limit, MemoryStat, Name, ParseError,
     Pressure, io_stat::NoRows,
@@ -86,6 +86,17 @@ pub struct ScopeSample {
     pub(super) io_none: NoRows,
     /// Rows of `io.stat` kept for the next pass while `io` is `None`.
     spare_io: Vec<IoRow>,
+}
+
+/// The open file descriptors of all processes of one container.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Descriptors {
+    /// All of them; `None` unless those of every process could be counted.
+    pub open: Option<u64>,
+    /// Those that are sockets; `None` unless all could be looked at.
+    pub sockets: Option<u64>,
+    /// Soft limit on open files of the main process.
+    pub max_open_files: Option<Limit>,
 }
 
 /// Huge pages of one size.

@@ -58,7 +58,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("anyhow", &["app.rs", "app/", "demo/", "server/healthcheck.rs"]),
     ("bollard", &["metadata/docker/"]),
     ("bytes", &["server/", "demo/dockerd.rs"]),
-    ("chrono", &["metadata/docker/convert.rs", "demo/state.rs"]),
+    ("chrono", &["metadata/docker/time.rs", "demo/state.rs"]),
     ("clap", &["cli.rs", "cli/"]),
     ("clap_complete", &["tests/reference.rs"]),
     ("clap_mangen", &["tests/reference.rs"]),

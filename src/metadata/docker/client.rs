@@ -3,11 +3,11 @@
 
 use super::{
     body::Body,
-    convert::http_date,
     events::Events,
     problem::{Problem, short},
     rows::Splitter,
-    sizes,
+    size_row,
+    time::http_date,
     tolerant::{Inspection, List, read_info, read_inspection, read_version},
     transport::{MAX_OBJECTS, Transport},
 };
@@ -185,7 +185,7 @@ impl Client {
             let mut body = self.get("/containers/json?all=1&size=1", &SIZES).await?;
             let (mut splitter, mut sizes) = (Splitter::new(), Vec::new());
             while let Some(chunk) = body.chunk().await? {
-                splitter.take(&chunk, &mut |text| sizes::take(&mut sizes, text))?;
+                splitter.take(&chunk, &mut |text| size_row::take(&mut sizes, text))?;
             }
             splitter.end().map(|()| sizes)
         };

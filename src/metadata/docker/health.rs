@@ -1,6 +1,6 @@
 //! What Docker's answers say about a container's healthcheck.
 
-use super::convert::{positive, unix_seconds};
+use super::time::{positive, unix_seconds};
 use crate::metadata::{FailingStreak, Health};
 use bollard::models::{
     ContainerConfig, ContainerState, ContainerSummary, ContainerSummaryHealthStatusEnum, HealthStatusEnum,

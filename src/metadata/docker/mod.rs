@@ -12,8 +12,10 @@ mod outage;
 mod problem;
 mod rows;
 mod session;
+mod size_row;
 mod sizes;
 mod stream;
+mod time;
 mod tolerant;
 mod transport;
 

@@ -3,17 +3,18 @@
 use super::{
     chore::{Chore, at, done},
     client::Client,
-    convert::{CgroupDriver, understood, unix_seconds},
+    convert::{CgroupDriver, understood},
     daemon::Daemon,
     events::{Line, Replay},
     inspections::{Answer, Asked, Inspections},
     problem::Problem,
     sizes::{Rounds, Sizes},
     stream::{Stream, StreamState},
+    time::unix_seconds,
     tolerant::List,
 };
 use crate::{
-    metadata::{DiskReport, Filter, News, Resolver, action::Action, resolver::Row, told::Newer},
+    metadata::{DiskReport, Filter, Health, News, Resolver, action::Action, resolver::Row, told::Newer},
     parse::ContainerId,
 };
 use bollard::models::EventMessage;
@@ -160,8 +161,8 @@ impl<'a> Session<'a> {
         while lookups.try_recv().is_ok() {}
         let list = self.list(client).await?;
         self.take_list(list);
-        let root = self.memory.root.clone();
-        let mut sizes = Sizes::new(client, self.daemon.wish, root, &self.memory.rounds);
+        let Memory { root, rounds, .. } = &self.memory;
+        let mut sizes = Sizes::new(client, self.daemon.wish, root.clone(), rounds);
         let mut ping = interval_at(Instant::now() + PING, PING);
         let mut chore: Option<LocalBoxFuture<'a, Chore>> = None;
         loop {
@@ -281,7 +282,6 @@ impl<'a> Session<'a> {
         match answer {
             Ok(report) => self.tell(News::Disk(report.into())),
             Err(problem) => {
-                tracing::debug!("sizes of containers: {problem}");
                 self.say("the sizes of its containers", &problem);
                 self.tell(News::NoDisk(problem.word()));
             }
@@ -476,6 +476,7 @@ impl<'a> Session<'a> {
         }
         let newer = Newer::of(&action);
         let is_destroyed = action == Action::Destroy;
+        let is_unhealthy = action == Action::Health(Health::Unhealthy);
         let action = match action {
             Action::Rename(name) => Action::Rename(self.daemon.converter.cut(name)),
             action => action,
@@ -488,6 +489,8 @@ impl<'a> Session<'a> {
                 // Its row in the list is older than this.
                 self.take_waiting(&id);
                 self.tell(news);
+                // Only an inspection tells how many probes failed. With too many waiting, it can be missing.
+                let _asked = is_unhealthy && self.inspections.ask(id);
             }
             // It is new, or the event does not fit what is known: inspect it.
             None if is_destroyed || self.inspections.ask(id) => {}
