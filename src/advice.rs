@@ -3,7 +3,7 @@
 
 pub mod push;
 
-use crate::sample::{Errno, NetProblem, Reason, RootError, RootProblem, Tree, errno_of};
+use crate::sample::{DescriptorProblem, Errno, NetProblem, Reason, RootError, RootProblem, Tree, errno_of};
 use std::{
     fmt,
     path::{Path, PathBuf},
@@ -34,6 +34,8 @@ pub enum Doubt {
     TlsWithoutSecure(Vec<String>),
     /// These flags or variables name a host or a Docker, and the demo has its own.
     ReplacedByDemo(Vec<String>),
+    /// This flag or variable sets how often sizes are requested, and none are shown.
+    IntervalWithoutDisk(String),
     /// A variable that looks like one of ours and is not.
     UnknownVariable(String),
     /// So many more of those.
@@ -77,6 +79,9 @@ impl fmt::Display for Doubt {
                 "--demo serves a recorded host with its own Docker, and ignores {}",
                 given.join(", ")
             ),
+            Self::IntervalWithoutDisk(given) => {
+                write!(f, "{given} has no effect, because no sizes are shown: add --metrics +disk")
+            }
             Self::UnknownVariable(name) => {
                 write!(
                     f,
@@ -219,6 +224,10 @@ pub enum Complaint {
         /// What file system is there.
         found: String,
     },
+    /// Descriptors can't be counted, because the processes are outside our PID namespace.
+    ForeignDescriptors,
+    /// Descriptors can't be counted, because we may not look at all processes.
+    UnreadableDescriptors,
     /// No container has `memory.current`.
     NoMemoryController,
     /// No container has `cpu.pressure`.
@@ -233,6 +242,15 @@ impl Complaint {
             NetProblem::NoProcess => None,
             NetProblem::ForeignPids => Some(Self::ForeignPids),
             NetProblem::Hidden => Some(Self::HiddenProcesses),
+        }
+    }
+
+    /// What is to be done about descriptors that can't be counted.
+    #[must_use]
+    pub fn of_descriptors(problem: DescriptorProblem) -> Self {
+        match problem {
+            DescriptorProblem::ForeignPids => Self::ForeignDescriptors,
+            DescriptorProblem::NotAllowed => Self::UnreadableDescriptors,
         }
     }
 }
@@ -255,6 +273,14 @@ impl fmt::Display for Complaint {
             Self::HiddenProcesses => {
                 "network counters can't be read: processes of containers are hidden from /proc: remove \
                  ProtectProc= or hidepid=, or grant CAP_SYS_PTRACE"
+            }
+            Self::ForeignDescriptors => {
+                "file descriptors of containers can't be counted: run this container with --pid=host, or \
+                 mount the host's /proc and give its path with --proc_root"
+            }
+            Self::UnreadableDescriptors => {
+                "file descriptors of some containers can't be counted: run as root with CAP_SYS_PTRACE (in a \
+                 container: --user 0 --cap-add SYS_PTRACE)"
             }
             Self::NoMemoryController => {
                 "no container has memory.current: the memory controller is off: boot with \

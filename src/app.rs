@@ -13,9 +13,9 @@ use crate::{
     demo::Demo,
     encode::Format,
     log::{self, Log},
-    metadata::Docker,
+    metadata::{self, Docker},
     push::{self, Push},
-    sample::{Errno, errno_of, limits::raise_open_files},
+    sample::{self, Errno, errno_of, limits::raise_open_files},
     server::{
         self,
         healthcheck::Probe,
@@ -31,6 +31,7 @@ use signals::Signals;
 use std::{
     io::Write,
     os::unix::net::UnixStream,
+    path::Path,
     thread,
     time::{Duration, Instant},
 };
@@ -108,6 +109,10 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
     };
     let cut = metrics.label_values_cut.clone();
     let docker = Docker::new(host, settings.labels, settings.filter, move || cut.inc());
+    let docker = match settings.disk_interval {
+        Some(interval) => docker.with_sizes(interval, file_system_of),
+        None => docker,
+    };
     let start = Start {
         cgroup_root: collector.roots.cgroup.clone(),
         docker: docker.host().clone(),
@@ -143,6 +148,12 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
     runtime.shutdown_background();
     drop(demo);
     result
+}
+
+/// The file system of Docker's root directory.
+fn file_system_of(directory: &Path) -> Option<metadata::FileSystem> {
+    let sample::FileSystem { bytes, device } = sample::file_system_of(directory)?;
+    Some(metadata::FileSystem { bytes, device })
 }
 
 /// Checks for free descriptors first, because a runtime without a descriptor for its signals panics.

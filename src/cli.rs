@@ -13,7 +13,12 @@ use clap::{
     parser::ValueSource,
 };
 use std::{collections::BTreeSet, ffi::OsString, path::PathBuf, time::Duration};
-use values::{AnyList, count, interval};
+use values::{AnyList, count, interval, long_interval};
+
+/// What compose and swarm say of a container: its project, service, stack, task and node.
+const DEFAULT_LABELS: &str = "com.docker.compose.project,com.docker.compose.service,\
+    com.docker.compose.project.working_dir,com.docker.swarm.service.name,com.docker.swarm.task.name,\
+    com.docker.stack.namespace,com.docker.swarm.node.id";
 
 /// What one run is to do, as the user said it.
 #[derive(Debug, Clone, Parser)]
@@ -134,9 +139,9 @@ pub struct Config {
     ///
     /// Sets named without a sign replace the default, which is all four. Groups: cpu, memory, network, io,
     /// pressure, pids, cgroup, state, machine, host (the host's own numbers as id="/", with cadvisor); and,
-    /// off unless added: memory_stat, pressure_averages, hugetlb. core is on unless it is left out with -core;
-    /// with core alone the labels are id and name only. A file is read only if a selected metric needs it.
-    /// Example: core,v2,+hugetlb,-network
+    /// off unless added: memory_stat, pressure_averages, hugetlb, disk, process. core is on unless it is left
+    /// out with -core; with core alone the labels are id and name only. A file is read only if a selected
+    /// metric needs it. Example: core,v2,+hugetlb,-network
     ///
     /// Without core, container_network_receive_bytes_total and container_network_transmit_bytes_total are
     /// counters in OpenMetrics too, and nothing is polled between scrapes.
@@ -162,14 +167,32 @@ pub struct Config {
     )]
     pub created_lines: bool,
 
+    /// Pause between two requests for the sizes of containers, which +disk shows: such as 10m
+    ///
+    /// Docker walks through the files of every container for this, which can take minutes on a large host.
+    /// There is never more than one such request, and the pause begins with its end.
+    /// container_fs_size_age_seconds shows how old the sizes are. Units as with -i; at least 1 s.
+    #[arg(
+        long,
+        alias = "disk-interval",
+        env = "DOCKER_STAT_PROM_DISK_INTERVAL",
+        value_hint = ValueHint::Other, value_name = "TIME",
+        default_value = "10m",
+        value_parser = long_interval
+    )]
+    pub disk_interval: Duration,
+
     /// Container labels to show, as container_label_…: globs, separated by commas
+    ///
+    /// A container without one of them goes without it. '*' shows every label. Per container, at most 16 KiB
+    /// of labels are shown, and 1 KiB of each value.
     #[arg(
         long,
         alias = "container-labels",
         env = "DOCKER_STAT_PROM_CONTAINER_LABELS",
         value_hint = ValueHint::Other, value_name = "GLOBS",
         value_delimiter = ',',
-        default_value = "com.docker.compose.project,com.docker.compose.service"
+        default_value = DEFAULT_LABELS
     )]
     pub container_labels: Vec<String>,
 

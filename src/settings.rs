@@ -44,6 +44,8 @@ pub struct Settings {
     pub metrics: String,
     /// Whether OpenMetrics says when counters began.
     pub created_lines: bool,
+    /// How long to pause between two requests for the sizes of containers; `None` if they are not shown.
+    pub disk_interval: Option<Duration>,
     /// Which container labels and environment variables become Prometheus labels.
     pub labels: Labels,
     /// Which containers are read at all.
@@ -126,6 +128,7 @@ impl Settings {
             Config { once: true, .. } => Order::Once,
             _ => Order::Serve,
         };
+        let is_sized = selection.shows_disk();
         // A health check pushes nothing, and runs often.
         let (push, doubts) = if order == Order::HealthCheck {
             (None, Vec::new())
@@ -135,7 +138,7 @@ impl Settings {
                 problem,
                 hint: hint.to_owned(),
             })?;
-            let mut doubts = doubts(&config, &bind);
+            let mut doubts = doubts(&config, &bind, is_sized);
             doubts.extend(of_push);
             (push, doubts)
         };
@@ -155,6 +158,7 @@ impl Settings {
             docker,
             roots: Roots { cgroup: config.cgroup_root, proc: config.proc_root, sys: config.sys_root },
             polling_interval: config.polling_interval,
+            disk_interval: selection.shows_disk().then_some(config.disk_interval),
             selection,
             metrics: config.metrics,
             created_lines: config.created_lines,
@@ -228,13 +232,14 @@ fn docker_host(host: &str) -> Result<DockerHost, crate::metadata::HostError> {
 }
 
 /// Settings that have no effect.
-fn doubts(config: &Config, bind: &Bind) -> Vec<Doubt> {
+fn doubts(config: &Config, bind: &Bind, is_sized: bool) -> Vec<Doubt> {
     let given = |flag: &&str| config.is_given(flag).then(|| config.origin_of(flag));
     let all_given = |flags: &[&str]| flags.iter().filter_map(given).collect::<Vec<_>>();
     let tls = all_given(&["tls_cert", "tls_key"]);
     let tls = (!config.once && !config.secure && !tls.is_empty()).then_some(Doubt::TlsWithoutSecure(tls));
     let no_port = (config.secure && *bind == Bind::Nowhere)
         .then(|| Doubt::SecureWithoutPort(config.origin_of("secure")));
+    let interval = given(&"disk_interval").filter(|_| !is_sized).map(Doubt::IntervalWithoutDisk);
     let mut replaced = all_given(&["host", "cgroup_root", "proc_root", "sys_root"]);
     // This one is set for other programs, and says nothing about what the user wants of the demo.
     replaced.retain(|name| name != "DOCKER_HOST");
@@ -246,6 +251,7 @@ fn doubts(config: &Config, bind: &Bind) -> Vec<Doubt> {
     tls.into_iter()
         .chain(no_port)
         .chain(demo)
+        .chain(interval)
         .chain(unknown)
         .chain((more > 0).then_some(Doubt::MoreUnknownVariables(more)))
         .collect()

@@ -13,7 +13,7 @@ import re
 import sys
 
 host, page_path = sys.argv[1:3]
-LABELS = sys.argv[3:] or ["com.docker.compose.project", "com.docker.compose.service"]
+LABELS = sys.argv[3:] or "com.docker.compose.project,com.docker.compose.service,com.docker.compose.project.working_dir,com.docker.swarm.service.name,com.docker.swarm.task.name,com.docker.stack.namespace,com.docker.swarm.node.id".split(",")
 EXCLUDED = "lo veth* docker* nerdctl* br-* cni* virbr*".split()
 CGROUP = os.path.join(host, "sys/fs/cgroup")
 BYTES = """anon file kernel kernel_stack pagetables sec_pagetables percpu sock vmalloc shmem zswap zswapped file_mapped file_dirty

@@ -6,9 +6,9 @@ mod support;
 use docker_stat_prom::{
     discovery::scan,
     encode::{Format, LabelBlock, Renderer, Text},
-    metadata::{Health, Metadata, State},
-    model::{Container, RatePoint, Window},
-    sample::{DeviceNames, FileSet, Keep, KernelFile, Machine, NetReader, Pass, ScopeReader},
+    metadata::{DiskReport, DiskUse, FailingStreak, FileSystem, Health, Metadata, State},
+    model::{Container, Disk, RatePoint, Window},
+    sample::{DeviceNames, FileSet, Keep, KernelFile, Machine, NetReader, Pass, Processes, ScopeReader},
     table::{
         BaseLabels, ContainerSink, FamilySink, HistogramReading, Label, LabelValue, Number, OwnSeries, Page,
         Row, Selection, SelfMetrics, Shown, Sink,
@@ -23,11 +23,17 @@ use std::{
     fmt::Write,
     path::Path,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-const ALL: Needs = Needs { files: FileSet::of(KernelFile::ALL), net_dev: true, hugetlb: true };
-const EVERYTHING: &str = "+memory_stat,+pressure_averages,+hugetlb";
+const ALL: Needs = Needs {
+    files: FileSet::of(KernelFile::ALL),
+    net_dev: true,
+    hugetlb: true,
+    disk: true,
+    descriptors: true,
+};
+const EVERYTHING: &str = "+memory_stat,+pressure_averages,+hugetlb,+disk,+process";
 
 /// What Docker may tell of a container, with no word left out.
 fn metadata(container: &Container) -> Arc<Metadata> {
@@ -45,7 +51,8 @@ fn metadata(container: &Container) -> Arc<Metadata> {
         finished: Some(3.5),
         restarts: Some(4),
         oom_killed: Some(true),
-        health: Some(Health::None),
+        health: Some(Health::Unhealthy),
+        failing_streak: Some(FailingStreak { count: 3, until: 8.0 }),
         ..Metadata::new(container.id.clone())
     })
 }
@@ -64,6 +71,22 @@ fn read(host: &Path, needs: Needs) -> (Vec<Container>, DeviceNames) {
         assert!(reader.sample(needs.files, keep, &mut pass, &mut container.sample));
         if needs.hugetlb {
             reader.sample_hugetlb(&mut pass, &mut container.sample);
+        }
+        if needs.descriptors {
+            let processes = Processes {
+                cgroup: reader.path(),
+                proc_root: &host.join("proc"),
+                id: &scope.id,
+                main_pid: None,
+            };
+            let _most_recordings_lack_them = processes.read_descriptors(&mut pass, &mut container.sample);
+        }
+        if needs.disk {
+            let file_system = Some(FileSystem { bytes: 1 << 40, device: None });
+            let lasts = Duration::MAX;
+            let report = DiskReport { sizes: Vec::new(), file_system, asked: Instant::now(), lasts };
+            let sizes = DiskUse { rw_bytes: Some(5), root_bytes: Some(500) };
+            container.disk = Disk::new(&report, sizes);
         }
         if needs.net_dev {
             let mut network = NetReader::new(&host.join("proc"));

@@ -7,7 +7,7 @@ use clap::{
 use std::time::Duration;
 
 /// The words that `--metrics` knows, as completions offer them: groups with the sign that changes something.
-pub const METRICS: [&str; 18] = [
+pub const METRICS: [&str; 20] = [
     "core",
     "cadvisor",
     "v2",
@@ -16,6 +16,8 @@ pub const METRICS: [&str; 18] = [
     "+pressure_averages",
     "+hugetlb",
     "-core",
+    "+disk",
+    "+process",
     "-cpu",
     "-memory",
     "-network",
@@ -102,6 +104,12 @@ pub(super) fn bytes(text: &str) -> Result<u64, String> {
         .ok_or_else(|| "expected bytes, or a number with kB, MB, GB, KiB, MiB or GiB, from 1MiB".to_owned())
 }
 
+/// Reads a time of at least one second.
+pub(super) fn long_interval(text: &str) -> Result<Duration, String> {
+    let long = interval(text).ok().filter(|time| *time >= Duration::from_secs(1));
+    long.ok_or_else(|| "expected milliseconds, or a number with ms, s, m or h, from 1s to 24h".to_owned())
+}
+
 /// How important a line of the log is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogLevel {
@@ -177,6 +185,9 @@ mod tests {
         {
             assert_eq!(interval(text), Ok(Duration::from_millis(milliseconds)));
         }
+        assert_eq!(long_interval("10m"), Ok(Duration::from_secs(600)));
+        assert_eq!(long_interval("1000"), Ok(Duration::from_secs(1)));
+        assert!(long_interval("999").is_err() && long_interval("25h").is_err());
         for text in
             ["", "0", "0s", "s", "-1", "1.5s", "5 s", "5d", "25h", "86400001", "99999999999999999999h"]
         {

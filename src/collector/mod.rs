@@ -35,7 +35,7 @@ use crate::{
     advice::{Complaint, Missing},
     discovery::ScopeEvent,
     encode::{Format, Renderer, Text},
-    metadata::MetadataEvent,
+    metadata::{MetadataEvent, News},
     parse::ContainerId,
     sample::{DeviceNames, MachineReader, Pass},
     table::Page,
@@ -55,6 +55,8 @@ use waiting::Waiting;
 /// Time between slow rounds, which read the machine's size and the device names, look for files that were
 /// absent, and ask about containers without a name.
 const SLOW: Duration = Duration::from_secs(30);
+/// The label `file` of failed requests for the sizes of containers.
+const SIZES: &str = "docker_sizes";
 /// How long a start waits for Docker's first list before the exporter is ready without names.
 const NAMES_AT_START: Duration = Duration::from_secs(5);
 
@@ -149,6 +151,9 @@ impl Collector {
     }
 
     fn take_metadata(&mut self, event: MetadataEvent) {
+        if let News::NoDisk(reason) = event.news {
+            self.handle.metrics.read_failures.with_label_values(&[SIZES, reason]).inc();
+        }
         let before = self.containers.docker_reconnects();
         self.containers.take_metadata(event);
         let metrics = &self.handle.metrics;
@@ -158,7 +163,13 @@ impl Collector {
     }
 
     fn update_readiness(&mut self) {
-        let named = self.containers.docker_is_up().is_some() || self.start.elapsed() > NAMES_AT_START;
+        let waits = self.start.elapsed() <= NAMES_AT_START;
+        // A page that is printed once has no second chance to show sizes.
+        let is_sized = self.config.polling_interval.is_some()
+            || !self.config.selection.shows_disk()
+            || self.containers.docker_is_up() == Some(false)
+            || self.containers.is_measured();
+        let named = !waits || (self.containers.docker_is_up().is_some() && is_sized);
         if self.scanned && named {
             self.handle.ready.store(true, Ordering::Relaxed);
         }

@@ -1,9 +1,11 @@
 //! Joins samples and metadata: one [`Container`] for each container in the output.
 
+mod disk;
 mod network;
 mod oom;
 mod rates;
 
+pub use disk::Disk;
 pub use network::{Claimant, claims};
 pub use oom::OomKills;
 pub use rates::{RatePoint, Rates, Window};
@@ -34,6 +36,8 @@ pub struct Container {
     pub new_run: Option<NewRun>,
     /// OOM kills over all its runs.
     pub oom_kills: OomKills,
+    /// What its files take up, according to Docker.
+    pub disk: Option<Disk>,
     is_host: bool,
 }
 
@@ -74,6 +78,7 @@ impl Container {
             new_run: None,
             oom_kills: OomKills::default(),
             is_host: false,
+            disk: None,
         }
     }
 

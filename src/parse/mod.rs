@@ -19,6 +19,7 @@ pub mod memory_stat;
 pub mod net_dev;
 pub mod pressure;
 pub mod proc_cgroup;
+pub mod proc_limits;
 pub mod proc_stat;
 pub mod scan;
 pub mod scope_name;

@@ -17,6 +17,10 @@ pub struct Needs {
     pub net_dev: bool,
     /// `hugetlb.<size>.*` of the cgroup: the file names depend on the machine.
     pub hugetlb: bool,
+    /// The sizes of the container's files, which Docker measures.
+    pub disk: bool,
+    /// `fd` and `limits` of the container's processes.
+    pub descriptors: bool,
 }
 
 impl Needs {
@@ -27,9 +31,15 @@ impl Needs {
             files: self.files.union(other.files),
             net_dev: self.net_dev || other.net_dev,
             hugetlb: self.hugetlb || other.hugetlb,
+            disk: self.disk || other.disk,
+            descriptors: self.descriptors || other.descriptors,
         }
     }
 }
+
+/// The needs of a family that has not named any.
+const NOTHING: Needs =
+    Needs { files: FileSet::of(&[]), net_dev: false, hugetlb: false, disk: false, descriptors: false };
 
 /// How a family gets its samples.
 #[derive(Debug, Clone, Copy)]
@@ -160,7 +170,7 @@ impl Topic {
             group: self.group,
             labels: &[],
             origin: "",
-            needs: Needs { files: FileSet::of(&[]), net_dev: false, hugetlb: false },
+            needs: NOTHING,
             of_stopped: false,
             of_host: false,
             is_polled: false,
@@ -199,6 +209,23 @@ impl Draft {
     /// The huge page files must be read; `origin` says where in them the number is.
     pub const fn hugetlb(mut self, origin: &'static str) -> Self {
         self.0.needs.hugetlb = true;
+        self.0.origin = origin;
+        self
+    }
+
+    /// Docker must measure the container's files; `origin` says where in its answer the number is.
+    pub const fn disk(mut self, origin: &'static str) -> Self {
+        self.0.needs.disk = true;
+        self.0.origin = origin;
+        self
+    }
+
+    /// The `/proc` entries of the container's processes must be read; `origin` says where in them the number
+    /// is.
+    pub const fn descriptors(mut self, origin: &'static str) -> Self {
+        self.0.needs.descriptors = true;
+        // It says whether there are child cgroups.
+        self.0.needs.files = FileSet::of(&[KernelFile::CgroupStat]);
         self.0.origin = origin;
         self
     }

@@ -47,11 +47,13 @@ pub enum Group {
     MemoryStat,
     PressureAverages,
     Hugetlb,
+    Disk,
+    Process,
 }
 
 impl Group {
     /// All groups.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Cpu,
         Self::Memory,
         Self::Network,
@@ -65,6 +67,8 @@ impl Group {
         Self::MemoryStat,
         Self::PressureAverages,
         Self::Hugetlb,
+        Self::Disk,
+        Self::Process,
     ];
 
     /// Its name on the command line.
@@ -84,12 +88,17 @@ impl Group {
             Self::MemoryStat => "memory_stat",
             Self::PressureAverages => "pressure_averages",
             Self::Hugetlb => "hugetlb",
+            Self::Disk => "disk",
+            Self::Process => "process",
         }
     }
 
     /// Whether it is served by default.
     #[must_use]
     pub const fn is_default(self) -> bool {
-        !matches!(self, Self::MemoryStat | Self::PressureAverages | Self::Hugetlb)
+        !matches!(
+            self,
+            Self::MemoryStat | Self::PressureAverages | Self::Hugetlb | Self::Disk | Self::Process
+        )
     }
 }

@@ -51,8 +51,10 @@ labels! {
     Rustc = "rustc",
     Scope = "scope",
     State = "state",
+    Status = "status",
     SystemUuid = "system_uuid",
     Target = "target",
+    Ulimit = "ulimit",
     Version = "version",
     Window = "window",
 }

@@ -118,6 +118,18 @@ impl Selection {
         self.needs.hugetlb
     }
 
+    /// Whether Docker must measure the files of containers.
+    #[must_use]
+    pub fn shows_disk(&self) -> bool {
+        self.needs.disk
+    }
+
+    /// Whether `fd` and `limits` of processes are needed.
+    #[must_use]
+    pub fn reads_descriptors(&self) -> bool {
+        self.needs.descriptors
+    }
+
     /// Whether only the set `core` is served, whose only labels are `id` and `name`.
     #[must_use]
     pub fn is_core_only(&self) -> bool {

@@ -61,7 +61,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("base64", &["push/"]),
     ("bollard", &["metadata/docker/"]),
     ("bytes", &["server/", "demo/dockerd.rs"]),
-    ("chrono", &["metadata/docker/convert.rs", "demo/state.rs", "push/http/answer.rs"]),
+    ("chrono", &["metadata/docker/time.rs", "demo/state.rs", "push/http/answer.rs"]),
     ("clap", &["cli.rs", "cli/"]),
     ("clap_complete", &["tests/reference.rs"]),
     ("clap_mangen", &["tests/reference.rs"]),

@@ -49,7 +49,7 @@ pub(crate) const HEALTH: &[Family] = &[
 fn health(row: Row<'_>) -> Option<Number> {
     Some(Number::Signed(match row.container.metadata.as_ref()?.health? {
         Health::Healthy => 1,
-        Health::NotHealthy => 0,
+        Health::Starting | Health::Unhealthy => 0,
         Health::None => -1,
     }))
 }
