@@ -349,3 +349,26 @@ fn what_is_no_file_of_settings_is_told_so() {
     fs::File::create(&path).unwrap().set_len(1 << 30).unwrap();
     assert!(read(&path).ends_with(": more than 1048576 bytes"));
 }
+
+#[test]
+fn the_file_of_the_readme_is_understood() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let (_, begin) = readme.split_once("# --push_config /etc").unwrap();
+    let (text, _) = begin.split_once("```").unwrap();
+    let text = &format!("#{text}");
+    let (folder, path) = folder(text);
+    for name in ["grafana-cloud.token", "collector.token", "client.pem", "client.key"] {
+        fs::write(folder.path().join(name), "x").unwrap();
+    }
+    let otlp = Otlp { semantic_names: true, gzip: true, resource_attributes: Vec::new() };
+    let file = read(&path, &|_| None, &otlp).unwrap();
+    assert_eq!((file.targets.len(), file.no_effect.len()), (4, 0));
+    // Each key that there is, and no other, is in the table of keys.
+    let (_, table) = readme.split_once("| keys of each receiver |").unwrap();
+    let (table, _) = table.split_once("\n\n").unwrap();
+    let firsts = table.lines().skip(2).filter_map(|line| line.split('|').nth(1));
+    let named: BTreeSet<_> = firsts.flat_map(|keys| keys.split('`').skip(1).step_by(2)).collect();
+    let known: BTreeSet<_> =
+        [REMOTE_WRITE, OTLP, PUSHGATEWAY].iter().flat_map(|keys| keys.known.iter().copied()).collect();
+    assert_eq!(named, known);
+}
