@@ -14,6 +14,7 @@ use crate::{
     encode::Format,
     log::{self, Log},
     metadata::Docker,
+    push::{self, Push},
     sample::{Errno, errno_of, limits::raise_open_files},
     server::{
         self,
@@ -43,6 +44,9 @@ use tokio::{
 
 /// How long `--once` and `--healthcheck` wait before they give up.
 const PATIENCE: Duration = Duration::from_secs(15);
+
+/// How long the end waits for the last push. Shorter than the 10 seconds that `docker stop` waits.
+const LAST_PUSH: Duration = Duration::from_secs(5);
 
 /// Runs until done or told to stop.
 ///
@@ -123,9 +127,10 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
         let mut threads = start_threads(collector, max_open_files, metrics, docker)?;
         let handle = threads.handle.clone();
         let result = if serves {
-            serve(listener, tls, start, &handle, &mut threads.collector, signals).await
+            let push = settings.push.map(|config| start_push(config, &handle)).transpose()?;
+            serve(listener, tls, start, &handle, push, &mut threads.collector, signals).await
         } else {
-            once(interval, &handle, signals).await
+            once(interval, &handle, settings.push.as_ref(), signals).await
         };
         if demo.is_some() {
             // The demo's files and its Docker API are removed now, which must not cause warnings.
@@ -164,8 +169,19 @@ fn listen(bind: &Address) -> Result<TcpListener, Failure> {
     })
 }
 
-/// Takes two samples, one interval apart, and writes the page to standard output.
-async fn once(interval: Duration, handle: &Handle, mut signals: Signals) -> Result<(), Failure> {
+fn start_push(config: push::Config, handle: &Handle) -> Result<Push, Failure> {
+    push::start(config, handle.clone(), push::PROTOCOLS)
+        .map_err(|error| Failure::from(anyhow!("nothing can be pushed: {error}")))
+}
+
+/// Takes two samples, one interval apart, and pushes the second to all targets, or else writes it to standard
+/// output.
+async fn once(
+    interval: Duration,
+    handle: &Handle,
+    push: Option<&push::Config>,
+    mut signals: Signals,
+) -> Result<(), Failure> {
     let printed = async {
         let begin = Instant::now();
         while !handle.is_ready() && begin.elapsed() < PATIENCE {
@@ -174,6 +190,9 @@ async fn once(interval: Duration, handle: &Handle, mut signals: Signals) -> Resu
         in_time(handle.tick()).await?;
         sleep(interval).await;
         in_time(handle.tick()).await?;
+        if let Some(config) = push {
+            return push_once(config, handle).await;
+        }
         let page = in_time(handle.scrape(Format::Text)).await?;
         let (done, written) = oneshot::channel();
         // A signal must end this even if the reader of standard output is stuck.
@@ -192,6 +211,14 @@ async fn once(interval: Duration, handle: &Handle, mut signals: Signals) -> Resu
     }
 }
 
+/// Fails if a target has not taken everything.
+async fn push_once(config: &push::Config, handle: &Handle) -> Result<(), Failure> {
+    let results = push::once(config, handle, push::PROTOCOLS, PATIENCE).await.map_err(Error::from)?;
+    let failed = results.into_iter().filter_map(|(name, result)| Some(format!("{name}: {}", result.err()?)));
+    let failed: Vec<_> = failed.collect();
+    if failed.is_empty() { Ok(()) } else { Err(anyhow!("not pushed to {}", failed.join("; ")).into()) }
+}
+
 /// The collector's answer, or an error if it does not come in time.
 async fn in_time<T>(answer: impl Future<Output = Result<T, collector::Stopped>>) -> Result<T, Error> {
     let hangs = || anyhow!("no answer within {PATIENCE:?}: reading a file of a container or of /proc hangs");
@@ -204,6 +231,7 @@ async fn serve(
     tls: Option<Tls>,
     start: Start,
     handle: &Handle,
+    push: Option<Push>,
     dead: &mut oneshot::Receiver<()>,
     mut signals: Signals,
 ) -> Result<(), Failure> {
@@ -237,8 +265,14 @@ async fn serve(
         tracing::info!("told to stop");
         let _nobody_listens = Manager::from_environment().tell("STOPPING=1");
         let _still_there = stop.send(());
+        let pushed = async {
+            if let Some(push) = push {
+                push.end(LAST_PUSH).await;
+            }
+        };
+        let all = async { tokio::join!(serving, pushed) };
         tokio::select! {
-            () = &mut serving => {}
+            ((), ()) = all => {}
             () = signals.end() => {}
         }
         handle.send(Message::Shutdown);

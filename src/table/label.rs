@@ -49,6 +49,7 @@ labels! {
     Rustc = "rustc",
     Scope = "scope",
     State = "state",
+    Target = "target",
     Version = "version",
     Window = "window",
 }
@@ -86,6 +87,12 @@ impl<'a> BaseLabels<'a> {
     #[must_use]
     pub fn of(container: &'a Container, core_only: bool) -> Self {
         Self { container, core_only }
+    }
+
+    /// The container's ID.
+    #[must_use]
+    pub fn container_id(self) -> Option<&'a str> {
+        Some(self.container.id.as_str())
     }
 
     /// When the counters of the container's present run began, in Unix seconds; see

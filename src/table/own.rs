@@ -110,6 +110,21 @@ own_families! {
         because nobody read standard error";
     tls_expiry: gauges "docker_stat_prom_tls_certificate_expiry_timestamp_seconds" [] "When the served \
         certificate expires, unix time";
+    push_samples: counters "docker_stat_prom_push_samples_total" [Target] "Samples that a receiver took";
+    push_requests: counters "docker_stat_prom_push_requests_total" [Target] "Requests to a receiver, also \
+        those that failed";
+    push_failures: counters "docker_stat_prom_push_failures_total" [Reason, Target] "Requests that a receiver \
+        did not take, by the status of its answer or by why there was none";
+    push_dropped_samples: counters "docker_stat_prom_push_dropped_samples_total" [Reason, Target] "Samples \
+        that will not be sent (again)";
+    push_skipped_passes: counters "docker_stat_prom_push_skipped_passes_total" [] "Pushes left out because \
+        reading all series took longer than the interval";
+    push_queue_bytes: gauges "docker_stat_prom_push_queue_bytes" [Target] "Compressed requests that wait for \
+        a receiver";
+    push_lag: gauges "docker_stat_prom_push_lag_seconds" [Target] "Age of the oldest samples that wait for a \
+        receiver; 0 if none do";
+    push_last_success: gauges "docker_stat_prom_push_last_success_timestamp_seconds" [Target] "When a \
+        receiver last took a request, unix time";
     demo: gauges "docker_stat_prom_demo" [] "1 if all numbers come from a recorded host and are made to \
         change";
     cpu_seconds: counter "process_cpu_seconds_total" [] "User and system CPU time spent by the exporter";

@@ -18,6 +18,9 @@ pub mod exporter;
 pub mod following;
 pub mod front;
 pub mod host;
+pub mod otlp;
+pub mod peers;
+pub mod remote_write;
 
 use std::{
     io::Write,
