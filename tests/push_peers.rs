@@ -29,17 +29,20 @@ fn steady(all: HashMap<Labels, f64>) -> HashMap<Labels, f64> {
 }
 
 fn pushing(command: &mut Command, target: &[String]) -> Exporter {
-    Exporter::ready(command.args(["--push_interval", "300ms", "-i", "100"]).args(target))
+    Exporter::ready(command.args(["--push_interval", "1s", "-i", "100"]).args(target))
 }
 
 fn is_everything_there(peer: &Peer, exporter: &Exporter) {
-    let expected = steady(samples(&exporter.metrics()));
-    assert!(expected.len() > 700, "{}", expected.len());
     eventually("all series are there", || {
+        // The rates are there only after the first window.
+        let expected = steady(samples(&exporter.metrics()));
+        assert!(expected.len() > 700, "{}", expected.len());
         let found = steady(peer.instant("{__name__=~\".+\",job=\"docker-stat-prom\"}"));
         (found.len() == expected.len()).then(|| {
             for (labels, value) in &expected {
-                assert_eq!(found.get(labels), Some(value), "{labels:?}");
+                let found = found.get(labels).unwrap_or_else(|| panic!("{labels:?}"));
+                // VictoriaMetrics keeps some fifteen digits.
+                assert!((found - value).abs() <= value.abs() * 1e-14, "{labels:?}: {found}, not {value}");
             }
         })
     });
@@ -120,7 +123,7 @@ fn what_was_read_while_prometheus_was_away_arrives_when_it_is_back() {
         eventually("all is there again", || {
             let times = peer.times(up);
             let now = *times.last()?;
-            (now > before + 3.0 && has_no_gap(&times, 0.45)).then_some(())
+            (now > before + 3.0 && has_no_gap(&times, 1.5)).then_some(())
         });
     }
 }
@@ -158,8 +161,7 @@ fn a_killed_exporter_with_a_spool_loses_nothing_that_waited() {
         let until_killed: Vec<f64> = times.iter().copied().filter(|time| *time < killed).collect();
         // The last push before the end may be lost; the new process begins with its own.
         let last = *until_killed.last()?;
-        (*times.last()? > killed + 1.0 && has_no_gap(&until_killed, 0.45) && killed - last < 0.95)
-            .then_some(())
+        (*times.last()? > killed + 1.0 && has_no_gap(&until_killed, 1.5) && killed - last < 2.5).then_some(())
     });
     drop(exporter);
 }
@@ -181,7 +183,7 @@ fn a_dead_target_delays_neither_the_other_nor_scrapes() {
     let exporter = pushing(&mut without_docker(), &target);
     is_everything_there(&peer, &exporter);
     let times = peer.times("docker_stat_prom_up");
-    assert!(has_no_gap(&times, 0.45), "{times:?}");
+    assert!(has_no_gap(&times, 1.5), "{times:?}");
     assert_eq!(exporter.get("/readyz").status, 200);
 }
 
@@ -193,9 +195,9 @@ fn pushgateway_has_the_page_and_nothing_after_an_orderly_end() {
     let peer = Peer::pushgateway();
     let target = ["--pushgateway".into(), peer.url(""), "--push_label".into(), "instance=a/b".into()];
     let exporter = pushing(&mut without_docker(), &target);
-    let expected = steady(samples(&exporter.metrics()));
     let found = || steady(samples(&peer.get("/metrics").text()));
-    eventually("all series are there", || (found() == expected).then_some(()));
+    let is_there = || found() == steady(samples(&exporter.metrics()));
+    eventually("all series are there", || is_there().then_some(()));
     let page = peer.get("/metrics").text();
     assert!(page.contains("instance=\"a/b\",job=\"docker-stat-prom\""));
     assert!(exporter.stop("-TERM").success());
