@@ -1,5 +1,5 @@
-//! Upper and lower case as Go has it: each character by itself, and one for one. Rust's own gives several where
-//! the language wants it, such as SS for ß.
+//! Upper and lower case as Go has it: each character by itself, and one for one. Rust's own gives several
+//! where the language wants it, such as SS for ß.
 
 /// The lower case of a character; itself if it has none.
 pub(super) fn lower(c: char) -> char {
