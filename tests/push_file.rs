@@ -175,8 +175,12 @@ fn a_guarded_prometheus_takes_what_has_password_and_certificate_and_nothing_else
         serde_json::json!(fs::read_to_string(tls("ec-chain.crt")).unwrap()),
         serde_json::json!(fs::read_to_string(tls("ec-sec1.key")).unwrap()),
     );
-    let rules = "write_relabel_configs:\n  - {source_labels: [__name__], regex: container_fs_.*, action: drop}\n  \
-                 - {source_labels: [name], target_label: who, regex: '(.).*', replacement: '${1}!'}";
+    let rules = [
+        "write_relabel_configs:",
+        "  - {source_labels: [__name__], regex: container_fs_.*, action: drop}",
+        "  - {source_labels: [name], target_label: who, regex: '(.).*', replacement: '${1}!'}",
+    ]
+    .join("\n");
     let good = keys(&right, &format!("{ca}, {client}, min_version: TLS13"));
     let through = format!("{good}\n  proxy_url: http://u:p@{address}");
     let cases = [

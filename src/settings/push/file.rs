@@ -36,7 +36,9 @@ macro_rules! receiver {
                 "proxy_from_environment", "follow_redirects", "queue_config", $($own),*
             ],
             no_effect: &["enable_http2", $($idle),*],
-            not_supported: &["sigv4", "oauth2", "azuread", "google_iam", "proxy_connect_header", $($missing),*],
+            not_supported: &[
+                "sigv4", "oauth2", "azuread", "google_iam", "proxy_connect_header", $($missing),*
+            ],
         }
     };
 }
