@@ -1,5 +1,6 @@
 //! Relabelling with the rules and the meaning of Prometheus' `write_relabel_configs`.
 
+mod letters;
 mod name;
 mod pattern;
 mod template;
@@ -174,11 +175,11 @@ impl Rule {
                 set(labels, &target, value);
             }
             Action::Lowercase(target) => {
-                let value = recased(&self.text(labels), |c| one(c, c.to_lowercase()));
+                let value = self.text(labels).chars().map(letters::lower).collect();
                 set(labels, target, value);
             }
             Action::Uppercase(target) => {
-                let value = recased(&self.text(labels), |c| one(c, c.to_uppercase()));
+                let value = self.text(labels).chars().map(letters::upper).collect();
                 set(labels, target, value);
             }
             Action::LabelMap { pattern, replacement } => {
@@ -265,18 +266,6 @@ fn set(labels: &mut Vec<(String, String)>, name: &str, value: String) {
         }
         Err(_) if value.is_empty() => {}
         Err(at) => labels.insert(at, (name.to_owned(), value)),
-    }
-}
-
-fn recased(text: &str, case: impl Fn(char) -> char) -> String {
-    text.chars().map(case).collect()
-}
-
-/// Go changes each character by itself, and leaves one that would become several.
-fn one(c: char, mut other: impl Iterator<Item = char>) -> char {
-    match (other.next(), other.next()) {
-        (Some(changed), None) => changed,
-        _ => c,
     }
 }
 

@@ -74,6 +74,18 @@ impl Peer {
         Self::start(program, "/-/ready", |port, folder| prometheus(program, port, folder))
     }
 
+    /// Prometheus that scrapes what its configuration says.
+    pub fn prometheus_that_scrapes(program: &str, configuration: &str) -> Self {
+        Self::start(program, "/-/ready", |port, folder| {
+            fs::write(folder.join("prometheus.yml"), configuration).unwrap();
+            vec![
+                format!("--config.file={}", folder.join("prometheus.yml").display()),
+                format!("--storage.tsdb.path={}", folder.join("data").display()),
+                format!("--web.listen-address=127.0.0.1:{port}"),
+            ]
+        })
+    }
+
     /// Ends Prometheus, and gives what is needed to start it again.
     pub fn stop(mut self) -> (tempfile::TempDir, u16) {
         let terminate = format!("kill {}", self.child.id());

@@ -27,17 +27,18 @@ enum List {
 }
 
 macro_rules! receiver {
-    ($name:literal, [$($own:literal),*], [$($idle:literal),*]) => {
+    ($name:literal, [$($own:literal),*], [$($idle:literal),*], [$($missing:literal),*]) => {
         Keys {
             name: $name,
             known: &[
                 "url", "name", "remote_timeout", "headers", "http_headers", "basic_auth", "authorization",
                 "bearer_token", "bearer_token_file", "tls_config", "proxy_url", "no_proxy",
-                "proxy_from_environment", "follow_redirects", "queue_config", "write_relabel_configs",
-                $($own),*
+                "proxy_from_environment", "follow_redirects", "queue_config", $($own),*
             ],
             no_effect: &["enable_http2", $($idle),*],
-            not_supported: &["sigv4", "oauth2", "azuread", "google_iam", "proxy_connect_header"],
+            not_supported: &[
+                "sigv4", "oauth2", "azuread", "google_iam", "proxy_connect_header", $($missing),*
+            ],
         }
     };
 }
@@ -76,11 +77,12 @@ const GLOBAL: Keys = Keys {
 
 const REMOTE_WRITE: Keys = receiver!(
     "remote_write",
-    ["protobuf_message"],
-    ["send_exemplars", "send_native_histograms", "metadata_config", "round_robin_dns"]
+    ["protobuf_message", "write_relabel_configs"],
+    ["send_exemplars", "send_native_histograms", "metadata_config", "round_robin_dns"],
+    []
 );
-const OTLP: Keys = receiver!("otlp", ["names", "compression"], []);
-const PUSHGATEWAY: Keys = receiver!("pushgateway", [], []);
+const OTLP: Keys = receiver!("otlp", ["names", "compression"], [], ["write_relabel_configs"]);
+const PUSHGATEWAY: Keys = receiver!("pushgateway", [], [], ["write_relabel_configs"]);
 
 const RULE: Keys = Keys {
     name: "write_relabel_configs",

@@ -73,7 +73,7 @@ impl Node {
         };
         for (key, value) in entries {
             if keys.not_supported.contains(&key.as_str()) {
-                return Err(Mistake::new(value.line, format!("{key} is not supported")));
+                return Err(Mistake::new(value.line, format!("{key} is not supported in {}", keys.name)));
             }
             if !keys.known.iter().chain(keys.no_effect).any(|known| known == key) {
                 let known = keys.known.join(", ");
@@ -354,7 +354,7 @@ mod tests {
             ("- hunter2", 1, "the test: expected keys with values, found a list"),
             ("hunter2", 1, "the test: expected keys with values, found one value"),
             ("a: on\nx: hunter2", 2, "unknown key \"x\" in the test; known keys: a, b, c, d"),
-            ("sigv4: {secret_key: hunter2}", 1, "sigv4 is not supported"),
+            ("sigv4: {secret_key: hunter2}", 1, "sigv4 is not supported in the test"),
             ("a: on\na: hunter2", 2, "key \"a\" is there twice"),
             ("? [hunter2]\n: 1", 1, "expected a key, found a list or a section"),
             ("a: on\n---\na: on", 2, "expected one document, found another after ---"),

@@ -176,7 +176,7 @@ fn a_proxy_is_named_or_from_the_environment() {
 fn what_is_wrong_is_told_with_file_line_and_key() {
     let keys = "url, name, remote_timeout, headers, http_headers, basic_auth, authorization, bearer_token, \
                 bearer_token_file, tls_config, proxy_url, no_proxy, proxy_from_environment, \
-                follow_redirects, queue_config, write_relabel_configs";
+                follow_redirects, queue_config";
     for (text, problem) in [
         (
             "remote_writes: []",
@@ -188,6 +188,12 @@ fn what_is_wrong_is_told_with_file_line_and_key() {
         (
             "otlp:\n- url: http://h\n  protobuf_message: x",
             &format!("3: unknown key \"protobuf_message\" in otlp; known keys: {keys}, names, compression"),
+        ),
+        // Better told than not done.
+        ("otlp:\n- write_relabel_configs: []", "2: write_relabel_configs is not supported in otlp"),
+        (
+            "pushgateway:\n- write_relabel_configs: []",
+            "2: write_relabel_configs is not supported in pushgateway",
         ),
         (
             "pushgateway:\n- url: http://h/metrics/job/x",
@@ -224,10 +230,10 @@ fn what_is_wrong_is_told_with_file_line_and_key() {
 #[test]
 fn what_is_wrong_with_a_receiver_is_told_without_secrets() {
     for (keys, problem) in [
-        ("sigv4: {secret_key: hunter2}", "3: sigv4 is not supported"),
-        ("oauth2: {client_secret: hunter2}", "3: oauth2 is not supported"),
-        ("azuread: {}", "3: azuread is not supported"),
-        ("google_iam: {}", "3: google_iam is not supported"),
+        ("sigv4: {secret_key: hunter2}", "3: sigv4 is not supported in remote_write"),
+        ("oauth2: {client_secret: hunter2}", "3: oauth2 is not supported in remote_write"),
+        ("azuread: {}", "3: azuread is not supported in remote_write"),
+        ("google_iam: {}", "3: google_iam is not supported in remote_write"),
         ("url: http://h", "3: key \"url\" is there twice"),
         (
             "remote_timeout: 30",
@@ -320,7 +326,10 @@ fn what_is_wrong_with_a_receiver_is_told_without_secrets() {
             "write_relabel_configs:\n- action: drop\n  regex: (",
             "4: write_relabel_configs: regex: \"(\" is not understood: found open group without closing ')'",
         ),
-        ("write_relabel_configs: [{action: hashmod, modulus: 2}]", "3: modulus is not supported"),
+        (
+            "write_relabel_configs: [{action: hashmod, modulus: 2}]",
+            "3: modulus is not supported in write_relabel_configs",
+        ),
         (
             "write_relabel_configs: [{target_labels: x}]",
             "3: unknown key \"target_labels\" in write_relabel_configs; \
@@ -348,4 +357,27 @@ fn what_is_no_file_of_settings_is_told_so() {
     assert!(read(&path).ends_with(": expected text in UTF-8"));
     fs::File::create(&path).unwrap().set_len(1 << 30).unwrap();
     assert!(read(&path).ends_with(": more than 1048576 bytes"));
+}
+
+#[test]
+fn the_file_of_the_readme_is_understood() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let (_, begin) = readme.split_once("# --push_config /etc").unwrap();
+    let (text, _) = begin.split_once("```").unwrap();
+    let text = &format!("#{text}");
+    let (folder, path) = folder(text);
+    for name in ["grafana-cloud.token", "collector.token", "client.pem", "client.key"] {
+        fs::write(folder.path().join(name), "x").unwrap();
+    }
+    let otlp = Otlp { semantic_names: true, gzip: true, resource_attributes: Vec::new() };
+    let file = read(&path, &|_| None, &otlp).unwrap();
+    assert_eq!((file.targets.len(), file.no_effect.len()), (4, 0));
+    // Each key that there is, and no other, is in the table of keys.
+    let (_, table) = readme.split_once("| keys of each receiver |").unwrap();
+    let (table, _) = table.split_once("\n\n").unwrap();
+    let firsts = table.lines().skip(2).filter_map(|line| line.split('|').nth(1));
+    let named: BTreeSet<_> = firsts.flat_map(|keys| keys.split('`').skip(1).step_by(2)).collect();
+    let known: BTreeSet<_> =
+        [REMOTE_WRITE, OTLP, PUSHGATEWAY].iter().flat_map(|keys| keys.known.iter().copied()).collect();
+    assert_eq!(named, known);
 }
