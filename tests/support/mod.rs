@@ -18,6 +18,8 @@ pub mod exporter;
 pub mod following;
 pub mod front;
 pub mod host;
+pub mod pushing;
+pub mod receiver;
 
 use std::{
     io::Write,
