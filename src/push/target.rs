@@ -8,7 +8,7 @@ use super::{
     record::{Kind, Record},
     said::Said,
     store::{Store, age},
-    verdict::{Dialect, FOR_A_PERSON, Verdict, judge},
+    verdict::{Dialect, FOR_A_PERSON, Verdict, judge, partial_message},
 };
 use hyper::StatusCode;
 use std::{
@@ -309,10 +309,12 @@ impl Delivery {
                 counts.taken(samples.saturating_sub(refused));
                 if refused > 0 {
                     counts.dropped("refused", refused);
-                    self.say(
-                        "partial",
-                        &format!("{refused} of {samples} samples are refused: {}", answer.said()),
-                    );
+                    let why = match kind {
+                        Kind::Otlp | Kind::OtlpGzip => partial_message(&answer.body).unwrap_or_default(),
+                        _ => String::new(),
+                    };
+                    let why = answer.shown(&why);
+                    self.say("partial", &format!("{refused} of {samples} samples are refused: {why}"));
                 }
                 Outcome::Taken
             }

@@ -159,10 +159,7 @@ impl Receiver {
     }
 }
 
-fn serve<S: Read + Write>(stream: S, connection: usize, state: &Mutex<State>) -> std::io::Result<()>
-where
-    S: Tunnels,
-{
+fn serve(stream: impl Tunnels, connection: usize, state: &Mutex<State>) -> std::io::Result<()> {
     let mut stream = BufReader::new(stream);
     loop {
         let mut head = String::new();
@@ -225,13 +222,13 @@ where
 }
 
 /// What can be joined to another connection.
-trait Tunnels {
+trait Tunnels: Read + Write {
     fn tunnel(self, to: &str) -> std::io::Result<()>;
 }
 
 impl Tunnels for TcpStream {
     fn tunnel(mut self, to: &str) -> std::io::Result<()> {
-        let mut there = TcpStream::connect(to)?;
+        let mut there = Self::connect(to)?;
         let (mut from, mut back) = (self.try_clone()?, there.try_clone()?);
         thread::spawn(move || {
             let _ended = copy(&mut back, &mut from);

@@ -5,14 +5,14 @@
 //! segment has been sent. Each record has a checksum over its header and one over its body.
 //!
 //! - After a crash of the program nothing is lost: the kernel has all that was written.
-//! - After a power failure, all pushes are there whose `fdatasync` returned: there is one after each push.
-//!   The `ack` is not synced, so requests that were sent shortly before may be sent again. Receivers take
+//! - After a power failure, all pushes are there whose `fdatasync` returned: there is one for each push.
+//!   The `ack` is not synced, so requests that were sent shortly before may be sent again. Receivers accept
 //!   that: the samples are the same.
 //! - A record that was not written to its end is cut off at the next start. A damaged record is left out;
 //!   those behind it are found by their own headers.
 //!
-//! The crate `queue-file` was tried for this. It has one file without an upper bound, which never shrinks, and
-//! after a damaged record it can neither read nor remove what follows.
+//! The crate `queue-file` was looked at first. It has one file, which grows without a bound and never shrinks.
+//! After a damaged record it can neither read nor remove what follows.
 
 mod ack;
 mod directory;
