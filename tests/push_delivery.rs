@@ -3,7 +3,10 @@
 
 mod support;
 
-use docker_stat_prom::push::{Otlp, Protocol, Spool, Version};
+use docker_stat_prom::{
+    collector::{Feed, Message, View, Visitor},
+    push::{Otlp, Protocol, Spool, Version},
+};
 use std::{
     collections::BTreeSet,
     net::TcpListener,
@@ -361,4 +364,52 @@ fn a_push_that_happens_once_tells_who_has_not_taken_it() {
     assert_eq!(result("bad").unwrap_err(), "422 Unprocessable Entity: the answer is 422");
     assert!(result("away").unwrap_err().contains("Connection refused"), "{:?}", result("away"));
     assert!(good.requests().iter().all(|request| !request.line().starts_with("DELETE")));
+}
+
+#[test]
+fn what_a_killed_exporter_left_on_disk_is_sent() {
+    let folder = tempfile::tempdir().unwrap();
+    let away = Receiver::start(|_| status(503));
+    let mut pushing = Pushing::start(spooled(folder.path(), &away));
+    pushing.at_least("queue_bytes", &[], 150.0);
+    // As it is at this moment, and so as it would be after a kill -9.
+    let left = tempfile::tempdir().unwrap();
+    support::copy(folder.path(), left.path());
+    pushing.end(NOW);
+    let back = Receiver::start(|_| written(SAMPLES));
+    let mut pushing = Pushing::start(spooled(left.path(), &back));
+    let sent = || texts(&back.requests()).iter().filter(|text| *text == "pass 1").count();
+    eventually("the old ones and the new ones are sent", || (sent() == 2).then_some(()));
+    let texts = texts(&back.requests());
+    let new = texts.iter().rposition(|text| text == "pass 1").unwrap();
+    assert!(new >= 3, "{texts:?}");
+    assert_in_order(&texts[..new]);
+    pushing.end(SOON);
+    assert_eq!(pushing.value("dropped_samples_total", &[]), None);
+}
+
+/// Keeps the collector busy until it is told to go on.
+struct Hang(std::sync::mpsc::Receiver<()>);
+
+impl Visitor for Hang {
+    fn visit(&mut self, _view: &View<'_>) {
+        let _goes_on = self.0.recv();
+    }
+}
+
+#[test]
+fn a_pass_that_hangs_is_counted_and_there_is_never_more_than_one() {
+    let receiver = Receiver::start(|_| ok());
+    let mut pushing = Pushing::start(config(vec![write(&receiver, Version::V1)]));
+    receiver.wait_for(1);
+    let (go_on, hangs) = std::sync::mpsc::channel();
+    let (feed, _comes_back) = Feed::new(Hang(hangs));
+    assert!(pushing.direct.handle.send(Message::Feed(feed)));
+    let skipped = || pushing.direct.handle.metrics().push_skipped_passes.with_label_values::<&str>(&[]).get();
+    eventually("passes are skipped", || (skipped() >= 5.0).then_some(()));
+    let before = receiver.count();
+    go_on.send(()).unwrap();
+    let requests = receiver.wait_for(before + 3);
+    assert_in_order(&texts(&requests));
+    pushing.end(SOON);
 }

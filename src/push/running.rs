@@ -60,6 +60,11 @@ pub(super) fn board(config: &Config) -> Board {
     Board::new(config.targets.iter().map(|target| (target.name.clone(), protocol(target))))
 }
 
+/// Whether a target needs the page.
+pub(super) fn needs_text(config: &Config) -> bool {
+    config.targets.iter().any(|target| target.protocol == Protocol::Pushgateway)
+}
+
 /// How a target is reached.
 ///
 /// # Errors
@@ -177,8 +182,7 @@ async fn tell_passes(
     type Reading = Pin<Box<dyn Future<Output = Result<Pass, Stopped>> + Send>>;
     let instance = config.external_labels.iter().find(|(name, _)| name == "instance");
     let schedule = Schedule::new(config.interval, instance.map_or("", |(_, host)| host));
-    let needs_text = config.targets.iter().any(|target| target.protocol == Protocol::Pushgateway);
-    let mut free = Some(Pass::new(needs_text));
+    let mut free = Some(Pass::new(needs_text(config)));
     let mut reading: Option<Reading> = None;
     let mut due = Instant::now() + schedule.wait(since_1970(), None);
     loop {

@@ -82,7 +82,19 @@ const CRATES: &[(&str, &[&str])] = &[
     ("serde_json", &["metadata/docker/", "server/routes.rs", "demo/"]),
     ("snap", &["push/compress.rs"]),
     ("tempfile", &["demo/mod.rs"]),
-    ("thiserror", &["parse/", "sample/", "metadata/", "settings/", "table/", "collector/", "server/tls.rs"]),
+    (
+        "thiserror",
+        &[
+            "parse/",
+            "sample/",
+            "metadata/",
+            "settings/",
+            "table/",
+            "collector/",
+            "server/tls.rs",
+            "push/spool/",
+        ],
+    ),
     (
         "tokio",
         &[
