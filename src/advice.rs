@@ -1,6 +1,8 @@
 //! Advice to operators, in words. Other parts of the program say with an enum what is wrong; what that means
 //! to whoever runs the exporter, and what can be done about it, stands here and nowhere else.
 
+pub mod push;
+
 use crate::sample::{Errno, NetProblem, Reason, RootError, RootProblem, Tree, errno_of};
 use std::{
     fmt,
@@ -34,6 +36,30 @@ pub enum Doubt {
     UnknownVariable(String),
     /// So many more of those.
     MoreUnknownVariables(usize),
+    /// HTTPS, and no port.
+    SecureWithoutPort(String),
+    /// These flags or variables are about push, and nothing is pushed.
+    NothingToPushTo(Vec<String>),
+    /// The size of a spool, and no spool.
+    SpoolBytesWithoutSpool(String),
+    /// These keys of a file are Prometheus' and do nothing here.
+    KeysWithoutEffect {
+        /// The file.
+        file: PathBuf,
+        /// Its keys.
+        keys: Vec<String>,
+    },
+    /// A receiver's password is among the arguments.
+    PasswordInArguments(String),
+    /// A receiver of remote write whose URL has no path.
+    RemoteWriteWithoutPath {
+        /// The flag or variable.
+        origin: String,
+        /// The URL.
+        url: String,
+    },
+    /// The label `instance` would be this name, which Docker made up for a container.
+    InstanceOfContainer(String),
 }
 
 impl fmt::Display for Doubt {
@@ -53,6 +79,36 @@ impl fmt::Display for Doubt {
             Self::MoreUnknownVariables(count) => {
                 write!(f, "{count} more DOCKER_STAT_PROM_ variables are not settings and have no effect")
             }
+            Self::SecureWithoutPort(origin) => {
+                write!(f, "{origin} has no effect: with --bind none there is no port")
+            }
+            Self::NothingToPushTo(given) => {
+                write!(
+                    f,
+                    "nothing is pushed, although {} was given: {}",
+                    given.join(" and "),
+                    push::nothing_to_do()
+                )
+            }
+            Self::SpoolBytesWithoutSpool(origin) => {
+                write!(f, "{origin} has no effect without --push_spool: what waits is kept in memory")
+            }
+            Self::KeysWithoutEffect { file, keys } => {
+                write!(f, "{}: these keys have no effect here: {}", file.display(), keys.join(", "))
+            }
+            Self::PasswordInArguments(origin) => write!(
+                f,
+                "the password in {origin} is shown to everybody who may list processes: put it into a file, \
+                 with password_file and --push_config"
+            ),
+            Self::RemoteWriteWithoutPath { origin, url } => {
+                write!(f, "{origin}: {url} has no path: Prometheus takes remote write at {url}/api/v1/write")
+            }
+            Self::InstanceOfContainer(host) => write!(
+                f,
+                "what is pushed is labelled instance=\"{host}\", the name of this container: name the host \
+                 with --push_label instance=HOST"
+            ),
         }
     }
 }

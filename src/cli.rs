@@ -1,7 +1,9 @@
 //! The command line: flags and environment in, [`Config`] out. The flags' texts here are the README's.
 
+mod push;
 mod values;
 
+pub use push::{FROM_ENVIRONMENT, OtlpNames, Push};
 pub use values::{LogFormat, LogLevel, METRICS};
 
 use clap::{
@@ -26,7 +28,8 @@ use values::{AnyList, interval};
         docker-stat-prom                                  serve http://0.0.0.0:12096/metrics\n  \
         docker-stat-prom --demo                           serve a recorded host, without Docker\n  \
         docker-stat-prom --once --metrics core            print the eleven core gauges and exit\n  \
-        docker-stat-prom -s --tls_cert c.pem --tls_key k.pem -b 127.0.0.1:12096\n\n\
+        docker-stat-prom -s --tls_cert c.pem --tls_key k.pem -b 127.0.0.1:12096\n  \
+        docker-stat-prom -b none --remote_write http://prometheus:9090/api/v1/write\n\n\
         Exit codes: 0 done or told to stop, 1 could not start or died, 2 wrong usage.\n\
         Flags may be written with hyphens too: --polling-interval."
 )]
@@ -46,7 +49,7 @@ pub struct Config {
     )]
     pub host: String,
 
-    /// Address and port to serve on; :PORT means all addresses
+    /// Address and port to serve on; :PORT means all addresses, none no port at all
     #[arg(
         short,
         long,
@@ -218,6 +221,10 @@ pub struct Config {
     )]
     pub fd_budget: u64,
 
+    /// What is pushed where.
+    #[command(flatten)]
+    pub push: Push,
+
     /// Print the metrics once, from two samples one polling interval apart, and exit
     #[arg(long, env = "DOCKER_STAT_PROM_ONCE", value_parser = BoolishValueParser::new())]
     pub once: bool,
@@ -320,6 +327,7 @@ impl Config {
             &mut config.include,
             &mut config.exclude,
             &mut config.network_exclude,
+            &mut config.push.push_label,
         ] {
             list.retain(|item| !item.is_empty());
         }

@@ -2,14 +2,16 @@
 //! anything is opened, bound or started.
 
 mod bind;
+mod push;
 
-pub use bind::{Bind, BindError};
+pub use bind::{Address, Bind, BindError};
 
 use crate::{
     advice::{self, Doubt},
     cli::{self, Config, LogFormat, LogLevel, NoConfig},
     metadata::{DockerHost, Filter, Labels},
-    sample::{Interfaces, Roots},
+    push::Config as Push,
+    sample::{Interfaces, Roots, host_name},
     table::Selection,
 };
 use std::{
@@ -50,6 +52,8 @@ pub struct Settings {
     pub show_unnamed: bool,
     /// How many descriptors to keep open on container files.
     pub fd_budget: usize,
+    /// What is pushed where; `None` if nothing is pushed.
+    pub push: Option<Push>,
     /// How the log is written.
     pub log: LogSettings,
     /// Settings that are valid but have no effect. They are logged once, at the start.
@@ -103,7 +107,7 @@ impl Settings {
 
     fn new(config: Config) -> Result<Self, NoConfig> {
         let wrong = Wrong { config: &config };
-        let bind =
+        let bind: Bind =
             config.bind.parse().map_err(|error: BindError| wrong.say("bind", &error, advice::bind()))?;
         let docker = wrong.of("host", docker_host(&config.host))?;
         let selection = wrong.of("metrics", Selection::parse(&config.metrics))?;
@@ -120,14 +124,31 @@ impl Settings {
             Config { once: true, .. } => Order::Once,
             _ => Order::Serve,
         };
-        let doubts = if order == Order::HealthCheck { Vec::new() } else { doubts(&config) };
+        // A health check pushes nothing, and runs often.
+        let (push, doubts) = if order == Order::HealthCheck {
+            (None, Vec::new())
+        } else {
+            let read = push::read(&config, &text_of, &host_name());
+            let (push, of_push) = read.map_err(|push::Fault { problem, hint }| NoConfig::Usage {
+                problem,
+                hint: hint.to_owned(),
+            })?;
+            let mut doubts = doubts(&config, &bind);
+            doubts.extend(of_push);
+            (push, doubts)
+        };
+        if order == Order::Serve && bind == Bind::Nowhere && push.is_none() {
+            let problem = "no port is opened, and nothing is pushed";
+            return Err(wrong.say("bind", &problem, advice::push::nothing_to_do()));
+        }
         let log = LogSettings::new(&config);
+        let has_tls = config.secure && bind != Bind::Nowhere;
         let tls = TlsFiles { certificate: config.tls_cert, key: config.tls_key };
         Ok(Self {
             order,
             demo: config.demo,
             bind,
-            tls: config.secure.then_some(tls),
+            tls: has_tls.then_some(tls),
             docker,
             roots: Roots { cgroup: config.cgroup_root, proc: config.proc_root, sys: config.sys_root },
             polling_interval: config.polling_interval,
@@ -138,6 +159,7 @@ impl Settings {
             interfaces,
             show_unnamed: config.show_unnamed,
             fd_budget: usize::try_from(config.fd_budget).unwrap_or(usize::MAX),
+            push,
             log,
             doubts,
         })
@@ -188,6 +210,11 @@ fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
+/// The same as text.
+fn text_of(name: &str) -> Option<String> {
+    variable(name).map(|value| value.to_string_lossy().into_owned())
+}
+
 fn docker_host(host: &str) -> Result<DockerHost, crate::metadata::HostError> {
     let certificates = variable("DOCKER_CERT_PATH").map_or_else(
         || Path::new(&variable("HOME").unwrap_or_else(|| "/root".into())).join(".docker"),
@@ -197,15 +224,18 @@ fn docker_host(host: &str) -> Result<DockerHost, crate::metadata::HostError> {
 }
 
 /// Settings that have no effect.
-fn doubts(config: &Config) -> Vec<Doubt> {
+fn doubts(config: &Config, bind: &Bind) -> Vec<Doubt> {
     let given = |flag| config.is_given(flag).then(|| config.origin_of(flag));
     let tls: Vec<_> = ["tls_cert", "tls_key"].into_iter().filter_map(given).collect();
     let tls = (!config.secure && !tls.is_empty()).then_some(Doubt::TlsWithoutSecure(tls));
+    let no_port = (config.secure && *bind == Bind::Nowhere)
+        .then(|| Doubt::SecureWithoutPort(config.origin_of("secure")));
     let mut unknown = unknown_variables(std::env::vars_os().map(|(name, _)| name));
     let more = unknown.len().saturating_sub(MAX_UNKNOWN);
     unknown.truncate(MAX_UNKNOWN);
     let unknown = unknown.into_iter().map(Doubt::UnknownVariable);
-    tls.into_iter().chain(unknown).chain((more > 0).then_some(Doubt::MoreUnknownVariables(more))).collect()
+    let tls = tls.into_iter().chain(no_port);
+    tls.chain(unknown).chain((more > 0).then_some(Doubt::MoreUnknownVariables(more))).collect()
 }
 
 /// The names that look like our variables but are not, sorted.

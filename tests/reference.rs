@@ -78,6 +78,16 @@ fn sections(command: &clap::Command) -> String {
             "NOTIFY_SOCKET, WATCHDOG_USEC",
             "Set by systemd, which is told when the exporter is ready, lives and stops",
         ),
+        (
+            "OTEL_EXPORTER_OTLP_*, OTEL_EXPORTER_OTLP_METRICS_*",
+            "With --otlp: ENDPOINT (where it has no URL), HEADERS, TIMEOUT, COMPRESSION, CERTIFICATE, \
+             CLIENT_CERTIFICATE and CLIENT_KEY, as OpenTelemetry specifies them",
+        ),
+        ("OTEL_RESOURCE_ATTRIBUTES, OTEL_SERVICE_NAME", "Attributes of every resource in OTLP"),
+        (
+            "HTTP_PROXY, HTTPS_PROXY, NO_PROXY",
+            "Counts for a receiver of --push_config that has proxy_from_environment",
+        ),
         ("TMPDIR", "Where --demo unpacks its recorded host; by default /tmp"),
     ] {
         write!(text, ".TP\n\\fB{name}\\fR\n{}\n", plain(meaning)).unwrap();
@@ -96,7 +106,7 @@ fn sections(command: &clap::Command) -> String {
         (
             "EXIT STATUS",
             &[
-                ("0", "Done, or told to stop; with --healthcheck: it is ready"),
+                ("0", "Done, or told to stop; with --healthcheck: it is ready, or has no port to ask"),
                 ("1", "Could not start, or died; with --healthcheck: it is not ready, or nobody answers"),
                 ("2", "Wrong usage. Nothing was opened, bound or started"),
             ],

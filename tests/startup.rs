@@ -3,7 +3,14 @@
 
 mod support;
 
-use std::{fs, net::TcpListener, path::Path, process::Command, time::Instant};
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    net::TcpListener,
+    path::Path,
+    process::{Command, Stdio},
+    time::Instant,
+};
 use support::{
     exporter::{self, Exporter},
     fixture,
@@ -58,6 +65,114 @@ fn a_wrong_address_ends_with_2_before_anything_is_touched() {
         fails(&mut command, 2, problem, "127.0.0.1:12096");
         fails(exporter::command().args(["--healthcheck", "-b", address]), 2, problem, "127.0.0.1:12096");
     }
+}
+
+#[test]
+fn wrong_receivers_end_with_2_before_anything_is_touched() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("push.yml");
+    fs::write(&file, "remote_write:\n- url: http://h/w\n  basic_auth: {pass: hunter2}\n").unwrap();
+    let file = file.to_str().unwrap();
+    for (arguments, problem, hint) in [
+        (&["--remote_write", "h:9090"][..], "--remote_write: expected http://HOST:PORT/PATH", "whole URL"),
+        (&["--otlp"], "--otlp: no URL, and OTEL_EXPORTER_OTLP_ENDPOINT is not set", "whole URL"),
+        (
+            &["--push_label", "__name__=x"],
+            "--push_label: \"__name__\" can't be a label's name",
+            "--push_label",
+        ),
+        (&["--push_interval", "10ms"], "invalid value '10ms' for '--push_interval", "--help"),
+        (&["--push_spool_bytes", "1TiBs"], "invalid value '1TiBs' for '--push_spool_bytes", "--help"),
+        (&["--otlp_names", "mine"], "invalid value 'mine' for '--otlp_names", "semconv, prometheus"),
+        (
+            &["--push_config", file],
+            "push.yml:3: unknown key \"pass\" in basic_auth; known keys: username,",
+            "remote_write",
+        ),
+        (&["--push_config", "/dev/zero"], "--push_config: /dev/zero: expected a regular file", "README"),
+        (&["-b", "none"], "--bind: no port is opened, and nothing is pushed", "--remote_write"),
+    ] {
+        let mut command = exporter::command();
+        command.args(["--cgroup_root", "/nonexistent"]).args(arguments);
+        fails(&mut command, 2, problem, hint);
+    }
+    let with = |name: &str, value: &str| {
+        let mut command = exporter::command();
+        command.env(name, value).args(["--cgroup_root", "/nonexistent"]);
+        command
+    };
+    for (name, value, problem) in [
+        ("DOCKER_STAT_PROM_REMOTE_WRITE", "h", "DOCKER_STAT_PROM_REMOTE_WRITE: expected http://"),
+        ("DOCKER_STAT_PROM_OTLP", "h", "DOCKER_STAT_PROM_OTLP: expected http://"),
+        ("DOCKER_STAT_PROM_PUSHGATEWAY", "h", "DOCKER_STAT_PROM_PUSHGATEWAY: expected http://"),
+        ("DOCKER_STAT_PROM_PUSH_LABEL", "a", "DOCKER_STAT_PROM_PUSH_LABEL: expected NAME=VALUE"),
+        (
+            "DOCKER_STAT_PROM_PUSH_CONFIG",
+            "/nonexistent",
+            "DOCKER_STAT_PROM_PUSH_CONFIG: /nonexistent: No such",
+        ),
+        ("DOCKER_STAT_PROM_PUSH_INTERVAL", "1", "invalid value '1' for DOCKER_STAT_PROM_PUSH_INTERVAL"),
+        ("DOCKER_STAT_PROM_PUSH_SPOOL_BYTES", "1", "invalid value '1' for DOCKER_STAT_PROM_PUSH_SPOOL_BYTES"),
+    ] {
+        fails(&mut with(name, value), 2, problem, "");
+    }
+    let mut headers = with("OTEL_EXPORTER_OTLP_HEADERS", "hunter2");
+    fails(
+        headers.args(["--otlp", "http://h"]),
+        2,
+        "OTEL_EXPORTER_OTLP_HEADERS: expected NAME=VALUE",
+        "variable",
+    );
+}
+
+#[test]
+fn a_receivers_password_is_nowhere_to_be_seen() {
+    let url = "http://user:hunter2@127.0.0.1:1/api/v1/write?token=hunter2";
+    for arguments in [
+        &["--remote_write", url, "--once", "-i", "10"][..],
+        &["--remote_write", url, "--remote_write", url],
+        &["--remote_wite", url],
+        &["--pushgateway", "htp://user:hun/ter2@h?x=hunter2"],
+        &["http://user:hunter2@127.0.0.1:1/api/v1/write"],
+    ] {
+        let output = exporter::run(exporter::without_docker().args(["-b", "none", "-v"]).args(arguments));
+        let text = String::from_utf8([output.stderr, output.stdout].concat()).unwrap();
+        assert!(!text.contains("hunter2") && !text.contains("ter2"), "{arguments:?}: {text}");
+    }
+    let mut help = exporter::command();
+    for name in ["REMOTE_WRITE", "OTLP", "PUSHGATEWAY"] {
+        help.env(format!("DOCKER_STAT_PROM_{name}"), url);
+    }
+    let help = exporter::run(help.arg("--help"));
+    assert!(!String::from_utf8(help.stdout).unwrap().contains("hunter2"));
+}
+
+#[test]
+fn without_a_port_the_exporter_runs_and_has_nothing_to_be_asked() {
+    let mut command = exporter::without_docker();
+    command.args(["-b", "none", "-s", "--remote_write", "http://127.0.0.1:1/api/v1/write"]);
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    // All that is said before it runs.
+    let mut seen = String::new();
+    for line in lines {
+        seen += &line;
+        if line.contains("no port is opened") {
+            break;
+        }
+    }
+    let listens = fs::read_to_string(format!("/proc/{}/net/tcp", child.id())).map(|_| ());
+    let sockets = fs::read_dir(format!("/proc/{}/fd", child.id())).unwrap();
+    let sockets: Vec<_> = sockets.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok()).collect();
+    let ended = child.try_wait().unwrap();
+    let _it_may_have_ended = child.kill();
+    child.wait().unwrap();
+    assert!(ended.is_none() && listens.is_ok() && !sockets.is_empty(), "{seen}");
+    assert!(seen.contains("no port is opened (--bind none)"), "{seen}");
+    assert!(seen.contains("--secure has no effect: with --bind none there is no port"), "{seen}");
+    let output = exporter::run(exporter::command().args(["--healthcheck", "-b", "none"]));
+    assert_eq!(output.status.code(), Some(0));
+    assert!(String::from_utf8(output.stdout).unwrap().starts_with("not asked: with --bind none"));
 }
 
 #[test]

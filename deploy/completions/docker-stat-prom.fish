@@ -1,5 +1,5 @@
 complete -c docker-stat-prom -s H -l host -d 'Docker API: unix://PATH, tcp://HOST:PORT, http://HOST:PORT or https://HOST:PORT' -r -f
-complete -c docker-stat-prom -s b -l bind -d 'Address and port to serve on; :PORT means all addresses' -r -f
+complete -c docker-stat-prom -s b -l bind -d 'Address and port to serve on; :PORT means all addresses, none no port at all' -r -f
 complete -c docker-stat-prom -l tls_key -d 'Private key for HTTPS, PEM (PKCS#8, PKCS#1 or SEC1)' -r -F
 complete -c docker-stat-prom -l tls_cert -d 'Certificate chain for HTTPS, PEM' -r -F
 complete -c docker-stat-prom -s i -l polling_interval -d 'Time between two polls for the rate gauges: milliseconds, or with a unit, such as 5s' -r -f
@@ -13,6 +13,16 @@ complete -c docker-stat-prom -l include -d 'Read only containers that match one 
 complete -c docker-stat-prom -l exclude -d 'Do not read containers that match one of these; wins over --include' -r -f
 complete -c docker-stat-prom -l network_exclude -d 'Network interfaces of containers to leave out: globs of their names, separated by commas' -r -f
 complete -c docker-stat-prom -l fd_budget -d 'How many files of containers to keep open' -r -f
+complete -c docker-stat-prom -l remote_write -d 'Push to a receiver of Prometheus remote write, such as http://prometheus:9090/api/v1/write' -r -f
+complete -c docker-stat-prom -l otlp -d 'Push to an OpenTelemetry collector, in OTLP over HTTP, such as http://collector:4318' -r -f
+complete -c docker-stat-prom -l otlp_names -d 'Names of metrics in OTLP: OpenTelemetry\'s (semconv) where there is one, or Prometheus\' for all' -r -f -a "semconv\t'Those of OpenTelemetry\'s semantic conventions where there is one, else Prometheus\''
+prometheus\t'As on /metrics'"
+complete -c docker-stat-prom -l pushgateway -d 'Push to a Prometheus Pushgateway, such as http://pushgateway:9091' -r -f
+complete -c docker-stat-prom -l push_config -d 'Push to what a YAML file lists, in the words of prometheus.yml' -r -F
+complete -c docker-stat-prom -l push_interval -d 'Time between two pushes: from 1s to 24h' -r -f
+complete -c docker-stat-prom -l push_label -d 'A label for every series that is pushed: NAME=VALUE [default: instance=HOST, job=docker-stat-prom]' -r -f
+complete -c docker-stat-prom -l push_spool -d 'Directory for what waits to be pushed, so that it survives a restart of the exporter' -r -f -a "(__fish_complete_directories)"
+complete -c docker-stat-prom -l push_spool_bytes -d 'How much may wait in --push_spool, for each receiver: bytes, or with a unit, such as 1GB' -r -f
 complete -c docker-stat-prom -l log_level -d 'Lowest level of the lines to write to the log [default: info; with --once warn]' -r -f -a "error\t'Errors that end or block the exporter'
 warn\t'Missing or unexpected data'
 info\t'Start, end, and when Docker answers again'

@@ -40,7 +40,7 @@ fn name_and_type(heading: &Heading) -> (&'static str, &'static str) {
 }
 
 /// The unit, which must be the end of the family's name.
-fn unit(name: &str, unit: Unit) -> Option<&'static str> {
+pub(super) fn unit(name: &str, unit: Unit) -> Option<&'static str> {
     // Only these two units: a UNIT line for `_ratio` would change the served output.
     let word = matches!(unit, Unit::Seconds | Unit::Bytes).then(|| unit.name())?;
     name.strip_suffix(word).is_some_and(|rest| rest.ends_with('_')).then_some(word)

@@ -4,7 +4,7 @@
 use super::{
     LabelBlock,
     label_block::{LabelStart, escaped, labelled},
-    line::Text,
+    line::{Text, written},
     openmetrics,
 };
 use crate::table::{
@@ -244,12 +244,8 @@ impl FamilySink for TextSink<'_, '_> {
     }
 
     fn histogram(&mut self, labels: &[(Label, LabelValue<'_>)], histogram: HistogramReading<'_>) {
-        let mut bound = Text::default();
-        for (upper_bound, count) in histogram.buckets() {
-            bound.truncate(0);
-            bound.push_end(false, Number::Float(upper_bound));
-            let bound = String::from_utf8_lossy(bound.as_bytes().trim_ascii());
-            self.push_long("_bucket", labels, Some(&bound), Number::Int(count));
+        for (bound, count) in histogram.buckets() {
+            self.push_long("_bucket", labels, Some(&written(bound)), Number::Int(count));
         }
         let count = Number::Int(histogram.count());
         self.push_long("_bucket", labels, Some("+Inf"), count);

@@ -1,14 +1,14 @@
 //! The border between a pass and the requests that are made of it.
 
 use super::{
-    config::{Config, Target},
+    config::{Config, Protocol, Target},
     record::Record,
 };
 use crate::{
     collector::{View, Visitor},
-    encode::{Format, Text},
+    encode::{Format, Readings, Text},
 };
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 /// What the encoders of all targets need of one pass. It is filled on the collector's thread, and read on the
 /// thread of push.
@@ -18,12 +18,31 @@ pub struct Pass {
     pub timestamp: i64,
     /// The page in Prometheus' text format, if a target needs it.
     pub text: Option<Text>,
+    /// All series by container, and which have ended, if a target needs them.
+    pub readings: Option<Readings>,
+    /// When the exporter was started, in Unix seconds.
+    exporter_began: f64,
 }
 
 impl Pass {
     /// A pass that has yet to be filled.
-    pub(super) fn new(needs_text: bool) -> Self {
-        Self { timestamp: 0, text: needs_text.then(Text::default) }
+    pub(super) fn new(targets: &[Target], exporter_began: f64) -> Self {
+        let needs_text = targets.iter().any(|target| target.protocol == Protocol::Pushgateway);
+        let needs_readings = targets.iter().any(|target| target.protocol != Protocol::Pushgateway);
+        Self {
+            timestamp: 0,
+            text: needs_text.then(Text::default),
+            readings: needs_readings.then(Readings::new),
+            exporter_began,
+        }
+    }
+
+    /// Makes it the last one, in which all series have ended.
+    pub(super) fn end(&mut self, now: Duration) {
+        self.timestamp = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
+        if let Some(readings) = &mut self.readings {
+            readings.end(now.as_secs_f64());
+        }
     }
 }
 
@@ -34,6 +53,9 @@ impl Visitor for Pass {
             let mut text = text.cleared();
             view.render(Format::Text, &mut text);
             self.text = Some(text);
+        }
+        if let Some(readings) = &mut self.readings {
+            readings.take(view.page.now, self.exporter_began, |sink| view.feed(sink));
         }
     }
 }
@@ -50,9 +72,9 @@ pub trait Encoder: Send {
     /// `true` once a receiver of remote write has shown that it does not know 2.0.
     fn encode(&mut self, pass: &Pass, is_v1: bool) -> Vec<Record>;
 
-    /// The last requests, at an orderly end of the exporter: that all series end at this moment (Unix
-    /// milliseconds).
-    fn end(&mut self, timestamp: i64, is_v1: bool) -> Vec<Record>;
+    /// The last requests, at an orderly end of the exporter: that all series end. In this pass there is
+    /// nothing but series that have ended.
+    fn end(&mut self, pass: &Pass, is_v1: bool) -> Vec<Record>;
 }
 
 /// How requests are made.

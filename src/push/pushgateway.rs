@@ -26,8 +26,8 @@ impl Encoder for Page {
         vec![Record { kind: Kind::Text, samples, timestamp: pass.timestamp, body }]
     }
 
-    fn end(&mut self, timestamp: i64, _is_v1: bool) -> Vec<Record> {
-        vec![Record { kind: Kind::Delete, samples: 0, timestamp, body: Bytes::new() }]
+    fn end(&mut self, pass: &Pass, _is_v1: bool) -> Vec<Record> {
+        vec![Record { kind: Kind::Delete, samples: 0, timestamp: pass.timestamp, body: Bytes::new() }]
     }
 }
 

@@ -60,11 +60,6 @@ pub(super) fn board(config: &Config) -> Board {
     Board::new(config.targets.iter().map(|target| (target.name.clone(), protocol(target))))
 }
 
-/// Whether a target needs the page.
-pub(super) fn needs_text(config: &Config) -> bool {
-    config.targets.iter().any(|target| target.protocol == Protocol::Pushgateway)
-}
-
 /// How a target is reached.
 ///
 /// # Errors
@@ -165,30 +160,39 @@ pub(super) async fn run(
         deliveries.push(tokio::spawn(delivery.run(has_ended.clone())));
         lines.push((line, sender, filling));
     }
-    let wait = tell_passes(&config, &handle, &mut lines, &mut stop).await;
+    let (wait, pass) = tell_passes(&config, &handle, &mut lines, &mut stop).await;
     let deadline = Instant::now() + wait;
-    end_lines(lines, &end, deliveries, deadline).await;
+    end_lines(lines, pass, &end, deliveries, deadline).await;
 }
 
 type Filled = (Line, mpsc::Sender<Vec<Record>>, JoinHandle<()>);
 
-/// Returns how long the end may take.
+/// Returns how long the end may take, and the last pass.
 async fn tell_passes(
     config: &Config,
     handle: &Handle,
     lines: &mut [Filled],
     stop: &mut oneshot::Receiver<Duration>,
-) -> Duration {
+) -> (Duration, Option<Pass>) {
     type Reading = Pin<Box<dyn Future<Output = Result<Pass, Stopped>> + Send>>;
     let instance = config.external_labels.iter().find(|(name, _)| name == "instance");
     let schedule = Schedule::new(config.interval, instance.map_or("", |(_, host)| host));
-    let mut free = Some(Pass::new(needs_text(config)));
+    let began = handle.metrics().start_time.get();
+    let mut free = Some(Pass::new(&config.targets, began));
     let mut reading: Option<Reading> = None;
     let mut due = Instant::now() + schedule.wait(since_1970(), None);
     loop {
         let result = tokio::select! {
             biased;
-            wait = &mut *stop => return wait.unwrap_or_default(),
+            wait = &mut *stop => {
+                let wait = wait.unwrap_or_default();
+                let last = match reading {
+                    None => free,
+                    // It ends soon, or the collector hangs.
+                    Some(reading) => timeout(wait, reading).await.ok().and_then(Result::ok),
+                };
+                return (wait, last);
+            }
             Some(result) = async { Some(reading.as_mut()?.await) } => result,
             () = sleep_until(due) => {
                 due = Instant::now() + schedule.wait(since_1970(), Some(Duration::ZERO));
@@ -207,7 +211,7 @@ async fn tell_passes(
         };
         reading = None;
         // The collector ends only with the program.
-        let Ok(pass) = result else { return stop.await.unwrap_or_default() };
+        let Ok(pass) = result else { return (stop.await.unwrap_or_default(), None) };
         for (line, sender, _) in &mut *lines {
             let records = line.encode(&pass);
             hand_over(line, sender, records);
@@ -231,14 +235,16 @@ fn hand_over(line: &Line, sender: &mpsc::Sender<Vec<Record>>, records: Vec<Recor
 /// Adds the last requests, tries everything once more, and says what is left.
 async fn end_lines(
     lines: Vec<Filled>,
+    last: Option<Pass>,
     end: &watch::Sender<Option<Instant>>,
     deliveries: Vec<JoinHandle<()>>,
     deadline: Instant,
 ) {
-    let now = i64::try_from(since_1970().as_millis()).unwrap_or(i64::MAX);
+    let mut last = last.unwrap_or_else(|| Pass::new(&[], 0.0));
+    last.end(since_1970());
     let (mut stores, mut filling) = (Vec::new(), Vec::new());
     for (mut line, sender, filled) in lines {
-        let records = line.encoder.end(now, line.is_v1.get());
+        let records = line.encoder.end(&last, line.is_v1.get());
         hand_over(&line, &sender, records);
         stores.push(line.store);
         filling.push(filled);

@@ -3,7 +3,7 @@
 use super::{
     config::Config,
     encoder::{Pass, Protocols},
-    running::{board, endpoint, needs_text, prepare, run},
+    running::{board, endpoint, prepare, run},
     spool::Directory,
     status::Board,
 };
@@ -100,7 +100,8 @@ pub async fn once(
 ) -> Result<Vec<(String, Result<(), String>)>, Stopped> {
     let deadline = Instant::now() + patience;
     let board = board(config);
-    let pass = handle.feed(Pass::new(needs_text(config))).await?;
+    let began = handle.metrics().start_time.get();
+    let pass = handle.feed(Pass::new(&config.targets, began)).await?;
     let mut attempts = Vec::new();
     for (number, target) in config.targets.iter().enumerate() {
         let shown = (handle.metrics(), &board);

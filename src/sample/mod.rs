@@ -6,6 +6,7 @@
 
 pub mod devices;
 mod failure;
+mod host_name;
 pub mod interfaces;
 pub mod limits;
 pub mod machine;
@@ -22,6 +23,7 @@ mod tally;
 
 pub use devices::DeviceNames;
 pub use failure::{Failure, PassReport, Reason};
+pub use host_name::host_name;
 pub use interfaces::{BadGlob, Interfaces};
 pub use machine::{Machine, MachineReader};
 pub use netns::{NetProblem, NetReader, Netns};

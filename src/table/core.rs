@@ -2,7 +2,7 @@
 
 use super::{
     family::{
-        Family, Topic,
+        Family, Instrument, Topic,
         Unit::{BitsPerSecond, Bytes, BytesPerSecond, Cpus},
     },
     group::{Group, Set},
@@ -27,11 +27,13 @@ const SENT: &str =
 pub(crate) const FAMILIES: &[Family] = &[
     CPU.gauge("container_cpu_usage_ratios", "CPUs busy over the last polling window; 1 is one logical CPU")
         .unit(Cpus)
+        .semantic("container.cpu.usage", "{cpu}", Instrument::Gauge, &[])
         .from(&[CpuStat], "cpu.stat usage_usec, per window")
         .get(|row, out| out.float(row.container.rates.cpu_ratio)),
     MEMORY
         .gauge("container_memory_usage_bytes", "Memory charged to the container, page cache included")
         .unit(Bytes)
+        .semantic("container.memory.usage", "By", Instrument::UpDownCounter, &[])
         .from(&[MemoryCurrent], "memory.current")
         .get(|row, out| out.int(row.container.sample.memory_current)),
     MEMORY

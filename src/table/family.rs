@@ -1,6 +1,6 @@
 //! One family of the table, and the builder for its row.
 
-pub use super::heading::{Heading, MetricType, Unit};
+pub use super::heading::{Heading, Instrument, MetricType, Semantic, Unit};
 
 use super::{
     Label, Row, Sink,
@@ -201,6 +201,27 @@ impl Draft {
     /// The labels that the getter gives, besides those of the container.
     pub const fn labels(mut self, labels: &'static [Label]) -> Self {
         self.0.labels = labels;
+        self
+    }
+
+    /// What it is in OpenTelemetry's semantic conventions; the last argument tells this family's points from
+    /// those of other families of the same metric.
+    pub const fn semantic(
+        mut self,
+        name: &'static str,
+        unit: &'static str,
+        instrument: Instrument,
+        attributes: &'static [(&'static str, &'static str)],
+    ) -> Self {
+        self.0.heading.semantic = Some(Semantic { name, unit, instrument, attributes, time_since: None });
+        self
+    }
+
+    /// The time since its value is a metric of OpenTelemetry's semantic conventions, in seconds.
+    pub const fn semantic_time_since(mut self, name: &'static str, help: &'static str) -> Self {
+        let instrument = Instrument::Gauge;
+        self.0.heading.semantic =
+            Some(Semantic { name, unit: "s", instrument, attributes: &[], time_since: Some(help) });
         self
     }
 

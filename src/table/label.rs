@@ -89,6 +89,12 @@ impl<'a> BaseLabels<'a> {
         Self { container, core_only }
     }
 
+    /// The container's ID.
+    #[must_use]
+    pub fn container_id(self) -> Option<&'a str> {
+        Some(self.container.id.as_str())
+    }
+
     /// When the counters of the container's present run began, in Unix seconds; see
     /// [`super::family::Heading::counts_from_start`].
     #[must_use]

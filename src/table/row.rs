@@ -50,6 +50,21 @@ pub enum Number {
     Float(f64),
 }
 
+impl Number {
+    /// The nearest double.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "the formats that need a double lose it too")]
+    pub fn as_f64(self) -> f64 {
+        match self {
+            Self::Int(number) => number as f64,
+            Self::Signed(number) => number as f64,
+            // Up to 2^53 digits this is the double nearest to the fraction, as a reader of text gets it.
+            Self::Scaled(digits, places) => digits as f64 / 10_f64.powi(i32::from(places)),
+            Self::Float(number) => number,
+        }
+    }
+}
+
 /// Takes the samples of a row's getter, in no output format.
 pub trait Sink {
     /// Takes one sample, with the labels that only some series of the container have.

@@ -5,7 +5,7 @@ use docker_stat_prom::{
     collector::{Body, Collector, Config, Handle, Message},
     discovery::{ScopeEvent, resync},
     encode::Format,
-    metadata::{Filter, MetadataEvent, News, Source},
+    metadata::{Filter, Metadata, MetadataEvent, News, Source},
     parse::ContainerId,
     sample::{Interfaces, Keep, KernelFile, Roots},
     table::{Selection, SelfMetrics},
@@ -84,6 +84,27 @@ impl Driven {
         let news = News::Disconnected;
         collector.take(Message::Metadata(MetadataEvent { source: Source::default(), news }));
         Self { collector, handle }
+    }
+
+    /// Looks for cgroups again.
+    pub fn rescan(&mut self, host: &Path) {
+        self.collector.take(Message::Scope(resync(&host.join("sys/fs/cgroup"))));
+    }
+
+    /// Docker tells the name of a container.
+    pub fn name(&mut self, id: &ContainerId, name: &str) {
+        self.tell(Metadata { name: name.into(), ..Metadata::new(id.clone()) });
+    }
+
+    /// Docker tells the name and image of a container.
+    pub fn image(&mut self, id: &ContainerId, name: &str, image: &str) {
+        let image = Some(image.into());
+        self.tell(Metadata { name: name.into(), image, ..Metadata::new(id.clone()) });
+    }
+
+    fn tell(&mut self, metadata: Metadata) {
+        let news = News::Changed(Arc::new(metadata));
+        self.collector.take(Message::Metadata(MetadataEvent { source: Source::default(), news }));
     }
 
     /// The answer to a scrape.

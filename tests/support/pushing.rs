@@ -51,8 +51,8 @@ impl Encoder for Small {
         vec![self.record(&format!("pass {}", self.passes), pass.timestamp, is_v1)]
     }
 
-    fn end(&mut self, timestamp: i64, is_v1: bool) -> Vec<Record> {
-        vec![self.record("end", timestamp, is_v1)]
+    fn end(&mut self, pass: &Pass, is_v1: bool) -> Vec<Record> {
+        vec![self.record("end", pass.timestamp, is_v1)]
     }
 }
 

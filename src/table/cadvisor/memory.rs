@@ -9,7 +9,7 @@ use crate::{
     table::{
         Label, LabelValue, Number, Sink,
         family::{
-            Family, Topic,
+            Family, Instrument, Topic,
             Unit::{Bytes, Pages},
         },
         getters::{memory_stat, name, or_zero},
@@ -28,11 +28,13 @@ pub(crate) const FAMILIES: &[Family] = &[
             "Memory that can not easily be reclaimed: usage without inactive page cache",
         )
         .unit(Bytes)
+        .semantic("container.memory.working_set", "By", Instrument::UpDownCounter, &[])
         .from(&[MemoryCurrent, MemoryStat], "memory.current − memory.stat inactive_file")
         .get(|row, out| out.int(working_set(row))),
     MEMORY
         .gauge("container_memory_rss", "Anonymous memory")
         .unit(Bytes)
+        .semantic("container.memory.rss", "By", Instrument::UpDownCounter, &[])
         .from(&[MemoryStat], "memory.stat anon")
         .get(|row, out| out.int(memory_stat(row, Key::Anon))),
     MEMORY
@@ -76,6 +78,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         .get(|row, out| out.int(memory_stat(row, Key::InactiveFile))),
     MEMORY
         .counter("container_memory_failures_total", "Page faults")
+        .semantic("container.paging.faults", "{fault}", Instrument::Counter, &[])
         .from(&[MemoryStat], "memory.stat pgfault, pgmajfault")
         .labels(&[Label::FailureType, Label::Scope])
         .get(page_faults),

@@ -4,7 +4,7 @@ use crate::{
     parse::net_dev::{Direction, InterfaceRow},
     table::{
         Label, LabelValue, Number, Sink,
-        family::{Family, Topic, Unit::Bytes},
+        family::{Family, Instrument, Topic, Unit::Bytes},
         group::{Group, Set},
         row::Row,
     },
@@ -17,6 +17,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     NETWORK
         .counter("container_network_receive_bytes_total", "Bytes received")
         .unit(Bytes)
+        .semantic("container.network.io", "By", Instrument::Counter, &[("network.io.direction", "receive")])
         .net_dev("net/dev receive bytes")
         .labels(&[Label::Interface])
         .get(|row, out| per_interface(row, out, |net| &net.receive, |direction| direction.bytes)),
@@ -41,6 +42,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     NETWORK
         .counter("container_network_transmit_bytes_total", "Bytes sent")
         .unit(Bytes)
+        .semantic("container.network.io", "By", Instrument::Counter, &[("network.io.direction", "transmit")])
         .net_dev("net/dev transmit bytes")
         .labels(&[Label::Interface])
         .get(|row, out| per_interface(row, out, |net| &net.transmit, |direction| direction.bytes)),

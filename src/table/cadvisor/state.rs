@@ -22,6 +22,7 @@ pub(crate) const TIMES: &[Family] = &[
     STATE
         .gauge("container_start_time_seconds", "When the container was started, unix time")
         .unit(Seconds)
+        .semantic_time_since("container.uptime", "Time since the container was started")
         .unread("inspect State.StartedAt, else creation of the cgroup")
         .get(|row, out| out.float(row.container.started())),
 ];
