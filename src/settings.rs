@@ -114,14 +114,14 @@ impl Settings {
         let bind: Bind =
             config.bind.parse().map_err(|error: BindError| wrong.say("bind", &error, advice::bind()))?;
         let docker = wrong.of("host", docker_host(&config.host))?;
-        let selection = wrong.of("metrics", Selection::parse(&config.metrics))?;
+        let selection = wrong.of("metrics", Selection::parse(&config.shown.metrics))?;
         // Check each list alone first, so that the error names the right one.
-        wrong.of("container_env", Labels::new(&[], &config.container_env))?;
-        let labels = Labels::new(&config.container_labels, &config.container_env);
+        wrong.of("container_env", Labels::new(&[], &config.shown.container_env))?;
+        let labels = Labels::new(&config.shown.container_labels, &config.shown.container_env);
         let labels = wrong.of("container_labels", labels)?;
-        wrong.of("exclude", Filter::new(&[], &config.exclude))?;
-        let filter = wrong.of("include", Filter::new(&config.include, &config.exclude))?;
-        let interfaces = Interfaces::excluding(config.network_exclude.iter().map(String::as_str));
+        wrong.of("exclude", Filter::new(&[], &config.shown.exclude))?;
+        let filter = wrong.of("include", Filter::new(&config.shown.include, &config.shown.exclude))?;
+        let interfaces = Interfaces::excluding(config.shown.network_exclude.iter().map(String::as_str));
         let interfaces = wrong.of("network_exclude", interfaces)?;
         let order = match config {
             Config { healthcheck: true, .. } => Order::HealthCheck,
@@ -158,14 +158,14 @@ impl Settings {
             docker,
             roots: Roots { cgroup: config.cgroup_root, proc: config.proc_root, sys: config.sys_root },
             polling_interval: config.polling_interval,
-            disk_interval: selection.shows_disk().then_some(config.disk_interval),
+            disk_interval: selection.shows_disk().then_some(config.shown.disk_interval),
             selection,
-            metrics: config.metrics,
-            created_lines: config.created_lines,
+            metrics: config.shown.metrics,
+            created_lines: config.shown.created_lines,
             labels,
             filter,
             interfaces,
-            show_unnamed: config.show_unnamed,
+            show_unnamed: config.shown.show_unnamed,
             fd_budget: usize::try_from(config.fd_budget).unwrap_or(usize::MAX),
             push,
             log,

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! - One pass per interval is shared by all targets. Encoding and sending happen on a thread of their own.
-//! - Each target has its own queue, its own connection and its own pauses. A target that is slow or away costs
-//!   the others nothing.
+//! - Each target has its own queue, its own connection and its own pauses. A target that is slow or away
+//!   costs the others nothing.
 //! - A request is removed from its queue once the receiver has taken it, or has refused it for good.
 //! - A pass that takes longer than an interval is counted, and the one after it is late; there is never more
 //!   than one.

@@ -276,6 +276,7 @@ mod tests {
         assert_eq!(lost(&mut queue), 0);
         // No new file can be made either.
         fs::remove_dir_all(&target).unwrap();
+        fs::write(&target, "not a directory").unwrap();
         queue.push((6..=7).map(record));
         assert_eq!(lost(&mut queue), 1 + 2 + 3 + 4);
         assert_eq!(drain(&mut queue), [5, 6, 7]);

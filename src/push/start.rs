@@ -40,14 +40,21 @@ pub fn start(config: Config, handle: Handle, protocols: Protocols) -> io::Result
     }
     let directory = match &config.spool {
         None => None,
-        Some(spool) => {
-            let directory = Directory::open(&spool.directory)?;
-            for stranger in directory.strangers(config.targets.iter().map(|target| target.name.as_str())) {
-                tracing::warn!("{} belongs to no target, so nothing in it is sent", stranger.display());
+        Some(spool) => match Directory::open(&spool.directory) {
+            Ok(directory) => Some(Arc::new(directory)),
+            // The exporter must start on a host that is in trouble.
+            Err(error) if error.is_full => {
+                tracing::warn!("push: the spool can't be used ({error}), so requests wait in memory");
+                None
             }
-            Some(Arc::new(directory))
-        }
+            Err(error) => return Err(io::Error::other(error)),
+        },
     };
+    if let Some(directory) = &directory {
+        for stranger in directory.strangers(config.targets.iter().map(|target| target.name.as_str())) {
+            tracing::warn!("push: {} belongs to no target, so nothing in it is sent", stranger.display());
+        }
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(CALLS * config.targets.len().max(1))

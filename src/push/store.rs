@@ -90,6 +90,7 @@ pub(super) struct Store {
     is_on_disk: bool,
     arrived: Notify,
     oldest: Mutex<Option<i64>>,
+    said: Mutex<Said>,
     pub(super) counts: Counts,
 }
 
@@ -100,6 +101,7 @@ impl Store {
             is_on_disk,
             arrived: Notify::new(),
             oldest: Mutex::default(),
+            said: Mutex::default(),
             counts,
         }
     }
@@ -116,8 +118,16 @@ impl Store {
         let done = if self.is_on_disk { spawn_blocking(work).await.ok() } else { Some(work()) };
         let (done, bytes, losses) = done?;
         self.counts.waiting(bytes);
-        for Loss { reason, samples } in losses {
+        for Loss { reason, samples } in losses.into_iter().filter(|loss| loss.samples > 0) {
             self.counts.dropped(reason, samples);
+            if self.said.lock().unwrap_or_else(PoisonError::into_inner).trouble(reason) {
+                let why = match reason {
+                    "queue_full" => "too much waits, so the oldest samples are dropped",
+                    "damaged" => "requests on disk are damaged and left out",
+                    _ => "requests can't be read back from the disk",
+                };
+                tracing::warn!("push to {}: {why}", self.counts.name);
+            }
         }
         Some(done)
     }
@@ -147,6 +157,11 @@ impl Store {
         let trouble = trouble.await.flatten();
         self.arrived.notify_one();
         trouble
+    }
+
+    /// The receiver has taken something: trouble after this is told again.
+    pub(super) fn recovered(&self) {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).success();
     }
 
     /// The oldest record, if there is one.

@@ -8,7 +8,7 @@ use super::{
     record::{Kind, Record},
     said::Said,
     store::{Store, age},
-    verdict::{Dialect, FOR_A_PERSON, Verdict, judge},
+    verdict::{Dialect, FOR_A_PERSON, Verdict, judge, partial_message},
 };
 use hyper::StatusCode;
 use std::{
@@ -187,7 +187,8 @@ impl Delivery {
 
     /// How long to wait before a record is sent. Only older pushes are held up.
     async fn gap(&self, record: &Record) -> Duration {
-        let is_newest = self.store.newest().await.is_none_or(|newest| record.timestamp >= newest);
+        // After a restart, all is old until the first push.
+        let is_newest = self.store.newest().await.is_some_and(|newest| record.timestamp >= newest);
         let Some(last) = self.last_request.filter(|_| !is_newest) else { return Duration::ZERO };
         let requests = self.push.before.max(self.push.requests);
         let gap = (self.interval / requests.saturating_mul(CATCH_UP).max(1)).min(LONGEST_GAP);
@@ -307,12 +308,15 @@ impl Delivery {
                     tracing::info!("push to {}: it takes samples again", counts.name);
                 }
                 counts.taken(samples.saturating_sub(refused));
+                self.store.recovered();
                 if refused > 0 {
                     counts.dropped("refused", refused);
-                    self.say(
-                        "partial",
-                        &format!("{refused} of {samples} samples are refused: {}", answer.said()),
-                    );
+                    let why = match kind {
+                        Kind::Otlp | Kind::OtlpGzip => partial_message(&answer.body).unwrap_or_default(),
+                        _ => String::new(),
+                    };
+                    let why = answer.shown(&why);
+                    self.say("partial", &format!("{refused} of {samples} samples are refused: {why}"));
                 }
                 Outcome::Taken
             }

@@ -1,9 +1,12 @@
 //! What an answer means for the request.
 //!
-//! Remote write: 5xx and 429 are sent again, as the specification demands; other 4xx are dropped. Three things
-//! go beyond Prometheus. 401, 403 and 407 are sent again after a pause, because a password that was changed
-//! should cost nothing: it is read again at each attempt. So is a redirect that is not followed. 408 is sent
-//! again, as HTTP suggests.
+//! Remote write: 5xx and 429 are sent again, as the specification demands; other 4xx are dropped. Three
+//! things go beyond Prometheus:
+//!
+//! - 401, 403 and 407 are sent again after a pause. A password that was changed should cost nothing, and it
+//!   is read again at each attempt.
+//! - So is a redirect that is not followed: the URL can be corrected.
+//! - 408 is sent again, as HTTP suggests.
 //!
 //! OTLP: only 429, 502, 503 and 504 are sent again, as its specification demands.
 
@@ -92,6 +95,13 @@ fn rejected_points(response: &[u8]) -> u64 {
     }
 }
 
+/// `partial_success.error_message` of the same.
+pub(super) fn partial_message(response: &[u8]) -> Option<String> {
+    let Field::Bytes(partial) = field(response, 1)? else { return None };
+    let Field::Bytes(message) = field(partial, 2)? else { return None };
+    Some(String::from_utf8_lossy(message).into_owned())
+}
+
 enum Field<'a> {
     Number(u64),
     Bytes(&'a [u8]),
@@ -147,6 +157,7 @@ mod tests {
             retry_after: None,
             samples_written: None,
             body: Default::default(),
+            masks: Default::default(),
         }
     }
 
@@ -226,6 +237,8 @@ mod tests {
 
     #[test]
     fn partial_success_of_otlp_is_found() {
+        assert_eq!(partial_message(b"\x0a\x07\x08\x03\x12\x03old").as_deref(), Some("old"));
+        assert_eq!(partial_message(b"\x0a\x02\x08\x03"), None);
         let refused = |body: &'static [u8]| {
             let answer = Answer { body: body.into(), ..answer(200) };
             judge(Kind::Otlp, 10, Dialect::Fixed, &answer)

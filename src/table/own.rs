@@ -116,8 +116,8 @@ own_families! {
     push_samples: counters "docker_stat_prom_push_samples_total" [Target] "Samples that a receiver took";
     push_requests: counters "docker_stat_prom_push_requests_total" [Target] "Requests to a receiver, also \
         those that failed";
-    push_failures: counters "docker_stat_prom_push_failures_total" [Reason, Target] "Requests that a receiver \
-        did not take, by the status of its answer or by why there was none";
+    push_failures: counters "docker_stat_prom_push_failures_total" [Reason, Target] "Requests that a \
+        receiver did not take, by the status of its answer or by why there was none";
     push_dropped_samples: counters "docker_stat_prom_push_dropped_samples_total" [Reason, Target] "Samples \
         that will not be sent (again)";
     push_skipped_passes: counters "docker_stat_prom_push_skipped_passes_total" [] "Pushes left out because \

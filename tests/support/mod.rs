@@ -21,6 +21,8 @@ pub mod host;
 pub mod otlp;
 pub mod peers;
 pub mod prometheus;
+pub mod pushing;
+pub mod receiver;
 pub mod remote_write;
 
 use std::{

@@ -7,6 +7,7 @@ use hyper::{
 };
 use std::{
     fmt,
+    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -14,6 +15,36 @@ use std::{
 const WRITTEN: HeaderName = HeaderName::from_static("x-prometheus-remote-write-samples-written");
 /// The longest text of a receiver that is repeated in the log.
 const LINE_CHARS: usize = 200;
+/// How much of a body is looked at for that line.
+const LOOK_BYTES: usize = 4 << 10;
+
+/// Shorter texts are not masked: they are part of too many words.
+const SECRET_BYTES: usize = 4;
+/// What stands in place of a secret.
+const MASK: &str = "<secret>";
+
+/// Secrets that were sent with a request. A receiver may repeat them in its answer.
+#[derive(Clone, Default)]
+pub(in crate::push) struct Masks(Arc<[String]>);
+
+impl Masks {
+    pub(super) fn new(mut secrets: Vec<String>) -> Self {
+        secrets.retain(|secret| secret.len() >= SECRET_BYTES);
+        // One may be a part of another.
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        Self(secrets.into())
+    }
+
+    fn hide(&self, text: &str) -> String {
+        self.0.iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), MASK))
+    }
+}
+
+impl fmt::Debug for Masks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(MASK)
+    }
+}
 
 /// The answer to a request.
 #[derive(Debug, Clone)]
@@ -25,10 +56,12 @@ pub(in crate::push) struct Answer {
     pub(in crate::push) samples_written: Option<u64>,
     /// The body, or its beginning.
     pub(in crate::push) body: Bytes,
+    /// What must not be shown of it.
+    pub(in crate::push) masks: Masks,
 }
 
 impl Answer {
-    pub(super) fn new(status: StatusCode, head: &HeaderMap, body: Bytes) -> Self {
+    pub(super) fn new(status: StatusCode, head: &HeaderMap, body: Bytes, masks: Masks) -> Self {
         let text = |name| head.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
         let now = || {
             // The receiver's own clock, if it tells it: ours may be wrong.
@@ -46,12 +79,18 @@ impl Answer {
             }
         });
         let samples_written = text(WRITTEN).and_then(|count| count.parse().ok());
-        Self { status, retry_after, samples_written, body }
+        Self { status, retry_after, samples_written, body, masks }
+    }
+
+    /// The first line of a text of the receiver, without secrets.
+    pub(in crate::push) fn shown(&self, text: &str) -> String {
+        first_line(&self.masks.hide(text))
     }
 
     /// Status and first line of the body.
     pub(in crate::push) fn said(&self) -> String {
-        let line = first_line(&String::from_utf8_lossy(&self.body));
+        let beginning = self.body.get(..LOOK_BYTES).unwrap_or(&self.body);
+        let line = self.shown(&String::from_utf8_lossy(beginning));
         if line.is_empty() { self.status.to_string() } else { format!("{}: {line}", self.status) }
     }
 }
@@ -132,7 +171,7 @@ mod tests {
 
     fn answer(head: &[(HeaderName, &str)], body: &'static str) -> Answer {
         let head = head.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect();
-        Answer::new(StatusCode::BAD_REQUEST, &head, Bytes::from_static(body.as_bytes()))
+        Answer::new(StatusCode::BAD_REQUEST, &head, Bytes::from_static(body.as_bytes()), Masks::default())
     }
 
     #[test]

@@ -30,3 +30,24 @@ impl Blocking {
         answer
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{sync::mpsc, time::Duration};
+    use tokio::time::timeout;
+
+    #[tokio::test]
+    async fn a_call_that_hangs_holds_up_only_its_owner() {
+        let (release, hangs) = mpsc::channel::<()>();
+        let (mut owner, mut other) = (Blocking::default(), Blocking::default());
+        let short = Duration::from_millis(20);
+        assert!(timeout(short, owner.call(move || hangs.recv())).await.is_err());
+        for _ in 0..100 {
+            assert!(timeout(Duration::from_millis(1), owner.call(|| 1)).await.is_err());
+        }
+        assert_eq!(other.call(|| 2).await, Some(2));
+        release.send(()).unwrap();
+        assert_eq!(owner.call(|| 3).await, Some(3));
+    }
+}

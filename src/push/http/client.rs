@@ -110,7 +110,7 @@ impl Client {
             let (status, head, body) = self.exchange(request, &url, &home, &credentials).await?;
             let location = head.get(LOCATION).and_then(|location| location.to_str().ok());
             let Some(location) = location.filter(|_| status.is_redirection()) else {
-                return Ok(Answer::new(status, &head, body));
+                return Ok(Answer::new(status, &head, body, credentials.masks));
             };
             url = self.next(status, &url, location)?;
         }

@@ -1,6 +1,6 @@
 //! Headers and TLS material of one request, read from their files if they are in files.
 
-use super::files::Files;
+use super::{answer::Masks, files::Files};
 use crate::push::config::{Authorization, Endpoint, Pem, Secret};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hyper::header::{HeaderName, HeaderValue};
@@ -14,13 +14,17 @@ pub(super) struct Credentials {
     pub(super) authorization: Option<HeaderValue>,
     pub(super) proxy: Option<HeaderValue>,
     pub(super) pem: TlsPem,
+    pub(super) masks: Masks,
 }
+
+/// Text in PEM.
+type PemText = Arc<[u8]>;
 
 /// Certificates and key of the client side.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct TlsPem {
-    pub(super) ca: Option<Arc<[u8]>>,
-    pub(super) identity: Option<(Arc<[u8]>, Arc<[u8]>)>,
+    pub(super) ca: Option<PemText>,
+    pub(super) identity: Option<(PemText, PemText)>,
 }
 
 /// Reads everything. Blocks while files are read.
@@ -28,6 +32,12 @@ pub(super) struct TlsPem {
 /// # Errors
 /// Words without any secret.
 pub(super) fn read(endpoint: &Endpoint, files: &mut Files) -> Result<Credentials, String> {
+    let mut masks = Vec::new();
+    let mut secret = |text: &Secret, files: &mut Files| -> Result<String, String> {
+        let text = self::secret(text, files)?;
+        masks.push(text.clone());
+        Ok(text)
+    };
     let mut headers = Vec::with_capacity(endpoint.headers.len());
     for (name, value) in &endpoint.headers {
         let parsed = HeaderName::try_from(name.as_str()).map_err(|_| format!("\"{name}\" is no header"))?;
@@ -52,7 +62,13 @@ pub(super) fn read(endpoint: &Endpoint, files: &mut Files) -> Result<Credentials
         Some((certificate, key)) => Some((pem(certificate, files)?, pem(key, files)?)),
     };
     let ca = endpoint.tls.ca.as_ref().map(|ca| pem(ca, files)).transpose()?;
-    Ok(Credentials { headers, authorization, proxy, pem: TlsPem { ca, identity } })
+    for value in [&authorization, &proxy].into_iter().flatten() {
+        // What follows the scheme is as good as the password.
+        let encoded = value.to_str().ok().and_then(|value| value.split_once(' '));
+        masks.extend(encoded.map(|(_, encoded)| encoded.to_owned()));
+    }
+    let masks = Masks::new(masks);
+    Ok(Credentials { headers, authorization, proxy, pem: TlsPem { ca, identity }, masks })
 }
 
 fn secret(secret: &Secret, files: &mut Files) -> Result<String, String> {

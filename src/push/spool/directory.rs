@@ -1,5 +1,6 @@
 //! The spool's directory, which one exporter uses at a time.
 
+use crate::sample::{Errno, errno_of};
 use nix::fcntl::{Flock, FlockArg};
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
@@ -10,6 +11,15 @@ use std::{
 
 /// How much of a target's name is in the name of its directory.
 const NAME_CHARS: usize = 40;
+
+/// Why the directory can't be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{said}")]
+pub(in crate::push) struct DirectoryError {
+    said: String,
+    /// Whether there is no room, which may be over later.
+    pub(in crate::push) is_full: bool,
+}
 
 /// The directory, locked. The kernel takes the lock back when the process ends in any way.
 #[derive(Debug)]
@@ -23,19 +33,21 @@ impl Directory {
     ///
     /// # Errors
     /// If it can't be used, or another exporter uses it.
-    pub(in crate::push) fn open(path: &Path) -> io::Result<Self> {
-        let said =
-            |problem: &dyn std::fmt::Display| io::Error::other(format!("{}: {problem}", path.display()));
-        make(path).map_err(|error| said(&error))?;
+    pub(in crate::push) fn open(path: &Path) -> Result<Self, DirectoryError> {
+        let failed = |errno: Errno, said: &str| DirectoryError {
+            said: format!("{}: {said}", path.display()),
+            is_full: matches!(errno, Errno::ENOSPC | Errno::EDQUOT),
+        };
+        let unusable = |error: io::Error| failed(errno_of(&error), &error.to_string());
+        make(path).map_err(unusable)?;
         let mut options = OpenOptions::new();
         let lock = options.write(true).create(true).truncate(false).mode(0o600).open(path.join("lock"));
-        let lock = lock.map_err(|error| said(&error))?;
-        match Flock::lock(lock, FlockArg::LockExclusiveNonblock) {
+        match Flock::lock(lock.map_err(unusable)?, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => Ok(Self { path: path.to_owned(), _lock: lock }),
-            Err((_, nix::errno::Errno::EWOULDBLOCK)) => {
-                Err(said(&"another docker-stat-prom uses it: each needs a directory of its own"))
+            Err((_, errno @ Errno::EWOULDBLOCK)) => {
+                Err(failed(errno, "another docker-stat-prom uses it: each needs a directory of its own"))
             }
-            Err((_, errno)) => Err(said(&errno.desc())),
+            Err((_, errno)) => Err(failed(errno, errno.desc())),
         }
     }
 
@@ -51,12 +63,13 @@ impl Directory {
         let known: Vec<_> = targets.map(folder_name).collect();
         let Ok(entries) = fs::read_dir(&self.path) else { return Vec::new() };
         let folders = entries.flatten().filter(|entry| entry.path().is_dir());
-        let unknown = folders.filter(|entry| !known.iter().any(|name| *entry.file_name() == **name));
+        let is_unknown = |name: &str| is_folder_name(name) && !known.iter().any(|known| known == name);
+        let unknown = folders.filter(|entry| entry.file_name().to_str().is_some_and(is_unknown));
         unknown.map(|entry| entry.path()).collect()
     }
 }
 
-fn make(path: &Path) -> io::Result<()> {
+pub(super) fn make(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
@@ -66,6 +79,12 @@ pub(super) fn folder_name(target: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };
     let readable: String = target.chars().take(NAME_CHARS).map(plain).collect();
     format!("{}-{:016x}", readable.trim_matches(['.', '-']), hash(target))
+}
+
+/// Whether it is the name of some target's directory. A file system has others, such as `lost+found`.
+fn is_folder_name(name: &str) -> bool {
+    let end = name.rsplit_once('-').map(|(_, end)| end);
+    end.is_some_and(|end| end.len() == 16 && end.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 /// FNV-1a, which will be the same in all versions.
@@ -112,6 +131,7 @@ mod tests {
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&directory.path), mode(&target)), (0o700, 0o700));
         assert_eq!(mode(&directory.path.join("lock")), 0o600);
+        fs::create_dir(directory.path.join("lost+found")).unwrap();
         let strangers = directory.strangers(["b"].into_iter());
         assert_eq!(strangers, [target]);
         assert!(directory.strangers(["a"].into_iter()).is_empty());

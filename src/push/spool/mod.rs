@@ -5,14 +5,14 @@
 //! segment has been sent. Each record has a checksum over its header and one over its body.
 //!
 //! - After a crash of the program nothing is lost: the kernel has all that was written.
-//! - After a power failure, all pushes are there whose `fdatasync` returned: there is one after each push.
-//!   The `ack` is not synced, so requests that were sent shortly before may be sent again. Receivers take
+//! - After a power failure, all pushes are there whose `fdatasync` returned: there is one for each push.
+//!   The `ack` is not synced, so requests that were sent shortly before may be sent again. Receivers accept
 //!   that: the samples are the same.
 //! - A record that was not written to its end is cut off at the next start. A damaged record is left out;
 //!   those behind it are found by their own headers.
 //!
-//! The crate `queue-file` was tried for this. It has one file without an upper bound, which never shrinks, and
-//! after a damaged record it can neither read nor remove what follows.
+//! The crate `queue-file` 2.0 was tried first. Its one file doubles when it is full, and keeps that size when
+//! all is sent; nothing bounds it. If one header in it is damaged, it can't be opened any more.
 
 mod ack;
 mod directory;
@@ -110,6 +110,8 @@ impl Spool {
             is_folder_dirty: false,
         };
         spool.find_sent()?;
+        // If this can't be written, records are sent again after the next start.
+        let _sent_again = spool.remember();
         Ok((spool, said))
     }
 
@@ -130,7 +132,7 @@ impl Spool {
             }
             self.sent = (at.min(first.bytes), samples);
         }
-        self.remember()
+        Ok(())
     }
 
     /// Appends a record, and removes the oldest segments if there is too much. Returns what was lost by that.
@@ -164,7 +166,13 @@ impl Spool {
         if !self.segments.back().is_some_and(has_room) {
             self.sync_data()?;
             let number = self.segments.back().map_or(self.ack.segment, |last| last.number) + 1;
-            self.last = Some(segment::create(&self.path(number))?);
+            let path = self.path(number);
+            let created = segment::create(&path).or_else(|_| {
+                // Somebody may have removed the directory.
+                directory::make(&self.folder)?;
+                segment::create(&path)
+            });
+            self.last = Some(created?);
             self.segments.push_back(Segment::empty(number));
             self.is_folder_dirty = true;
         }
