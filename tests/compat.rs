@@ -18,7 +18,7 @@ use support::{
 };
 
 /// What is served beyond the default, as `--metrics` names it.
-const METRICS: &str = "";
+const METRICS: &str = "+disk,+process";
 const FILE: &str = "tests/compat/expressions.txt";
 /// The first word of an expression that finds data.
 const WORKS: &str = "-";

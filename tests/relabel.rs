@@ -238,7 +238,7 @@ fn compare(test: &str, program: &str, all: &[Series]) {
     eventually("all are scraped", || {
         let answer = peer.get("/api/v1/query?query=count(up%3D%3D1)").text();
         let answer: Value = serde_json::from_str(&answer).unwrap();
-        (answer["data"]["result"][0]["value"][1] == RULES.len().to_string()).then_some(())
+        (answer["data"]["result"][0]["value"][1].as_str()? == RULES.len().to_string()).then_some(())
     });
     let mut wrong = Vec::new();
     for (at, text) in RULES.iter().enumerate() {
