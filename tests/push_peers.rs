@@ -1,5 +1,5 @@
 //! Pushes to real receivers. Each test is skipped where its receiver is not installed.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs, reason = "tests")]
 
 mod support;
 
