@@ -1,5 +1,6 @@
 //! A Prometheus exporter that shows what every Docker container on a Linux host uses. It reads cgroup v2
-//! files and `/proc` directly. Docker is asked only for names, labels and events.
+//! files and `/proc` directly. Docker is asked only for names, labels and events,
+//! and, if that is wanted, for the sizes of containers on disk.
 //!
 //! # From the kernel to the page
 //!
@@ -73,6 +74,12 @@
 //! - A failure to open or list something does not mean that it is gone. Only a missing directory ends a
 //!   container; a missing file does not. What is below a directory that can't be listed is unknown. Such a
 //!   directory is counted as a failure and sets `docker_stat_prom_up` to 0.
+//! - Sizes on disk are requested rarely, one request at a time. They are stored with the time of the request,
+//!   which is shown as their age, and dropped when several requests have failed.
+//! - What events don't report is shown only as long as it can't have changed: the failing streak of a
+//!   healthcheck is unknown from the time on when another probe may have ended.
+//! - A count over processes is unknown unless each of them could be looked at. A descriptor kept on its
+//!   `/proc/<pid>` shows that a process was still there, and in the container, after it was counted.
 //! - Some file descriptors are always left for everything else. If there are too few, container files are
 //!   opened and closed at each reading.
 //! - Serving a number never waits for Docker.
@@ -80,7 +87,8 @@
 //! - Reading known containers, rendering them, and the polling tick allocate nothing
 //!   (`tests/allocations.rs`). These do allocate: collecting the exporter's own series, once per scrape;
 //!   building the answer; looking for processes and reading the machine's size, both now and then; containers
-//!   with child cgroups; and anything new, failed or reported by Docker.
+//!   with child cgroups; counting descriptors (group `process`); and anything new, failed or reported by
+//!   Docker.
 //! - Rooms import only rooms below them, the files of a room form no circle, and each external crate has its
 //!   place (`tests/layering/`).
 //!

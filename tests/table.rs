@@ -82,7 +82,8 @@ fn read(host: &Path, needs: Needs) -> (Vec<Container>, DeviceNames) {
             let _most_recordings_lack_them = processes.read_descriptors(&mut pass, &mut container.sample);
         }
         if needs.disk {
-            let file_system = Some(FileSystem { bytes: 1 << 40, device: None });
+            let file_system = Some(FileSystem { bytes: 1 << 40, device: Some((254, 0)) });
+            pass.devices.resolve(254, 0, &mut pass.scratch);
             let lasts = Duration::MAX;
             let report = DiskReport { sizes: Vec::new(), file_system, asked: Instant::now(), lasts };
             let sizes = DiskUse { rw_bytes: Some(5), root_bytes: Some(500) };

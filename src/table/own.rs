@@ -96,7 +96,7 @@ own_families! {
     scrape_duration: histogram "docker_stat_prom_scrape_duration_seconds" [] "Time to read and render all \
         containers";
     read_failures: counters "docker_stat_prom_read_failures_total" [File, Reason] "Files of containers that \
-        exist and could not be used";
+        exist and could not be used, and failed requests for their sizes (docker_sizes)";
     skipped_rows: counters "docker_stat_prom_skipped_rows_total" [File] "Rows of io.stat and net/dev that \
         could not be used";
     discovery_resyncs: counter "docker_stat_prom_discovery_resyncs_total" [] "Scans of the whole cgroup tree";
