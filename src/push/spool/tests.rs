@@ -244,3 +244,19 @@ fn a_file_that_vanishes_costs_only_what_was_in_it() {
     let left: u64 = records.iter().map(|record| u64::from(record.samples)).sum();
     assert_eq!(left + losses[0].samples, (1..=20).sum::<u64>());
 }
+
+#[test]
+fn what_has_been_sent_makes_room_on_a_full_disk() {
+    let setting = Setting::new();
+    let (mut spool, _) = setting.open(1 << 20);
+    spool.append(&record(1)).unwrap();
+    let full = setting.segments().remove(0);
+    spool.close_for_tests();
+    fs::remove_file(&full).unwrap();
+    std::os::unix::fs::symlink("/dev/full", &full).unwrap();
+    assert!(spool.append(&record(2)).is_err());
+    assert_eq!(spool.samples(), 1, "it is not removed before it is sent");
+    spool.sent = (spool.segments[0].bytes, 1);
+    spool.append(&record(2)).unwrap();
+    assert_eq!(samples(&drain(&mut spool).0), [2]);
+}
