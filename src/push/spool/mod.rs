@@ -239,6 +239,12 @@ impl Spool {
         loop {
             let Some(segment) = self.segments.front().cloned() else { return (None, losses) };
             if self.sent.0 >= segment.bytes {
+                // Records whose headers could not be read.
+                let samples = self.unsent_of_first();
+                if samples > 0 {
+                    losses.push(Loss { reason: "damaged", samples });
+                    self.sent.1 = segment.samples;
+                }
                 if self.segments.len() == 1 && segment.bytes < self.segment_bytes {
                     // All is sent, and there is room for more.
                     return (None, losses);

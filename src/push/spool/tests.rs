@@ -260,3 +260,25 @@ fn what_has_been_sent_makes_room_on_a_full_disk() {
     spool.append(&record(2)).unwrap();
     assert_eq!(samples(&drain(&mut spool).0), [2]);
 }
+
+#[test]
+fn damage_while_the_exporter_runs_is_counted() {
+    let setting = Setting::new();
+    let (mut spool, _) = setting.open(1 << 20);
+    for number in 1..=4 {
+        spool.append(&record(number)).unwrap();
+    }
+    let path = setting.segments().remove(0);
+    let whole = fs::read(&path).unwrap();
+    for at in [0, 40, whole.len() / 2, whole.len() - 1, usize::try_from(HEADER + record(1).size()).unwrap()] {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 0xff;
+        fs::write(&path, &damaged).unwrap();
+        spool.sent = (0, 0);
+        let (records, losses) = drain(&mut spool);
+        assert_eq!(records.len(), 3, "byte {at}");
+        let left: u64 = records.iter().map(|record| u64::from(record.samples)).sum();
+        let lost: u64 = losses.iter().map(|loss| loss.samples).sum();
+        assert_eq!((left + lost, spool.samples()), (10, 0), "byte {at}: {losses:?}");
+    }
+}
