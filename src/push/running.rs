@@ -6,7 +6,7 @@ use super::{
     http::Client,
     pushgateway::group_url,
     queue::Queue,
-    record::Record,
+    record::{Loss, Record},
     schedule::Schedule,
     spool::{Directory, Spool},
     status::Board,
@@ -244,10 +244,9 @@ fn hand_over(line: &Line, sender: &mpsc::Sender<Vec<Record>>, records: Vec<Recor
         return;
     }
     if let Err(error) = sender.try_send(records) {
-        // The disk hangs.
         let records = error.into_inner();
         let samples = records.iter().map(|record| u64::from(record.samples)).sum();
-        line.store.counts.dropped("disk", samples);
+        line.store.lose(Loss { reason: "spool_hangs", samples });
     }
 }
 
