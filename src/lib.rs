@@ -21,8 +21,8 @@
 //! - Labels: [`metadata`] chooses Docker's labels and gives them their Prometheus names. [`model`] joins them
 //!   to the samples, [`table::BaseLabels`] puts them in order, and [`encode`] escapes them.
 //! - Sockets: [`server`] opens the listening socket when [`app`] asks for it, and accepts connections.
-//!   `metadata/docker/` connects to Docker, `server/healthcheck.rs` to a running exporter, and [`systemd`] to
-//!   the service manager. [`demo`] listens as a Docker daemon.
+//!   `metadata/docker/` connects to Docker, `push/http/` to receivers, `server/healthcheck.rs` to a running
+//!   exporter, and [`systemd`] to the service manager. [`demo`] listens as a Docker daemon.
 //! - Errors go up, and each layer adds one fact: [`parse`] knows the line, [`sample`] the path, [`collector`]
 //!   the count, and `main` the exit code.
 //!
@@ -45,6 +45,8 @@
 //!   no mutex. Its handle offers pages, a pass shown to a visitor (for push), and the result of each polling
 //!   tick (for a live page).
 //! - [`server`]: routes, connections, TLS.
+//! - [`push`]: sends series to receivers, on its own thread. Each target has an encoder, a queue in memory or
+//!   on disk, and a connection.
 //! - [`demo`]: a recorded host that is unpacked and set in motion.
 //! - [`advice`]: all advice to operators, in words. The rooms that use it return enums.
 //! - [`log`] and [`systemd`]: messages to people and to the service manager. Neither receiver can block the

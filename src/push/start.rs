@@ -1,7 +1,7 @@
 //! Push as the rest of the program sees it.
 
 use super::{
-    config::Config,
+    config::{Config, Target},
     encoder::{Pass, Protocols},
     running::{board, endpoint, prepare, run},
     spool::Directory,
@@ -11,7 +11,7 @@ use crate::collector::{Handle, Stopped};
 use std::{io, sync::Arc, thread, time::Duration};
 use tokio::{
     sync::oneshot,
-    time::{Instant, timeout},
+    time::{Instant, timeout, timeout_at},
 };
 
 /// How much longer than its deadline the end of push may take.
@@ -101,11 +101,16 @@ pub async fn once(
     let deadline = Instant::now() + patience;
     let board = board(config);
     let began = handle.metrics().start_time.get();
-    let pass = handle.feed(Pass::new(&config.targets, began)).await?;
+    let Ok(pass) = timeout_at(deadline, handle.feed(Pass::new(&config.targets, began))).await else {
+        let late =
+            |target: &Target| (target.name.clone(), Err(format!("nothing was read within {patience:?}")));
+        return Ok(config.targets.iter().map(late).collect());
+    };
+    let pass = pass?;
     let mut attempts = Vec::new();
     for (number, target) in config.targets.iter().enumerate() {
         let shown = (handle.metrics(), &board);
-        let prepared = prepare(config, number, target, None, protocols, shown).await;
+        let prepared = prepare(config, number, target, None, protocols, shown);
         let Some((mut line, mut delivery)) = prepared else {
             attempts.push((target.name.clone(), Err("its URL can't be used".to_owned())));
             continue;
