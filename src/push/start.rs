@@ -16,9 +16,9 @@ use tokio::{
 
 /// How much longer than its deadline the end of push may take.
 const GRACE: Duration = Duration::from_millis(500);
-/// How many blocking calls a target can have at once: a look-up or the reading of a file, and two uses of its
-/// queue on disk.
-const CALLS: usize = 3;
+/// How many blocking calls a target can have at once: a look-up or the reading of a file, two uses of its
+/// queue on disk, and the writing of which series there are.
+const CALLS: usize = 4;
 
 /// Push, on a thread of its own.
 #[derive(Debug)]
