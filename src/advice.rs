@@ -116,6 +116,17 @@ pub fn resources(errno: Errno) -> Option<&'static str> {
     }
 }
 
+/// After a sandbox that can't be had, although `--sandbox on` asks for it.
+#[must_use]
+pub fn sandbox(hides_processes: bool) -> &'static str {
+    if hides_processes {
+        "mount a procfs without hidepid= and give its path with --proc_root, or use --sandbox auto"
+    } else {
+        "with --sandbox auto the exporter uses what the kernel has: Landlock from Linux 5.13 on, if lsm= names \
+         it, and seccomp; a container engine's or unit's own filter must allow both"
+    }
+}
+
 /// What is said of a signal that has no effect.
 #[must_use]
 pub fn ignored_signal() -> &'static str {

@@ -48,6 +48,7 @@
 //! - [`advice`]: all advice to operators, in words. The rooms that use it return enums.
 //! - [`log`] and [`systemd`]: messages to people and to the service manager. Neither receiver can block the
 //!   rest of the program.
+//! - [`sandbox`]: gives up what the process does not need after its start, before any thread runs.
 //! - [`cli`]: arguments and environment variables. [`settings`]: the same as typed values, and every usage
 //!   error.
 //! - [`app`]: puts the parts together.
@@ -113,6 +114,7 @@ pub mod metadata;
 pub mod model;
 pub mod parse;
 pub mod sample;
+pub mod sandbox;
 pub mod server;
 pub mod settings;
 pub mod systemd;

@@ -7,7 +7,7 @@ pub use bind::{Bind, BindError};
 
 use crate::{
     advice::{self, Doubt},
-    cli::{self, Config, LogFormat, LogLevel, NoConfig},
+    cli::{self, Config, LogFormat, LogLevel, NoConfig, SandboxMode},
     metadata::{DockerHost, Filter, Labels},
     sample::{Interfaces, Roots},
     table::Selection,
@@ -50,6 +50,8 @@ pub struct Settings {
     pub show_unnamed: bool,
     /// How many descriptors to keep open on container files.
     pub fd_budget: usize,
+    /// How much the exporter limits itself.
+    pub confinement: Confinement,
     /// How the log is written.
     pub log: LogSettings,
     /// Settings that are valid but have no effect. They are logged once, at the start.
@@ -65,6 +67,17 @@ pub enum Order {
     Once,
     /// Ask the exporter at [`Settings::bind`] whether it is ready, and exit.
     HealthCheck,
+}
+
+/// How much the exporter limits itself once it has started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Confinement {
+    /// Not at all.
+    None,
+    /// As far as the kernel can.
+    Possible,
+    /// In full; it does not start without.
+    Full,
 }
 
 /// The files of HTTPS, both PEM.
@@ -138,6 +151,11 @@ impl Settings {
             interfaces,
             show_unnamed: config.show_unnamed,
             fd_budget: usize::try_from(config.fd_budget).unwrap_or(usize::MAX),
+            confinement: match config.sandbox {
+                SandboxMode::Auto => Confinement::Possible,
+                SandboxMode::On => Confinement::Full,
+                SandboxMode::Off => Confinement::None,
+            },
             log,
             doubts,
         })

@@ -65,6 +65,17 @@ pub(super) fn interval(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "expected milliseconds, or a number with ms, s, m or h, from 1ms to 24h".to_owned())
 }
 
+/// Whether the exporter limits itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SandboxMode {
+    /// As far as the kernel can.
+    Auto,
+    /// In full, or not start.
+    On,
+    /// Not at all.
+    Off,
+}
+
 /// How important a line of the log is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogLevel {

@@ -110,6 +110,8 @@ own_families! {
         because nobody read standard error";
     tls_expiry: gauges "docker_stat_prom_tls_certificate_expiry_timestamp_seconds" [] "When the served \
         certificate expires, unix time";
+    sandbox: gauges "docker_stat_prom_sandbox" [Part] "Whether the exporter has put this part of its \
+        sandbox in force (--sandbox)";
     demo: gauges "docker_stat_prom_demo" [] "1 if all numbers come from a recorded host and are made to \
         change";
     cpu_seconds: counter "process_cpu_seconds_total" [] "User and system CPU time spent by the exporter";

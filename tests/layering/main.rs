@@ -16,7 +16,7 @@ use std::{
 };
 
 /// Each room with those that it may import.
-const ROOMS: [(&str, &[&str]); 16] = [
+const ROOMS: [(&str, &[&str]); 17] = [
     ("parse", &[]),
     ("sample", &["parse"]),
     ("advice", &["sample"]),
@@ -31,6 +31,7 @@ const ROOMS: [(&str, &[&str]); 16] = [
     ("cli", &[]),
     ("settings", &["cli", "table", "metadata", "sample", "advice"]),
     ("log", &["sample"]),
+    ("sandbox", &["sample"]),
     ("systemd", &[]),
     (
         "app",
@@ -44,6 +45,7 @@ const ROOMS: [(&str, &[&str]); 16] = [
             "metadata",
             "parse",
             "sample",
+            "sandbox",
             "server",
             "settings",
             "systemd",
@@ -68,11 +70,13 @@ const CRATES: &[(&str, &[&str])] = &[
     ("hyper", &["server/", "demo/dockerd.rs", "metadata/docker/"]),
     ("hyper_util", &["server/connection.rs", "demo/dockerd.rs", "metadata/docker/client.rs"]),
     ("inotify", &["discovery/watcher.rs"]),
+    ("landlock", &["sandbox/files.rs"]),
     ("memchr", &["parse/", "encode/label_block.rs", "metadata/docker/transport.rs"]),
     ("mimalloc", &["main.rs"]),
-    ("nix", &["sample/"]),
+    ("nix", &["sample/", "sandbox/"]),
     ("procfs", &["sample/"]),
-    ("rustix", &["sample/stat_file.rs"]),
+    ("rustix", &["sample/stat_file.rs", "sandbox/"]),
+    ("seccompiler", &["sandbox/calls.rs"]),
     ("prometheus", &["table/histogram.rs", "table/own.rs"]),
     ("serde_json", &["metadata/docker/", "server/routes.rs", "demo/"]),
     ("tempfile", &["demo/mod.rs"]),
