@@ -2,7 +2,7 @@
 //!
 //! What is tried from inside is tried by this test program: it runs itself anew, and that run enters the same
 //! sandbox.
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, missing_docs, reason = "tests")]
 
 mod support;
 

@@ -79,7 +79,8 @@ impl Start {
             None => format!("Docker (version unknown) at {}", self.docker),
         };
         tracing::info!(
-            "ready: docker-stat-prom {} ({}), cgroup root {}, {containers}, {docker}, {}, metrics {}, sandbox: {}",
+            "ready: docker-stat-prom {} ({}), cgroup root {}, {containers}, {docker}, {}, metrics {}, \
+             sandbox: {}",
             env!("CARGO_PKG_VERSION"),
             env!("BUILD_REVISION"),
             self.cgroup_root.display(),

@@ -8,7 +8,7 @@
 //! Where a call is harmless only with some arguments, they are part of the rule. Arguments behind pointers
 //! can't be seen, so `clone3` and `openat2`, which have all of theirs there, are not allowed.
 
-use super::{Lack, Plan};
+use super::{lack::Lack, plan::Plan};
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use nix::libc;
 use seccompiler::{
@@ -56,7 +56,7 @@ fn rules(plan: &Plan) -> Result<Option<Rules>, seccompiler::BackendError> {
     for (call, conditions) in limited(plan) {
         let mut conditions = conditions.into_iter();
         let rule = conditions.try_fold(Vec::new(), |mut rule, Limit(argument, operation, value)| {
-            // A number is never longer than a double word, and a flag never above it: the kernel ignores the rest.
+            // The kernel, too, looks only at the lower half of each of these arguments.
             rule.push(SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operation, value)?);
             Ok(rule)
         });
@@ -108,8 +108,8 @@ fn limited(plan: &Plan) -> Vec<(i64, Vec<Limit>)> {
         // glibc loads libraries that resolve names. Their code is never writable.
         calls.push((libc::SYS_mmap, vec![without(2, libc::PROT_WRITE)]));
     }
-    for command in TERMINAL_AND_SOCKETS {
-        calls.push((libc::SYS_ioctl, vec![Limit(1, SeccompCmpOp::Eq, *command)]));
+    for command in TERMINALS_AND_SOCKETS {
+        calls.push((libc::SYS_ioctl, vec![Limit(1, SeccompCmpOp::Eq, command)]));
     }
     for option in [
         libc::PR_SET_NAME,
@@ -125,25 +125,24 @@ fn limited(plan: &Plan) -> Vec<(i64, Vec<Limit>)> {
     calls
 }
 
+/// What `ioctl` may ask: whether it is a terminal and how wide, what waits to be read, the modes of a
+/// descriptor, and the number of an interface (of `fe80::1%eth0`). They are the same on both processors, but
+/// of different types in the C libraries.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-const SIOCGIFINDEX: u64 = 0x8933;
+const TERMINALS_AND_SOCKETS: [u64; 8] = [
+    0x5401,      // TCGETS
+    0x802c_542a, // TCGETS2
+    0x5413,      // TIOCGWINSZ
+    0x541b,      // FIONREAD
+    0x5421,      // FIONBIO
+    0x5450,      // FIONCLEX
+    0x5451,      // FIOCLEX
+    0x8933,      // SIOCGIFINDEX
+];
+
 /// How the standard library learns what the processor has.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 const PR_GET_AUXV: libc::c_int = 0x4155_5856;
-
-/// Whether it is a terminal and how wide, what waits to be read, and the modes of a descriptor.
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-const TERMINAL_AND_SOCKETS: &[u64] = &[
-    libc::TCGETS as u64,
-    libc::TCGETS2 as u64,
-    libc::TIOCGWINSZ as u64,
-    libc::FIONREAD as u64,
-    libc::FIONBIO as u64,
-    libc::FIOCLEX as u64,
-    libc::FIONCLEX as u64,
-    // The interface in fe80::1%eth0.
-    SIOCGIFINDEX,
-];
 
 /// Calls that change files, for a run that writes some.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]

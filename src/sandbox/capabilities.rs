@@ -5,7 +5,7 @@
 //! key of another user, can be used by root only because root may ignore permissions. So a thread without
 //! capabilities tries all that is named.
 
-use super::{Lack, Plan};
+use super::{lack::Lack, plan::Plan};
 use nix::{
     errno::Errno,
     unistd::{AccessFlags, access, geteuid},

@@ -5,7 +5,7 @@
 //! another file has taken its name. This is why the roots are allowed as a whole, and files with their
 //! directories.
 
-use super::{Lack, Plan};
+use super::{lack::Lack, plan::Plan};
 use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, LandlockStatus, NetPort, PathBeneath, PathFd, Ruleset,
     RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
@@ -184,7 +184,7 @@ mod tests {
         let found: Vec<_> = beside(&[live.join("now.pem")]).collect();
         assert_eq!(found, [live, archive]);
         let wide = PathBuf::from("/etc/passwd");
-        assert!(beside(&[wide.clone()]).all(|path| path == wide));
+        assert!(beside(std::slice::from_ref(&wide)).all(|path| path == wide));
         assert!(is_wide(Path::new("/"), &[]) && is_wide(Path::new("/run"), &[]));
         assert!(is_wide(Path::new("/home/me"), &["/home/me".into()]));
         assert!(!is_wide(Path::new("/etc/ssl"), &[]));
