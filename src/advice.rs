@@ -122,8 +122,8 @@ pub fn sandbox(hides_processes: bool) -> &'static str {
     if hides_processes {
         "mount a procfs without hidepid= and give its path with --proc_root, or use --sandbox auto"
     } else {
-        "use --sandbox auto, or a kernel with seccomp and Landlock (5.13 or newer, and named in lsm= at boot); \
-         a filter around the exporter, of Docker or systemd, must allow both"
+        "use --sandbox auto, or a kernel with seccomp and Landlock (5.13 or newer, named in lsm= at boot) \
+         and no filter of Docker or systemd that forbids them"
     }
 }
 

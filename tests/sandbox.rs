@@ -277,7 +277,7 @@ fn no_series_is_missing_in_the_sandbox() {
 fn live_containers_have_the_same_series_in_the_sandbox_as_without() {
     let test = "live containers in the sandbox";
     let Some(mut cgroups) = LiveCgroups::new(test) else { return };
-    cgroups.container(&format!("docker-{}.scope", "a".repeat(64)));
+    cgroups.container(&format!("docker-{}.scope", "5b".repeat(32)));
     // One with a network namespace of its own, which is told apart by number or by inode.
     let scope = cgroups.root().join(format!("docker-{WEB}.scope"));
     fs::create_dir(&scope).unwrap();
