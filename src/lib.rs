@@ -75,6 +75,8 @@
 //!   opened and closed at each reading.
 //! - Serving a number never waits for Docker.
 //! - Everything that waits for the collector has a deadline. If there is no answer, the caller learns why.
+//! - Each thread that outlives the start is in the sandbox: [`app`] enters it before it starts the first, the
+//!   log's. What is opened after that must be in the plan (`app/confinement.rs`).
 //! - Reading known containers, rendering them, and the polling tick allocate nothing
 //!   (`tests/allocations.rs`). These do allocate: collecting the exporter's own series, once per scrape;
 //!   building the answer; looking for processes and reading the machine's size, both now and then; containers

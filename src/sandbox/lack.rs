@@ -6,7 +6,7 @@ use std::fmt;
 /// Why a part is not in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lack {
-    /// The kernel does not have it.
+    /// The kernel does not have it, or a filter around this process pretends so.
     Missing,
     /// The kernel has it and it is turned off.
     TurnedOff,
@@ -30,7 +30,7 @@ impl Lack {
 impl fmt::Display for Lack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Missing => f.write_str("not in this kernel"),
+            Self::Missing => f.write_str("not in this kernel, or forbidden by a filter"),
             Self::TurnedOff => f.write_str("turned off in this kernel"),
             Self::Refused(errno) => write!(f, "refused: {}", errno.desc()),
             Self::HiddenProcesses => f.write_str("it would hide the processes of containers"),
