@@ -13,6 +13,9 @@ complete -c docker-stat-prom -l include -d 'Read only containers that match one 
 complete -c docker-stat-prom -l exclude -d 'Do not read containers that match one of these; wins over --include' -r -f
 complete -c docker-stat-prom -l network_exclude -d 'Network interfaces of containers to leave out: globs of their names, separated by commas' -r -f
 complete -c docker-stat-prom -l fd_budget -d 'How many files of containers to keep open' -r -f
+complete -c docker-stat-prom -l sandbox -d 'Limit what this process can do: auto (as far as the kernel can), on (in full, or not start), off' -r -f -a "auto\t'As far as the kernel can'
+on\t'In full, or not start'
+off\t'Not at all'"
 complete -c docker-stat-prom -l log_level -d 'Lowest level of the lines to write to the log [default: info; with --once warn]' -r -f -a "error\t'Errors that end or block the exporter'
 warn\t'Missing or unexpected data'
 info\t'Start, end, and when Docker answers again'
