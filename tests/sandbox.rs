@@ -2,7 +2,14 @@
 //!
 //! What is tried from inside is tried by this test program: it runs itself anew, and that run enters the same
 //! sandbox.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, missing_docs, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "tests"
+)]
 
 mod support;
 
@@ -12,9 +19,10 @@ use std::{
     collections::BTreeMap,
     env, fs, io,
     net::{TcpListener, TcpStream, UdpSocket},
+    os::linux::net::SocketAddrExt,
     os::unix::{
         fs::{PermissionsExt, chown},
-        net::{UnixListener, UnixStream},
+        net::{SocketAddr, UnixDatagram, UnixListener, UnixStream},
         process::CommandExt,
     },
     path::Path,
@@ -371,6 +379,38 @@ fn https_docker_and_the_health_check_work_in_it() {
         let output = exporter::run(check.arg(fixture("tls/rsa.crt")));
         output.status.success().then_some(())
     });
+}
+
+#[test]
+fn docker_is_reached_by_address_and_by_name() {
+    for host in ["127.0.0.1", "localhost"] {
+        let docker = TcpListener::bind("127.0.0.1:0").unwrap();
+        docker.set_nonblocking(true).unwrap();
+        let url = format!("tcp://{host}:{}", docker.local_addr().unwrap().port());
+        let mut command = exporter::on_host(&fixture("debian13-docker26.1-linux6.12"));
+        let _exporter = Exporter::start(command.args(["-H", &url, "--sandbox", "auto"]));
+        support::eventually("it connects", || docker.accept().ok());
+    }
+}
+
+#[test]
+fn the_service_manager_is_told_at_a_path_and_at_an_abstract_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let name = format!("docker-stat-prom-test-{}", std::process::id());
+    let named = SocketAddr::from_abstract_name(&name).unwrap();
+    for (socket, variable) in [
+        (UnixDatagram::bind(&path).unwrap(), path.to_str().unwrap().to_owned()),
+        (UnixDatagram::bind_addr(&named).unwrap(), format!("@{name}")),
+    ] {
+        let mut command = exporter::without_docker();
+        command.env("NOTIFY_SOCKET", &variable).args(["--sandbox", "auto"]);
+        let _exporter = Exporter::ready(&mut command);
+        socket.set_read_timeout(Some(support::PATIENCE)).unwrap();
+        let mut message = [0; 64];
+        let length = socket.recv(&mut message).unwrap();
+        assert_eq!(&message[..length], b"READY=1", "{variable}");
+    }
 }
 
 #[test]
