@@ -12,14 +12,14 @@ use landlock::{
 };
 use nix::unistd::geteuid;
 use std::{
-    env, fmt,
+    env, fmt, fs,
     path::{Path, PathBuf},
 };
 
 /// The newest version of Landlock whose rights are used. Later ones add rights for unix sockets and for UDP,
 /// which have not been tried.
 const NEWEST: ABI = ABI::V6;
-/// The first versions with rules for TCP ports, and with limits on signals and abstract sockets.
+/// The first version with rules for TCP ports.
 const WITH_PORTS: u8 = 4;
 
 /// What resolving host names reads: the resolver's files, and the libraries that glibc loads for it. The
@@ -143,33 +143,37 @@ fn allow(
     rules.add_rule(PathBeneath::new(opened, access))
 }
 
-/// The directories of files, also of those that links lead to. A file in a directory that has much else is
-/// allowed alone.
-fn beside(files: &[PathBuf]) -> impl Iterator<Item = PathBuf> {
-    let homes: Vec<PathBuf> =
-        env::var_os("HOME").and_then(|home| PathBuf::from(home).canonicalize().ok()).into_iter().collect();
-    files.iter().flat_map(move |file| {
-        let target = file.canonicalize().ok();
-        let places = [Some(file.clone()), target];
-        let homes = homes.clone();
-        places.into_iter().flatten().map(move |place| {
-            let directory = place.parent().and_then(|parent| {
-                let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
-                parent.canonicalize().ok()
-            });
-            directory.filter(|directory| !is_wide(directory, &homes)).unwrap_or(place)
-        })
-    })
+/// What is allowed for files that are read again later: their directories, also of those that links lead to.
+/// A file in a directory that has much else is allowed alone.
+fn beside(files: &[PathBuf]) -> Vec<PathBuf> {
+    let home = env::var_os("HOME").and_then(|home| fs::canonicalize(home).ok());
+    let targets = files.iter().filter_map(|file| file.canonicalize().ok());
+    let places = files.iter().cloned().chain(targets).map(|place| {
+        let directory = match place.parent() {
+            Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+            Some(parent) => parent,
+            None => return place,
+        };
+        let directory = directory.canonicalize().ok();
+        directory.filter(|directory| !is_wide(directory, home.as_deref())).unwrap_or(place)
+    });
+    places.collect()
 }
 
-/// Whether a directory has much more than what belongs to one program: the root, those below it, and homes.
-fn is_wide(directory: &Path, homes: &[PathBuf]) -> bool {
-    directory.components().count() <= 2 || homes.iter().any(|home| home == directory)
+/// Whether a directory has much more than what belongs to one program.
+fn is_wide(directory: &Path, home: Option<&Path>) -> bool {
+    const WIDE: [&str; 18] = [
+        "/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/media", "/mnt", "/opt", "/proc", "/root",
+        "/run", "/srv", "/sys", "/tmp", "/usr", "/var",
+    ];
+    let is_home = home == Some(directory) || directory.parent() == Some(Path::new("/home"));
+    is_home || WIDE.iter().any(|wide| Path::new(wide) == directory)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::symlink;
 
     #[test]
     fn a_file_is_allowed_with_its_directory_unless_that_is_wide() {
@@ -177,16 +181,18 @@ mod tests {
         let folder = folder.path().canonicalize().unwrap();
         let (live, archive) = (folder.join("live"), folder.join("archive"));
         for directory in [&live, &archive] {
-            std::fs::create_dir(directory).unwrap();
+            fs::create_dir(directory).unwrap();
         }
-        std::fs::write(archive.join("1.pem"), "").unwrap();
-        std::os::unix::fs::symlink("../archive/1.pem", live.join("now.pem")).unwrap();
-        let found: Vec<_> = beside(&[live.join("now.pem")]).collect();
-        assert_eq!(found, [live, archive]);
+        fs::write(archive.join("1.pem"), "").unwrap();
+        symlink("../archive/1.pem", live.join("now.pem")).unwrap();
+        assert_eq!(beside(&[live.join("now.pem")]), [live, archive]);
         let wide = PathBuf::from("/etc/passwd");
-        assert!(beside(std::slice::from_ref(&wide)).all(|path| path == wide));
-        assert!(is_wide(Path::new("/"), &[]) && is_wide(Path::new("/run"), &[]));
-        assert!(is_wide(Path::new("/home/me"), &["/home/me".into()]));
-        assert!(!is_wide(Path::new("/etc/ssl"), &[]));
+        assert!(beside(std::slice::from_ref(&wide)).iter().all(|path| *path == wide));
+        for wide in ["/", "/run", "/home/me", "/users/me"] {
+            assert!(is_wide(Path::new(wide), Some(Path::new("/users/me"))), "{wide}");
+        }
+        for narrow in ["/etc/ssl", "/certs", "/home/me/tls"] {
+            assert!(!is_wide(Path::new(narrow), Some(Path::new("/users/me"))), "{narrow}");
+        }
     }
 }

@@ -60,22 +60,16 @@ impl Report {
     }
 
     fn in_words(&self, part: Part) -> String {
-        if let Some(lack) = self.lack(part) {
-            return format!("without {} ({lack})", part.name());
-        }
-        match part {
-            Part::Landlock => self.landlock.as_ref().map(ToString::to_string).unwrap_or_default(),
-            Part::Capabilities => match self.capabilities.as_deref() {
-                Ok([_, ..]) => {
-                    format!(
-                        "only capabilities {}",
-                        self.capabilities.as_deref().unwrap_or_default().join(" ")
-                    )
-                }
-                _ => "no capabilities".to_owned(),
-            },
-            Part::Seccomp | Part::NoNewPrivs => part.name().to_owned(),
-        }
+        let words = match part {
+            Part::Landlock => self.landlock.as_ref().map(ToString::to_string),
+            Part::Capabilities => self.capabilities.as_ref().map(|kept| match kept.as_slice() {
+                [] => "no capabilities".to_owned(),
+                kept => format!("only capabilities {}", kept.join(" ")),
+            }),
+            Part::Seccomp => self.seccomp.as_ref().map(|()| part.name().to_owned()),
+            Part::NoNewPrivs => self.no_new_privs.as_ref().map(|()| part.name().to_owned()),
+        };
+        words.unwrap_or_else(|lack| format!("without {} ({lack})", part.name()))
     }
 }
 
