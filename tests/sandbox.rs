@@ -14,6 +14,7 @@
 mod support;
 
 use docker_stat_prom::sandbox::{self, Lack, Part, Plan};
+use nix::{sys::signal::kill, unistd::Pid};
 use seccompiler::{SeccompAction, SeccompFilter};
 use std::{
     collections::BTreeMap,
@@ -21,9 +22,10 @@ use std::{
     net::{TcpListener, TcpStream, UdpSocket},
     os::linux::net::SocketAddrExt,
     os::unix::{
+        ffi::OsStrExt,
         fs::{PermissionsExt, chown},
         net::{SocketAddr, UnixDatagram, UnixListener, UnixStream},
-        process::CommandExt,
+        process::{CommandExt, ExitStatusExt},
     },
     path::Path,
     process::{Child, Command, Output, Stdio},
@@ -74,6 +76,11 @@ fn say<T>(what: &str, result: io::Result<T>) {
 fn does_a_task_if_it_is_told_to() {
     match env::var(TASK).as_deref() {
         Ok("try") => try_everything(),
+        Ok("abort") => {
+            let report = sandbox::enter(&Plan { proc: "/proc".into(), ..Plan::default() });
+            println!("report: {report}");
+            std::process::abort();
+        }
         Ok("deny") => {
             let calls = env::var("DENIED").unwrap();
             let rules: BTreeMap<i64, _> =
@@ -131,6 +138,10 @@ fn try_everything() {
     say("read the environment of another process", {
         fs::read(format!("/proc/{}/environ", std::os::unix::process::parent_id()))
     });
+    let parent = Pid::from_raw(i32::try_from(std::os::unix::process::parent_id()).unwrap());
+    say("send a signal", kill(parent, None).map_err(io::Error::from));
+    let name = SocketAddr::from_abstract_name(folder.as_os_str().as_bytes()).unwrap();
+    say("connect to an abstract socket", UnixStream::connect_addr(&name));
     say("start a program", Command::new("/bin/true").status());
     say("become a program", Err::<(), _>(Command::new("/bin/true").exec()));
     say("connect to an allowed port", TcpStream::connect(("127.0.0.1", allowed)));
@@ -151,6 +162,8 @@ fn tried(variables: &[&str]) -> (tempfile::TempDir, String) {
     fs::write(path.join("read/file"), "content").unwrap();
     fs::write(path.join("secret"), "content").unwrap();
     let _socket = UnixListener::bind(path.join("socket")).unwrap();
+    let name = SocketAddr::from_abstract_name(path.as_os_str().as_bytes()).unwrap();
+    let _abstract_socket = UnixListener::bind_addr(&name).unwrap();
     let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
     let ports = listeners.each_ref().map(|listener| listener.local_addr().unwrap().port().to_string());
     let mut command = child("try");
@@ -216,6 +229,7 @@ fn from_inside_nothing_else_can_be_read_written_run_or_reached() {
         "write what it may read",
         "remove what it may read",
         "read the environment of another process",
+        "send a signal",
         "start a program",
         "become a program",
         "connect to an allowed port",
@@ -227,9 +241,20 @@ fn from_inside_nothing_else_can_be_read_written_run_or_reached() {
         is_refused(&text, what);
     }
     // By seccomp, whatever Landlock says: it holds on older kernels too.
-    for what in ["write", "start a program", "become a program", "connect to an allowed port", "listen"] {
+    for what in [
+        "write",
+        "send a signal",
+        "start a program",
+        "become a program",
+        "connect to an allowed port",
+        "listen",
+    ] {
         let missing = format!("\n{what}: error {}\n", nix::libc::ENOSYS);
         assert!(text.contains(&missing), "{what}\n{text}");
+    }
+    let abi = text.split("landlock ABI ").nth(1).unwrap().split([',', ' ']).next().unwrap();
+    if abi.parse::<u32>().unwrap() >= 6 {
+        is_refused(&text, "connect to an abstract socket");
     }
     if Path::new("/etc/shadow").exists() {
         is_refused(&text, "read /etc/shadow");
@@ -256,6 +281,14 @@ fn what_a_run_needs_beyond_that_is_allowed_and_nothing_more() {
         return support::skip("other TCP ports", "Landlock is older than ABI 4");
     }
     is_refused(&text, "connect to another port");
+}
+
+#[test]
+fn a_crash_in_the_sandbox_ends_the_process() {
+    let output = child("abort").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("report: "), "{text}");
+    assert_eq!(output.status.signal(), Some(nix::libc::SIGABRT), "{text}");
 }
 
 /// The series of containers, without what differs from run to run.
