@@ -184,6 +184,17 @@ pub fn resources(errno: Errno) -> Option<&'static str> {
     }
 }
 
+/// After a sandbox that can't be had, although `--sandbox on` asks for it.
+#[must_use]
+pub fn sandbox(hides_processes: bool) -> &'static str {
+    if hides_processes {
+        "mount a procfs without hidepid= and give its path with --proc_root, or use --sandbox auto"
+    } else {
+        "use --sandbox auto, or a kernel with seccomp and Landlock (5.13 or newer, named in lsm= at boot) \
+         and no filter of Docker or systemd that forbids them"
+    }
+}
+
 /// What is said of a signal that has no effect.
 #[must_use]
 pub fn ignored_signal() -> &'static str {

@@ -16,7 +16,7 @@ use std::{
 };
 
 /// Each room with those that it may import.
-const ROOMS: [(&str, &[&str]); 17] = [
+const ROOMS: [(&str, &[&str]); 18] = [
     ("parse", &[]),
     ("sample", &["parse"]),
     ("advice", &["sample"]),
@@ -32,6 +32,7 @@ const ROOMS: [(&str, &[&str]); 17] = [
     ("cli", &[]),
     ("settings", &["cli", "table", "metadata", "push", "sample", "advice"]),
     ("log", &["sample"]),
+    ("sandbox", &["sample"]),
     ("systemd", &[]),
     (
         "app",
@@ -46,6 +47,7 @@ const ROOMS: [(&str, &[&str]); 17] = [
             "parse",
             "push",
             "sample",
+            "sandbox",
             "server",
             "settings",
             "systemd",
@@ -73,13 +75,15 @@ const CRATES: &[(&str, &[&str])] = &[
     ("hyper", &["server/", "demo/dockerd.rs", "metadata/docker/", "push/", "settings/"]),
     ("hyper_util", &["server/connection.rs", "demo/dockerd.rs", "metadata/docker/client.rs", "push/http/"]),
     ("inotify", &["discovery/watcher.rs"]),
+    ("landlock", &["sandbox/files.rs"]),
     ("memchr", &["parse/", "encode/label_block.rs", "metadata/docker/transport.rs"]),
     ("mimalloc", &["main.rs"]),
-    ("nix", &["sample/", "push/spool/directory.rs"]),
+    ("nix", &["sample/", "sandbox/", "push/spool/directory.rs"]),
     ("procfs", &["sample/"]),
     ("prost", &["tests/support/"]),
     ("regex_lite", &["push/relabel/pattern.rs"]),
-    ("rustix", &["sample/stat_file.rs"]),
+    ("rustix", &["sample/stat_file.rs", "sandbox/"]),
+    ("seccompiler", &["sandbox/calls.rs"]),
     ("prometheus", &["table/histogram.rs", "table/own.rs"]),
     ("rustls_native_certs", &["push/http/tls.rs"]),
     ("serde_json", &["metadata/docker/", "server/routes.rs", "demo/"]),
