@@ -6,7 +6,7 @@ use crate::{
     demo::Demo,
     metadata::DockerHost,
     push,
-    sample::Roots,
+    sample::{Roots, machine_id_files},
     sandbox::{self, Lack, Part, Plan},
     settings::{Confinement, TlsFiles},
     table::SelfMetrics,
@@ -51,6 +51,7 @@ pub(super) fn of_run(
         temporary: demo.map(|demo| demo.folder().to_owned()),
         ..Plan::default()
     };
+    plan.read.extend(machine_id_files(roots));
     match docker {
         DockerHost::Unix(path) => plan.sockets.push(path.clone()),
         DockerHost::Http(address) => connects(&mut plan, address),
