@@ -102,7 +102,8 @@ impl Driven {
         self.tell(Metadata { name: name.into(), image, ..Metadata::new(id.clone()) });
     }
 
-    fn tell(&mut self, metadata: Metadata) {
+    /// Docker tells what it knows of a container.
+    pub fn tell(&mut self, metadata: Metadata) {
         let news = News::Changed(Arc::new(metadata));
         self.collector.take(Message::Metadata(MetadataEvent { source: Source::default(), news }));
     }
