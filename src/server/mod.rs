@@ -1,10 +1,13 @@
 //! HTTP and HTTPS: takes requests and sends the collector's answers. Knows nothing about containers.
 
 mod admission;
+mod audit;
 mod client;
 mod connection;
 mod encoding;
+mod headers;
 pub mod healthcheck;
+mod hosts;
 mod landing;
 mod listen;
 mod negotiate;
@@ -15,9 +18,11 @@ mod routes;
 mod service;
 mod target;
 pub mod tls;
+mod wire;
 
-pub use connection::serve;
-pub use listen::listen;
+pub use connection::{Audience, serve};
+pub use hosts::AllowedHosts;
+pub use listen::{ListenError, Listener};
 
 /// An entry point for `fuzz/`: what is chosen for `Accept` and `Accept-Encoding`, in words.
 #[doc(hidden)]
