@@ -1,4 +1,4 @@
-//! Where the exporter listens: several addresses, socket files, sockets from systemd; and health checks there.
+//! Where the exporter listens: several addresses, socket files and sockets from systemd; health checks there.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs, reason = "tests")]
 
 mod support;
@@ -200,8 +200,8 @@ fn a_user_at_a_socket_file_has_the_connections_of_one_peer() {
     drop(held);
 }
 
-/// The exporter with sockets that somebody else has opened, as the service manager passes them: as descriptors
-/// 3 and 4. `variables` are the shell's.
+/// The exporter with sockets that somebody else has opened, passed as the service manager does it: as
+/// descriptors 3 and 4. `variables` are the shell's.
 fn with_sockets(variables: &str, first: OwnedFd, second: Option<OwnedFd>) -> Command {
     let mut shell = Command::new("sh");
     let script = format!("export {variables}; exec \"$0\" \"$@\" 3<&0 4<&1 </dev/null >/dev/null");

@@ -82,6 +82,7 @@ fn the_flags_that_are_missing_are_named_in_one_line() {
 fn without_docker_they_are_named_too() {
     let host = secluded("0::/\n");
     let mut command = exporter::on_host(host.path());
+    command.arg("--debug_pages");
     let exporter = Exporter::ready(support::host::no_docker(&mut command));
     says(&exporter, BOTH);
     // As on a host that is itself a container, with the first of its own.

@@ -19,7 +19,8 @@ pub fn address(error: &std::io::Error) -> &'static str {
             "another program, perhaps another exporter, listens there: choose another port with -b"
         }
         Errno::EACCES => {
-            "ports below 1024 need CAP_NET_BIND_SERVICE or a socket unit of systemd: choose another port with -b"
+            "ports below 1024 need CAP_NET_BIND_SERVICE, or a socket unit of systemd: choose another port \
+             with -b"
         }
         _ => resources(errno)
             .unwrap_or("name an address of this machine and a port with -b, such as 127.0.0.1:12096"),

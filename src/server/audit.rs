@@ -35,7 +35,7 @@ impl Asked {
 }
 
 impl fmt::Display for Asked {
-    /// Everything that the client chose is quoted, escaped and cut. A query is left out: it may hold a secret.
+    /// What the client chose is quoted, escaped and cut. A query is left out, because it may hold a secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let cut = |text: &str| text.chars().take(SHOWN).collect::<String>();
         let method = cut(self.method.as_str());

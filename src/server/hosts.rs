@@ -5,8 +5,8 @@
 //! the request still names the site as its host.
 //!
 //! No site can do this with an IP address, because no name is looked up then. Nor with a name without a dot,
-//! such as `localhost` or that of a container: sites have names with dots. So these are always allowed, as are
-//! the names of this machine.
+//! such as `localhost` or that of a container: sites have names with dots. So these are always allowed, and
+//! so are the names of this machine.
 //!
 //! Other names can be the machine's without the exporter knowing them. Prometheus often asks for them, and it
 //! runs no scripts of web sites. So without `--allowed_hosts`, only browsers are refused under other names.

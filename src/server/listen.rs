@@ -81,8 +81,8 @@ impl Listener {
         Err(problem.unwrap_or_else(|| Error::other("the name has no address")))
     }
 
-    /// Listens on a socket file with these permissions. A socket file that nobody answers on is replaced. Must
-    /// be called inside a Tokio runtime.
+    /// Listens on a socket file with these permissions. A socket file that nobody answers on is replaced.
+    /// Must be called inside a Tokio runtime.
     ///
     /// # Errors
     /// If another file or another program is there, or the file can't be made.
@@ -112,8 +112,8 @@ impl Listener {
         Ok(Self { socket: Socket::Tcp(TcpListener::from_std(listener)?) })
     }
 
-    /// Takes a socket that already listens at a socket file, which is not ours to remove. Must be called inside
-    /// a Tokio runtime.
+    /// Takes a socket that already listens at a socket file, which is not ours to remove. Must be called
+    /// inside a Tokio runtime.
     ///
     /// # Errors
     /// If it can't be made non-blocking.
@@ -186,8 +186,8 @@ fn instead(address: SocketAddr, ipv6_only: bool, error: &Error) -> Option<Socket
     (is_all && has_no_ipv6).then(|| (Ipv4Addr::UNSPECIFIED, address.port()).into())
 }
 
-/// Makes the socket file. It has its permissions from the first moment, because the kernel takes them from the
-/// mask: a change afterwards would come too late for a client that is already waiting.
+/// Makes the socket file. It has its permissions from the first moment, because the kernel takes them from
+/// the mask: a change afterwards would come too late for a client that is already waiting.
 fn bind(socket: &UnixSocket, path: &Path, mode: u32) -> Result<()> {
     // The mask is that of the whole process. No other thread makes files while the exporter starts.
     let before = umask(Mode::from_raw_mode(!mode & 0o777));

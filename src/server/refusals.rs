@@ -74,8 +74,8 @@ impl Reason {
             Self::ConnectionPages => "answered 503: two pages are being sent on this connection already",
             Self::Target => "answered 400: the request has no path",
             Self::Host => {
-                "answered 421: the request is for a host name that --allowed_hosts does not name (add it if it \
-                 is yours)"
+                "answered 421: the request is for a host that --allowed_hosts does not name (add it if it is \
+                 yours)"
             }
             Self::Malformed => "closed a connection: the request is not HTTP",
         }
