@@ -41,7 +41,8 @@ impl Bind {
         let all_ipv4: Vec<_> = places.iter().filter_map(Endpoint::port_on_all_ipv4).collect();
         for place in &mut places {
             if let Endpoint::Tcp(address) = place {
-                address.ipv6_only = all_ipv4.contains(&address.port);
+                let is_all = address.host == Host::Address(Ipv6Addr::UNSPECIFIED.into());
+                address.ipv6_only = is_all && all_ipv4.contains(&address.port);
             }
         }
         Ok(Self::At(places))
@@ -79,7 +80,8 @@ impl FromStr for Endpoint {
     /// Reads `unix:/PATH`, `unix:/PATH:MODE`, or what [`Address`] reads.
     fn from_str(text: &str) -> Result<Self, BindError> {
         // A host may be called unix.
-        match text.strip_prefix("unix:").filter(|rest| !rest.bytes().all(|byte| byte.is_ascii_digit())) {
+        let is_port = |rest: &str| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit());
+        match text.strip_prefix("unix:").filter(|rest| !is_port(rest)) {
             Some(path) => SocketPath::parse(path).map(Self::Unix),
             None => text.parse().map(Self::Tcp),
         }
