@@ -93,8 +93,8 @@ fn the_socket_proxy_lets_through_what_is_asked_and_nothing_else() {
     }
 }
 
-/// What `systemd-analyze` says of the service, with the socket unit and its drop-in or without. `None` without
-/// systemd-analyze.
+/// What `systemd-analyze` says of the service, with or without the socket unit and its drop-in. `None` if it
+/// is not installed.
 fn analyze(arguments: &[&str], has_socket: bool) -> Option<(bool, String)> {
     let folder = tempfile::tempdir().unwrap();
     let unit = text("deploy/systemd/docker-stat-prom.service");
