@@ -2,6 +2,7 @@
 
 mod confinement;
 mod failure;
+mod listening;
 mod signals;
 mod supervision;
 mod targets;
@@ -19,17 +20,17 @@ use crate::{
     push::{self, Push},
     sample::{self, Errno, errno_of, limits::raise_open_files},
     server::{
-        self,
-        healthcheck::Probe,
+        self, Audience, Listener,
         tls::{Tls, load_tls},
     },
-    settings::{Address, Bind, LogSettings, Order, Settings, TlsFiles},
-    systemd::Manager,
+    settings::{Bind, LogSettings, Order, Settings, TlsFiles},
+    systemd::{self, Manager},
     table::SelfMetrics,
 };
 use anyhow::{Context, Error, anyhow};
 use confinement::confine;
 use failure::no_thread;
+use listening::{asked, audience, check_health, listeners};
 use signals::Signals;
 use std::{
     io::Write,
@@ -41,7 +42,6 @@ use std::{
 use supervision::{LOOK_AGAIN, Start, supervise, watch_for_hangs};
 use threads::start_threads;
 use tokio::{
-    net::TcpListener,
     sync::oneshot,
     time::{sleep, timeout},
 };
@@ -57,6 +57,11 @@ const LAST_PUSH: Duration = Duration::from_secs(5);
 /// # Errors
 /// [`Failure`], with a hint if something can be done about it.
 pub fn run(settings: Settings) -> Result<(), Failure> {
+    let serves = settings.order == Order::Serve;
+    // They are taken before there is another thread, because this changes the environment.
+    let passed = if serves { systemd::sockets() } else { Ok(Vec::new()) };
+    let passed =
+        passed.map_err(|problem| Failure::new(anyhow!(problem), advice::listening::passed_sockets()))?;
     let metrics = SelfMetrics::new()?;
     let mut log = collect_log(settings.log, &metrics);
     for doubt in &settings.doubts {
@@ -65,16 +70,19 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
     has_spare_descriptors().context("too few file descriptors are available to start")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     if settings.order == Order::HealthCheck {
-        let Bind::At(address) = &settings.bind else {
+        let Bind::At(places) = &settings.bind else {
             // A failure would make a container runtime restart an exporter that works.
             writeln!(std::io::stdout(), "{}", advice::push::no_port_to_ask())?;
             return Ok(());
         };
-        let (host, port) = address.local();
-        let certificate = settings.tls.as_ref().map(|files| files.certificate.clone());
-        confine(settings.confinement, &confinement::of_health_check(&host, port, certificate), &metrics)?;
-        let probe = Probe { host, port, certificate: settings.tls.map(|files| files.certificate) };
-        return runtime.block_on(server::healthcheck::check(&probe)).map_err(Failure::from);
+        let certificate = settings.tls.map(|files| files.certificate);
+        let places = asked(places);
+        let plan = confinement::of_health_check(&places, certificate.clone());
+        confine(settings.confinement, &plan, &metrics)?;
+        if let Some(remark) = runtime.block_on(check_health(places, certificate))? {
+            writeln!(std::io::stdout(), "{remark}")?;
+        }
+        return Ok(());
     }
     // Signals are caught before there is anything to clean up.
     let signals = {
@@ -99,16 +107,18 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
     if demo.is_some() {
         metrics.demo.with_label_values::<&str>(&[]).set(1.0);
     }
-    let serves = settings.order == Order::Serve;
     // The port is opened last: a port that answers belongs to an exporter that works.
-    let listener = match &settings.bind {
-        Bind::At(address) if serves => Some(runtime.block_on(async { listen(address) })?),
-        _ => None,
+    let listeners = if serves {
+        runtime.block_on(async { listeners(&settings.bind, settings.is_bind_given, passed) })?
+    } else {
+        Vec::new()
     };
+    let audience = audience(&settings.allowed_hosts, settings.debug_pages);
     let traces = settings.selection.reads_descriptors();
     let (tls_files, to_push) = (settings.tls.as_ref(), settings.push.as_ref());
     to_push.filter(|_| serves).into_iter().for_each(push::make_spool);
-    let plan = confinement::of_run(&roots, &host, tls_files, to_push, demo.as_ref(), traces);
+    let mut plan = confinement::of_run(&roots, &host, tls_files, to_push, demo.as_ref(), traces);
+    plan.removed = listening::removed(&settings.bind);
     let sandbox = confine(settings.confinement, &plan, &metrics)?;
     // Threads have the limits of the thread that starts them: from here on they are started.
     log.start_writing().map_err(no_thread)?;
@@ -151,7 +161,7 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
         let handle = threads.handle.clone();
         let result = if serves {
             let push = settings.push.map(|config| start_push(config, &handle)).transpose()?;
-            serve(listener, tls, start, &handle, push, &mut threads.collector, signals).await
+            serve((listeners, audience), tls, start, &handle, push, &mut threads.collector, signals).await
         } else {
             once(has_rates.then_some(interval), &handle, settings.push.as_ref(), signals).await
         };
@@ -188,14 +198,6 @@ fn collect_log(settings: LogSettings, metrics: &SelfMetrics) -> Log {
 
 fn tls(files: &TlsFiles) -> Result<Tls, Failure> {
     load_tls(&files.certificate, &files.key).map_err(|error| Failure::new(error, advice::certificate()))
-}
-
-fn listen(bind: &Address) -> Result<TcpListener, Failure> {
-    // Names are resolved on this thread: the runtime would need one more, and nothing else runs yet.
-    bind.addresses().and_then(|addresses| server::listen(&addresses)).map_err(|error| {
-        let hint = advice::listening(&error);
-        Failure::new(anyhow!("{bind}: {error}"), hint)
-    })
 }
 
 fn start_push(config: push::Config, handle: &Handle) -> Result<Push, Failure> {
@@ -258,7 +260,7 @@ async fn in_time<T>(answer: impl Future<Output = Result<T, collector::Stopped>>)
 
 /// Serves until told to stop. Without a listener there is no port, and the exporter only pushes.
 async fn serve(
-    listener: Option<TcpListener>,
+    (listeners, audience): (Vec<Listener>, Audience),
     tls: Option<Tls>,
     start: Start,
     handle: &Handle,
@@ -266,10 +268,11 @@ async fn serve(
     dead: &mut oneshot::Receiver<()>,
     mut signals: Signals,
 ) -> Result<(), Failure> {
-    if let Some(listener) = &listener {
-        let scheme = if tls.is_some() { "https" } else { "http" };
-        tracing::info!("serving {scheme}://{}/metrics", listener.local_addr()?);
-    } else {
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    for listener in &listeners {
+        tracing::info!("serving {}", listener.url(scheme));
+    }
+    if listeners.is_empty() {
         tracing::info!("no port is opened (--bind none): the exporter only pushes");
     }
     let notify = tokio::spawn(supervise(handle.clone(), start));
@@ -280,9 +283,10 @@ async fn serve(
         let told = async {
             let _either_way = stopped.await;
         };
-        match listener {
-            Some(listener) => server::serve(listener, tls, handle.clone(), targets, told).await,
-            None => told.await,
+        if listeners.is_empty() {
+            told.await;
+        } else {
+            server::serve(listeners, tls, handle.clone(), targets, audience, told).await;
         }
     };
     let mut serving = std::pin::pin!(serving);

@@ -20,9 +20,10 @@
 //!   rates of [`model`] are computed earlier, from two readings.
 //! - Labels: [`metadata`] chooses Docker's labels and gives them their Prometheus names. [`model`] joins them
 //!   to the samples, [`table::BaseLabels`] puts them in order, and [`encode`] escapes them.
-//! - Sockets: [`server`] opens the listening socket when [`app`] asks for it, and accepts connections.
-//!   `metadata/docker/` connects to Docker, `push/http/` to receivers, `server/healthcheck.rs` to a running
-//!   exporter, and [`systemd`] to the service manager. [`demo`] listens as a Docker daemon.
+//! - Sockets: [`server`] opens the listening sockets when [`app`] asks for it, or takes those that
+//!   [`systemd`] was passed, and accepts connections. `metadata/docker/` connects to Docker, `push/http/` to
+//!   receivers, `server/healthcheck.rs` to a running exporter, and [`systemd`] to the service manager.
+//!   [`demo`] listens as a Docker daemon.
 //! - Errors go up, and each layer adds one fact: [`parse`] knows the line, [`sample`] the path, [`collector`]
 //!   the count, and `main` the exit code.
 //!
@@ -49,8 +50,8 @@
 //!   on disk, and a connection.
 //! - [`demo`]: a recorded host that is unpacked and set in motion.
 //! - [`advice`]: all advice to operators, in words. The rooms that use it return enums.
-//! - [`log`] and [`systemd`]: messages to people and to the service manager. Neither receiver can block the
-//!   rest of the program.
+//! - [`log`] and [`systemd`]: messages to people and to the service manager, and sockets from it. Neither
+//!   receiver can block the rest of the program.
 //! - [`sandbox`]: gives up what the process does not need after its start, before any thread runs.
 //! - [`cli`]: arguments and environment variables. [`settings`]: the same as typed values, and every usage
 //!   error.

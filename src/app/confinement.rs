@@ -8,6 +8,7 @@ use crate::{
     push,
     sample::{Roots, machine_id_files},
     sandbox::{self, Lack, Part, Plan},
+    server::healthcheck::Place,
     settings::{Confinement, TlsFiles},
     table::SelfMetrics,
 };
@@ -103,9 +104,14 @@ fn add_push(plan: &mut Plan, config: &push::Config) {
 }
 
 /// What asking a running exporter needs.
-pub(super) fn of_health_check(host: &str, port: u16, certificate: Option<PathBuf>) -> Plan {
+pub(super) fn of_health_check(places: &[Place], certificate: Option<PathBuf>) -> Plan {
     let mut plan = Plan { proc: "/proc".into(), files: certificate.into_iter().collect(), ..Plan::default() };
-    connects(&mut plan, &format!("{host}:{port}"));
+    for place in places {
+        match place {
+            Place::Tcp(host, port) => connects(&mut plan, &format!("{host}:{port}")),
+            Place::Unix(path) => plan.sockets.push(path.clone()),
+        }
+    }
     plan
 }
 

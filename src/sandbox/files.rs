@@ -100,6 +100,11 @@ fn rules(plan: &Plan) -> Result<RulesetCreated, RulesetError> {
     for path in plan.written.iter().chain(&plan.temporary) {
         rules = allow(rules, path, read | write)?;
     }
+    for directory in plan.removed.iter().filter_map(|file| file.parent()) {
+        if !is_wide(directory, None) {
+            rules = allow(rules, directory, AccessFs::RemoveFile.into())?;
+        }
+    }
     if let Some(parent) = plan.temporary.as_deref().and_then(Path::parent) {
         rules = allow(rules, parent, AccessFs::RemoveDir.into())?;
     }

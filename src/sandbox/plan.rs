@@ -20,6 +20,9 @@ pub struct Plan {
     pub written: Vec<PathBuf>,
     /// A directory that is written to, and removed at the end.
     pub temporary: Option<PathBuf>,
+    /// Files that are removed at the end. In a directory that has much more than what belongs to one program
+    /// they stay.
+    pub removed: Vec<PathBuf>,
     /// Unix sockets that are connected to.
     pub sockets: Vec<PathBuf>,
     /// TCP ports that are connected to.
@@ -32,7 +35,7 @@ pub struct Plan {
 
 impl Plan {
     pub(super) fn writes(&self) -> bool {
-        !self.written.is_empty() || self.temporary.is_some()
+        !self.written.is_empty() || !self.removed.is_empty() || self.temporary.is_some()
     }
 
     pub(super) fn uses_tcp(&self) -> bool {

@@ -3,11 +3,15 @@
 use super::{
     admission::{Admission, Place},
     client::End,
+    hosts::AllowedHosts,
+    listen::Listener,
+    peer::Origin,
     refusals::{Reason, Refusals},
     routes,
     service::Requests,
     targets::Targets,
     tls::Tls,
+    wire::Wire,
 };
 use crate::collector::Handle;
 use hyper_util::{
@@ -16,15 +20,15 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use std::{
+    future::poll_fn,
     io,
-    net::{IpAddr, SocketAddr},
     pin::{Pin, pin},
     sync::Arc,
+    task::Poll,
     time::Duration,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, TcpStream},
     sync::watch,
     time::{sleep, timeout},
 };
@@ -47,28 +51,40 @@ impl<S: AsyncRead + AsyncWrite + Send> Stream for S {}
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
+/// What is shown to whom.
+#[derive(Debug, Clone)]
+pub struct Audience {
+    /// Which host names requests may be for.
+    pub hosts: AllowedHosts,
+    /// Whether `/debug/containers` is served, and cgroup paths are shown.
+    pub debug_pages: bool,
+}
+
 /// Serves the collector behind `handle`, and shows the receivers of push, until `shutdown` resolves. Then
 /// waits for open requests, for `DRAIN` at most.
 pub async fn serve(
-    listener: TcpListener,
+    listeners: Vec<Listener>,
     tls: Option<Tls>,
     handle: Handle,
     targets: Targets,
+    audience: Audience,
     shutdown: impl Future<Output = ()>,
 ) {
     let refusals = Refusals::new(handle.metrics().clone());
     let admission = Admission::new(Arc::clone(&refusals));
-    let server = Server::new(tls, handle, targets, Arc::clone(&refusals));
+    let server = Server::new(tls, handle, targets, audience, Arc::clone(&refusals));
     let (stop, stopped) = watch::channel(false);
     let mut shutdown = pin!(shutdown);
+    let mut turn = 0;
     loop {
+        turn += 1;
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = accept(&listeners, turn) => accepted,
             () = &mut shutdown => break,
         };
         match accepted {
             Ok((socket, peer)) => {
-                if let Some(place) = admission.admit(peer.ip(), local(&socket, peer)) {
+                if let Some(place) = admission.admit(peer) {
                     tokio::spawn(Arc::clone(&server).take(socket, peer, place, stopped.clone()));
                 }
             }
@@ -78,7 +94,7 @@ pub async fn serve(
             }
         }
     }
-    drop((listener, stopped));
+    drop((listeners, stopped));
     stop.send_replace(true);
     // This resolves when every connection has dropped its receiver.
     if timeout(DRAIN, stop.closed()).await.is_err() {
@@ -86,13 +102,15 @@ pub async fn serve(
     }
 }
 
-/// The local address that the peer connected to. If that is unknown, an address that can't be the peer's.
-fn local(socket: &TcpStream, peer: SocketAddr) -> IpAddr {
-    let unspecified = match peer {
-        SocketAddr::V4(_) => IpAddr::from([0, 0, 0, 0]),
-        SocketAddr::V6(_) => IpAddr::from([0_u16; 8]),
-    };
-    socket.local_addr().map_or(unspecified, |address| address.ip())
+/// The next connection on any of the listeners. Each turn begins with another one, so that a flood on one
+/// delays no other.
+async fn accept(listeners: &[Listener], turn: usize) -> io::Result<(Wire, Origin)> {
+    poll_fn(|context| {
+        let (before, from) = listeners.split_at(turn.checked_rem(listeners.len()).unwrap_or_default());
+        let mut ready = from.iter().chain(before).map(|listener| listener.poll_accept(context));
+        ready.find(Poll::is_ready).unwrap_or(Poll::Pending)
+    })
+    .await
 }
 
 /// State that all connections share.
@@ -100,6 +118,7 @@ pub(super) struct Server {
     builder: Builder<TokioExecutor>,
     tls: Option<Tls>,
     routes: routes::Routes,
+    hosts: Arc<AllowedHosts>,
     refusals: Arc<Refusals>,
 }
 
@@ -108,21 +127,15 @@ impl Server {
         tls: Option<Tls>,
         handle: Handle,
         targets: Targets,
+        audience: Audience,
         refusals: Arc<Refusals>,
     ) -> Arc<Self> {
-        let routes = routes::routes(handle, &refusals, targets);
-        Arc::new(Self { builder: builder(), tls, routes, refusals })
+        let routes = routes::routes(handle, &refusals, targets, audience.debug_pages);
+        Arc::new(Self { builder: builder(), tls, routes, hosts: Arc::new(audience.hosts), refusals })
     }
 
-    async fn take(
-        self: Arc<Self>,
-        socket: TcpStream,
-        peer: SocketAddr,
-        place: Place,
-        stopped: watch::Receiver<bool>,
-    ) {
-        // A page is sent in large writes. Waiting to fill packets would only delay the last one.
-        let _only_slower = socket.set_nodelay(true);
+    async fn take(self: Arc<Self>, socket: Wire, peer: Origin, place: Place, stopped: watch::Receiver<bool>) {
+        socket.hurry();
         let stream = match &self.tls {
             None => Box::pin(socket) as Pin<Box<dyn Stream>>,
             Some(tls) => match self.handshake(tls, socket, peer, &place, stopped.clone()).await {
@@ -138,8 +151,8 @@ impl Server {
     async fn handshake(
         &self,
         tls: &Tls,
-        socket: TcpStream,
-        peer: SocketAddr,
+        socket: Wire,
+        peer: Origin,
         place: &Place,
         mut stopped: watch::Receiver<bool>,
     ) -> Option<Pin<Box<dyn Stream>>> {
@@ -172,7 +185,7 @@ impl Server {
     pub(super) async fn serve(
         &self,
         stream: Pin<Box<dyn Stream>>,
-        peer: SocketAddr,
+        peer: Origin,
         place: Place,
         mut stopped: watch::Receiver<bool>,
     ) -> Result<(), Error> {
@@ -180,6 +193,8 @@ impl Server {
         let service = Requests {
             inner: TowerToHyperService::new(warp::service(self.routes.clone())),
             client: Arc::clone(client),
+            origin: peer,
+            hosts: Arc::clone(&self.hosts),
             refusals: Arc::clone(&self.refusals),
         };
         let mut connection = pin!(self.builder.serve_connection(TokioIo::new(stream), service).into_owned());
@@ -209,7 +224,7 @@ impl Server {
         }
     }
 
-    fn count(&self, end: End, peer: SocketAddr) {
+    fn count(&self, end: End, peer: Origin) {
         match end {
             End::NoRequest => self.refusals.refuse(Reason::NoRequest, peer),
             End::Slow => self.refusals.refuse(Reason::Slow, peer),
@@ -220,7 +235,7 @@ impl Server {
     }
 
     /// Counts connections that hyper refuses before there is a request.
-    fn blame(&self, error: &Error, peer: SocketAddr) {
+    fn blame(&self, error: &Error, peer: Origin) {
         if error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse) {
             self.refusals.refuse(Reason::Malformed, peer);
         }
@@ -281,9 +296,10 @@ mod tests {
         });
         let refusals = Refusals::new(handle.metrics().clone());
         let admission = Admission::new(Arc::clone(&refusals));
-        let server = Server::new(None, handle, Targets::default(), refusals);
-        let peer = SocketAddr::from(([127, 0, 0, 2], 1));
-        let place = admission.admit(peer.ip(), peer.ip()).unwrap();
+        let audience = Audience { hosts: AllowedHosts::new(&[], &[]), debug_pages: false };
+        let server = Server::new(None, handle, Targets::default(), audience, refusals);
+        let peer = Origin::between(([127, 0, 0, 2], 1).into(), [127, 0, 0, 2].into());
+        let place = admission.admit(peer).unwrap();
         let (client, stream) = duplex(64 * 1024);
         tokio::spawn(async move {
             let (_stop, stopped) = watch::channel(false);

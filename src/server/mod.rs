@@ -1,11 +1,14 @@
 //! HTTP and HTTPS: takes requests and sends the collector's answers. Knows nothing about containers.
 
 mod admission;
+mod audit;
 mod client;
 mod connection;
 mod encoding;
 mod escape;
+mod headers;
 pub mod healthcheck;
+mod hosts;
 mod landing;
 mod listen;
 mod negotiate;
@@ -17,9 +20,11 @@ mod service;
 mod target;
 mod targets;
 pub mod tls;
+mod wire;
 
-pub use connection::serve;
-pub use listen::listen;
+pub use connection::{Audience, serve};
+pub use hosts::AllowedHosts;
+pub use listen::{ListenError, Listener};
 pub use targets::{TargetShown, Targets};
 
 /// An entry point for `fuzz/`: what is chosen for `Accept` and `Accept-Encoding`, in words.
