@@ -11,6 +11,7 @@ mod host;
 mod motion;
 mod recording;
 mod roles;
+mod root;
 mod state;
 
 use crate::{metadata::DockerHost, sample::Roots};
@@ -18,6 +19,7 @@ use anyhow::{Context, Result};
 use dockerd::Daemon;
 use host::Host;
 use recording::Recording;
+use serde_json::{Value, json};
 use std::{
     path::Path,
     sync::{Arc, Mutex, PoisonError},
@@ -77,10 +79,7 @@ impl Demo {
     pub fn standing_still(began: SystemTime) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("docker-stat-prom-demo-").tempdir()?;
         let recording = Recording::read()?;
-        let daemon = Daemon::new(
-            recording.text("docker/version.json")?.to_owned(),
-            recording.json("docker/info.json")?,
-        );
+        let daemon = Daemon::new(recording.text("docker/version.json")?.to_owned(), info(&recording)?);
         let daemon = Arc::new(daemon);
         let began = began.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
         let host = Host::new(folder.path(), began, recording, Arc::clone(&daemon))
@@ -116,6 +115,18 @@ impl Demo {
     pub fn docker_host(&self) -> DockerHost {
         DockerHost::Unix(self.folder.path().join("docker.sock"))
     }
+}
+
+/// What Docker says about the host.
+fn info(recording: &Recording) -> Result<Value> {
+    let mut info = recording.json("docker/info.json")?;
+    if let Some(info) = info.as_object_mut() {
+        // The exporter would look at the directory of this machine, which has nothing to do with the demo.
+        info.remove("DockerRootDir");
+        let cpus = info.get("NCPU").and_then(Value::as_u64).unwrap_or_default();
+        info.insert("NCPU".into(), json!(2 * cpus));
+    }
+    Ok(info)
 }
 
 fn go_to(host: &Mutex<Host>, since_began: Duration) -> Result<()> {
