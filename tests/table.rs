@@ -6,7 +6,7 @@ mod support;
 use docker_stat_prom::{
     discovery::scan,
     encode::{Format, LabelBlock, Renderer, Text},
-    metadata::{DiskReport, DiskUse, FailingStreak, FileSystem, Health, Metadata, State},
+    metadata::{Chosen, DiskReport, DiskUse, FailingStreak, FileSystem, Health, Metadata, Origin, State},
     model::{Container, Disk, RatePoint, Window},
     sample::{DeviceNames, FileSet, Keep, KernelFile, Machine, NetReader, Pass, Processes, ScopeReader},
     table::{
@@ -41,7 +41,7 @@ fn metadata(container: &Container) -> Arc<Metadata> {
         name: "a \"name\"".into(),
         image: Some("nginx".into()),
         image_id: Some("sha256:1".into()),
-        labels: vec![("container_label_x".into(), "1\n2".into())],
+        labels: vec![Chosen::new(Origin::Label, "x", "1\n2")],
         network_mode: Some("bridge".into()),
         cpu_shares: Some(512),
         state: Some(State::Exited),

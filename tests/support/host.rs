@@ -5,7 +5,7 @@ use docker_stat_prom::{
     collector::{Body, Collector, Config, Handle, Message},
     discovery::{ScopeEvent, resync},
     encode::Format,
-    metadata::{Filter, Metadata, MetadataEvent, News, Source},
+    metadata::{Chosen, Filter, Metadata, MetadataEvent, News, Source},
     parse::ContainerId,
     sample::{Interfaces, Keep, KernelFile, Roots},
     table::{Selection, SelfMetrics},
@@ -100,6 +100,11 @@ impl Driven {
     pub fn image(&mut self, id: &ContainerId, name: &str, image: &str) {
         let image = Some(image.into());
         self.tell(Metadata { name: name.into(), image, ..Metadata::new(id.clone()) });
+    }
+
+    /// Docker tells labels and environment variables of a container, as far as they were chosen.
+    pub fn labels(&mut self, id: &ContainerId, name: &str, labels: Vec<Chosen>) {
+        self.tell(Metadata { name: name.into(), labels, ..Metadata::new(id.clone()) });
     }
 
     fn tell(&mut self, metadata: Metadata) {
