@@ -4,6 +4,7 @@ mod confinement;
 mod failure;
 mod signals;
 mod supervision;
+mod targets;
 mod threads;
 
 pub use failure::Failure;
@@ -273,13 +274,14 @@ async fn serve(
     }
     let notify = tokio::spawn(supervise(handle.clone(), start));
     let hangs = tokio::spawn(watch_for_hangs(handle.clone()));
+    let targets = push.as_ref().map(|push| targets::shown(push.board().clone())).unwrap_or_default();
     let (stop, stopped) = oneshot::channel();
     let serving = async {
         let told = async {
             let _either_way = stopped.await;
         };
         match listener {
-            Some(listener) => server::serve(listener, tls, handle.clone(), told).await,
+            Some(listener) => server::serve(listener, tls, handle.clone(), targets, told).await,
             None => told.await,
         }
     };

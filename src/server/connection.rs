@@ -6,6 +6,7 @@ use super::{
     refusals::{Reason, Refusals},
     routes,
     service::Requests,
+    targets::Targets,
     tls::Tls,
 };
 use crate::collector::Handle;
@@ -46,17 +47,18 @@ impl<S: AsyncRead + AsyncWrite + Send> Stream for S {}
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// Serves the collector behind `handle` until `shutdown` resolves. Then waits for open requests, for `DRAIN`
-/// at most.
+/// Serves the collector behind `handle` until `shutdown` resolves, and shows the receivers of push. Then waits
+/// for open requests, for `DRAIN` at most.
 pub async fn serve(
     listener: TcpListener,
     tls: Option<Tls>,
     handle: Handle,
+    targets: Targets,
     shutdown: impl Future<Output = ()>,
 ) {
     let refusals = Refusals::new(handle.metrics().clone());
     let admission = Admission::new(Arc::clone(&refusals));
-    let server = Server::new(tls, handle, Arc::clone(&refusals));
+    let server = Server::new(tls, handle, targets, Arc::clone(&refusals));
     let (stop, stopped) = watch::channel(false);
     let mut shutdown = pin!(shutdown);
     loop {
@@ -102,8 +104,13 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) fn new(tls: Option<Tls>, handle: Handle, refusals: Arc<Refusals>) -> Arc<Self> {
-        let routes = routes::routes(handle, &refusals);
+    pub(super) fn new(
+        tls: Option<Tls>,
+        handle: Handle,
+        targets: Targets,
+        refusals: Arc<Refusals>,
+    ) -> Arc<Self> {
+        let routes = routes::routes(handle, &refusals, targets);
         Arc::new(Self { builder: builder(), tls, routes, refusals })
     }
 
@@ -274,7 +281,7 @@ mod tests {
         });
         let refusals = Refusals::new(handle.metrics().clone());
         let admission = Admission::new(Arc::clone(&refusals));
-        let server = Server::new(None, handle, refusals);
+        let server = Server::new(None, handle, Targets::default(), refusals);
         let peer = SocketAddr::from(([127, 0, 0, 2], 1));
         let place = admission.admit(peer.ip(), peer.ip()).unwrap();
         let (client, stream) = duplex(64 * 1024);

@@ -1,5 +1,6 @@
 //! The page at `/`, for people to read.
 
+use super::targets::{TargetShown, push_table};
 use crate::collector::Report;
 use std::fmt::Write;
 
@@ -23,8 +24,9 @@ td { overflow-wrap: anywhere }
 "#;
 
 /// The landing page: what this is, where the metrics are, which containers were found, and which of their
-/// numbers are missing. `docker_answers` says whether the Docker that names come from answers now.
-pub(super) fn html(report: &Report, docker_answers: bool) -> String {
+/// numbers are missing. `docker_answers` says whether the Docker that names come from answers now. `targets` are
+/// the receivers of push.
+pub(super) fn html(report: &Report, docker_answers: bool, targets: &[TargetShown]) -> String {
     let Report { containers, missing } = report;
     let live = containers.iter().filter(|container| container.live).count();
     let named = containers.iter().filter(|container| container.live && container.named).count();
@@ -74,11 +76,13 @@ pub(super) fn html(report: &Report, docker_answers: bool) -> String {
         }
         page.push_str("</tr>\n");
     }
-    page.push_str("</table>\n</body>\n</html>\n");
+    page.push_str("</table>\n");
+    push_table(&mut page, targets);
+    page.push_str("</body>\n</html>\n");
     page
 }
 
-fn push_escaped(page: &mut String, text: &str) {
+pub(super) fn push_escaped(page: &mut String, text: &str) {
     for c in text.chars() {
         match c {
             '&' => page.push_str("&amp;"),
@@ -124,19 +128,19 @@ mod tests {
         let hidden =
             ContainerReport { set_aside: true, network: NetworkCounters::SetAside, ..stopped.clone() };
         let report = report([container("web"), hidden, stopped.clone(), stopped]);
-        let page = html(&report, true);
+        let page = html(&report, true, &[]);
         assert!(
             page.contains(
                 "1 containers found, 1 named by Docker, 0 without a name, 1 hidden, 2 not running."
             )
         );
         assert!(!page.contains("Docker does not answer"));
-        assert!(html(&report, false).contains("Docker does not answer"));
+        assert!(html(&report, false, &[]).contains("Docker does not answer"));
     }
 
     #[test]
     fn a_name_is_text_and_nothing_else() {
-        let page = html(&report([container("<script>alert('x')</script>")]), true);
+        let page = html(&report([container("<script>alert('x')</script>")]), true, &[]);
         assert!(!page.contains("<script"));
         assert!(page.contains("&lt;script&gt;alert(&#39;x&#39;)") && page.contains("a&amp;b"));
         assert!(page.contains("1 containers found, 1 named"));

@@ -14,10 +14,12 @@ mod refusals;
 mod routes;
 mod service;
 mod target;
+mod targets;
 pub mod tls;
 
 pub use connection::serve;
 pub use listen::listen;
+pub use targets::{TargetShown, Targets};
 
 /// An entry point for `fuzz/`: what is chosen for `Accept` and `Accept-Encoding`, in words.
 #[doc(hidden)]
