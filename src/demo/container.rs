@@ -3,44 +3,17 @@
 use super::{
     motion::{Motion, changed},
     recording::{Entry, Recording},
+    rewritten::Rewritten,
     roles::{Change, Happening, Role},
     root::Numbers,
     state::State,
 };
 use anyhow::{Context, Result};
 use std::{
-    fs::{self, File, OpenOptions},
-    os::unix::fs::{FileExt, symlink},
+    fs,
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
 };
-
-/// A file that is rewritten again and again.
-#[derive(Debug)]
-pub(super) struct Rewritten {
-    file: File,
-    written: String,
-}
-
-impl Rewritten {
-    /// A file that has this content.
-    pub(super) fn open(path: &Path, written: &str) -> Result<Self> {
-        Ok(Self { file: OpenOptions::new().write(true).open(path)?, written: written.to_owned() })
-    }
-
-    pub(super) fn put(&mut self, text: String) -> Result<()> {
-        if text == self.written {
-            return Ok(());
-        }
-        // One write, in place, because the exporter keeps the file open. The file is truncated only if it got
-        // shorter.
-        self.file.write_all_at(text.as_bytes(), 0)?;
-        if text.len() < self.written.len() {
-            self.file.set_len(text.len() as u64)?;
-        }
-        self.written = text;
-        Ok(())
-    }
-}
 
 /// A recorded file whose numbers move.
 #[derive(Debug)]
@@ -105,7 +78,7 @@ struct Run {
 impl Run {
     fn numbers(&self) -> Numbers {
         let mut numbers = Numbers::default();
-        self.files.iter().for_each(|moving| numbers.read(&moving.name, &moving.file.written));
+        self.files.iter().for_each(|moving| numbers.read(&moving.name, moving.file.text()));
         numbers
     }
 }

@@ -10,6 +10,7 @@ mod dockerd;
 mod host;
 mod motion;
 mod recording;
+mod rewritten;
 mod roles;
 mod root;
 mod state;

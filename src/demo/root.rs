@@ -2,8 +2,8 @@
 //! are those of all containers together, and a made-up little for the rest of the host.
 
 use super::{
-    container::Rewritten,
     recording::{Entry, Recording},
+    rewritten::Rewritten,
     roles::whole,
 };
 use crate::sample::KernelFile;
@@ -270,8 +270,8 @@ fn meminfo(recorded: &str, then: &Numbers, now: &Numbers) -> String {
     recorded.split_inclusive('\n').map(|text| line(text).unwrap_or_else(|| text.to_owned())).collect()
 }
 
-/// A pressure file of the host. All its tasks wait at once only a tenth of the time in which some do, and never
-/// for a processor.
+/// A pressure file of the host. All its tasks wait at once only a tenth of the time in which some do, and
+/// never for a processor.
 fn waits(now: &Numbers, file: &'static str) -> String {
     let full = if file == KernelFile::CpuPressure.name() { None } else { Some(10) };
     let line = |kind: &str, part: Option<u64>| {
@@ -310,7 +310,8 @@ mod tests {
         assert_eq!(io(&now, 0.0), "254:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=5 dios=6\n");
         assert_eq!(
             waits(&now, "io.pressure"),
-            "some avg10=1.50 avg60=0.02 avg300=0.00 total=90\nfull avg10=0.15 avg60=0.00 avg300=0.00 total=9\n"
+            "some avg10=1.50 avg60=0.02 avg300=0.00 total=90\nfull avg10=0.15 avg60=0.00 avg300=0.00 \
+             total=9\n"
         );
     }
 
@@ -326,8 +327,8 @@ mod tests {
 
     #[test]
     fn memory_that_a_container_takes_is_missing_from_the_host() {
-        let recorded = "MemTotal:        4015556 kB\nMemFree:            1000 kB\nBuffers:              10 kB\n\
-            Cached:              100 kB\nAnonPages:           200 kB\n";
+        let recorded = "MemTotal:        4015556 kB\nMemFree:            1000 kB\n\
+            Buffers:              10 kB\nCached:              100 kB\nAnonPages:           200 kB\n";
         let at = |current: &str, stat: &str| numbers(&[(CURRENT, current), (MEMORY, stat)]);
         let then = at("102400\n", "anon 102400\n");
         assert_eq!(meminfo(recorded, &then, &then), recorded);

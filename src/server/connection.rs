@@ -47,8 +47,8 @@ impl<S: AsyncRead + AsyncWrite + Send> Stream for S {}
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// Serves the collector behind `handle` until `shutdown` resolves, and shows the receivers of push. Then waits
-/// for open requests, for `DRAIN` at most.
+/// Serves the collector behind `handle`, and shows the receivers of push, until `shutdown` resolves. Then
+/// waits for open requests, for `DRAIN` at most.
 pub async fn serve(
     listener: TcpListener,
     tls: Option<Tls>,

@@ -1,6 +1,9 @@
 //! The page at `/`, for people to read.
 
-use super::targets::{TargetShown, push_table};
+use super::{
+    escape::push_escaped,
+    targets::{TargetShown, push_table},
+};
 use crate::collector::Report;
 use std::fmt::Write;
 
@@ -24,8 +27,8 @@ td { overflow-wrap: anywhere }
 "#;
 
 /// The landing page: what this is, where the metrics are, which containers were found, and which of their
-/// numbers are missing. `docker_answers` says whether the Docker that names come from answers now. `targets` are
-/// the receivers of push.
+/// numbers are missing. `docker_answers` says whether the Docker that names come from answers now. `targets`
+/// are the receivers of push.
 pub(super) fn html(report: &Report, docker_answers: bool, targets: &[TargetShown]) -> String {
     let Report { containers, missing } = report;
     let live = containers.iter().filter(|container| container.live).count();
@@ -80,19 +83,6 @@ pub(super) fn html(report: &Report, docker_answers: bool, targets: &[TargetShown
     push_table(&mut page, targets);
     page.push_str("</body>\n</html>\n");
     page
-}
-
-pub(super) fn push_escaped(page: &mut String, text: &str) {
-    for c in text.chars() {
-        match c {
-            '&' => page.push_str("&amp;"),
-            '<' => page.push_str("&lt;"),
-            '>' => page.push_str("&gt;"),
-            '"' => page.push_str("&quot;"),
-            '\'' => page.push_str("&#39;"),
-            c => page.push(c),
-        }
-    }
 }
 
 #[cfg(test)]

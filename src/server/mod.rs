@@ -4,6 +4,7 @@ mod admission;
 mod client;
 mod connection;
 mod encoding;
+mod escape;
 pub mod healthcheck;
 mod landing;
 mod listen;

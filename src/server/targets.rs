@@ -1,6 +1,6 @@
 //! The receivers that the exporter pushes to, as they are shown to people.
 
-use super::landing::push_escaped;
+use super::escape::push_escaped;
 use std::{
     fmt,
     sync::Arc,
