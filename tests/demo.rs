@@ -81,7 +81,7 @@ const FIRING: [(&str, &[&str]); 11] = [
     ("ContainerUnhealthy", &["mailer"]),
 ];
 /// Alerts that no container can cause.
-const OF_THE_EXPORTER: [&str; 4] = [
+const OF_THE_EXPORTER: [&str; 7] = [
     // The exporter or its host is away, and then the demo is too.
     "DockerStatPromDown",
     // The demo's Docker is a part of it.
@@ -90,6 +90,10 @@ const OF_THE_EXPORTER: [&str; 4] = [
     "ContainerFilesUnreadable",
     // The demo is served in the clear unless somebody gives it a certificate.
     "CertificateExpires",
+    // The demo pushes only where somebody tells it to.
+    "PushLags",
+    "PushDropsSamples",
+    "PushStopped",
 ];
 /// As often as Prometheus scrapes, s.
 const STEP: u64 = 15;

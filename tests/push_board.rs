@@ -3,6 +3,7 @@
 
 mod support;
 
+use docker_stat_prom::table::own::OWN_FAMILIES;
 use serde_json::Value;
 use support::{
     eventually,
@@ -52,4 +53,16 @@ fn without_push_the_pages_do_not_speak_of_it() {
     let exporter = Exporter::ready(&mut exporter::without_docker());
     assert_eq!(targets(&exporter), Vec::<Value>::new());
     assert!(!landing(&exporter).contains("Push"));
+}
+
+/// The demo does not push, so no test with a real Prometheus sees that these exist.
+#[test]
+fn the_alerts_about_push_ask_for_what_there_is() {
+    let rules = include_str!("../deploy/prometheus/alerts.yml");
+    let words = rules.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let asked: Vec<_> = words.filter(|word| word.starts_with("docker_stat_prom_push_")).collect();
+    assert!(asked.len() >= 5, "{asked:?}");
+    for name in asked {
+        assert!(OWN_FAMILIES.iter().any(|family| family.heading.name == name), "{name}");
+    }
 }
