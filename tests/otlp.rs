@@ -5,7 +5,7 @@ mod support;
 
 use docker_stat_prom::{
     encode::{Exports, Readings, rejected},
-    metadata::{Chosen, Origin},
+    metadata::{Chosen, Metadata, Origin},
     parse::ContainerId,
     table::Selection,
 };
@@ -139,7 +139,8 @@ fn a_chosen_label_has_the_key_that_it_has_in_docker() {
         Chosen::new(Origin::Environment, "TIER", "gold"),
         Chosen::new(Origin::Label, "com.docker.compose.project", "shop"),
     ];
-    driven.labels(&ContainerId::new(&"1".repeat(64)).unwrap(), "web", chosen);
+    let id = ContainerId::new(&"1".repeat(64)).unwrap();
+    driven.tell(Metadata { labels: chosen, ..Metadata::new(id) });
     let (readings, page) = pass(&mut driven, Readings::new());
     assert!(page.contains(r#"container_label_com_docker_compose_project="shop""#), "{page}");
     for semantic in [true, false] {

@@ -5,7 +5,7 @@ use docker_stat_prom::{
     collector::{Body, Collector, Config, Handle, Message},
     discovery::{ScopeEvent, resync},
     encode::Format,
-    metadata::{Chosen, Filter, Metadata, MetadataEvent, News, Source},
+    metadata::{Filter, Metadata, MetadataEvent, News, Source},
     parse::ContainerId,
     sample::{Interfaces, Keep, KernelFile, Roots},
     table::{Selection, SelfMetrics},
@@ -102,12 +102,8 @@ impl Driven {
         self.tell(Metadata { name: name.into(), image, ..Metadata::new(id.clone()) });
     }
 
-    /// Docker tells labels and environment variables of a container, as far as they were chosen.
-    pub fn labels(&mut self, id: &ContainerId, name: &str, labels: Vec<Chosen>) {
-        self.tell(Metadata { name: name.into(), labels, ..Metadata::new(id.clone()) });
-    }
-
-    fn tell(&mut self, metadata: Metadata) {
+    /// Docker tells what it knows of a container.
+    pub fn tell(&mut self, metadata: Metadata) {
         let news = News::Changed(Arc::new(metadata));
         self.collector.take(Message::Metadata(MetadataEvent { source: Source::default(), news }));
     }
