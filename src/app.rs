@@ -20,15 +20,16 @@ use crate::{
         healthcheck::Probe,
         tls::{Tls, load_tls},
     },
-    settings::{Bind, LogSettings, Order, Settings, TlsFiles},
+    settings::{Bind, LogSettings, Order, Output, Settings, TlsFiles},
     systemd::Manager,
-    table::SelfMetrics,
+    table::{Selection, SelfMetrics},
+    terminal::{self, Overview},
 };
 use anyhow::{Context, Error, anyhow};
 use failure::no_thread;
 use signals::Signals;
 use std::{
-    io::Write,
+    io::{IsTerminal, Write},
     os::unix::net::UnixStream,
     thread,
     time::{Duration, Instant},
@@ -86,11 +87,18 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
     }
     let serves = settings.order == Order::Serve;
     let interval = settings.polling_interval;
+    let output = if let Order::Once(output) = settings.order { output } else { Output::Metrics };
     let collector = collector::Config {
         roots,
-        selection: settings.selection,
+        selection: match settings.order {
+            // They show the same whatever is served.
+            Order::Once(Output::Table | Output::Json) => Selection::default(),
+            _ => settings.selection,
+        },
         filter: settings.filter.clone(),
         polling_interval: serves.then_some(interval),
+        peak_window: settings.peak_window,
+        history: settings.history,
         fd_budget: settings.fd_budget,
         interfaces: settings.interfaces,
         show_unnamed: settings.show_unnamed,
@@ -115,7 +123,7 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
         let mut threads = start_threads(collector, max_open_files, metrics, docker)?;
         let handle = threads.handle.clone();
         let result = match listener {
-            None => once(interval, &handle, signals).await,
+            None => once(interval, output, &handle, signals).await,
             Some(listener) => serve(listener, tls, start, &handle, &mut threads.collector, signals).await,
         };
         if demo.is_some() {
@@ -155,9 +163,34 @@ fn listen(bind: &Bind) -> Result<TcpListener, Failure> {
     })
 }
 
-/// Takes two samples, one interval apart, and writes the page to standard output.
-async fn once(interval: Duration, handle: &Handle, mut signals: Signals) -> Result<(), Failure> {
-    let printed = async {
+/// What [`Order::Once`] prints.
+async fn printed(output: Output, handle: &Handle) -> Result<Vec<u8>, Error> {
+    if output == Output::Metrics {
+        return Ok(in_time(handle.scrape(Format::Text)).await?.text().to_vec());
+    }
+    let overview = in_time(handle.feed(Overview::default())).await?;
+    let text = match output {
+        Output::Json => terminal::json(&overview),
+        _ => terminal::table(&overview, is_colourful()),
+    };
+    Ok(text.into_bytes())
+}
+
+/// Whether standard output shows colours, and the user wants them (<https://no-color.org>).
+fn is_colourful() -> bool {
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+    std::io::stdout().is_terminal() && !is_dumb && !is_set("NO_COLOR")
+}
+
+/// Takes two samples, one interval apart, and writes what is asked for to standard output.
+async fn once(
+    interval: Duration,
+    output: Output,
+    handle: &Handle,
+    mut signals: Signals,
+) -> Result<(), Failure> {
+    let done = async {
         let begin = Instant::now();
         while !handle.is_ready() && begin.elapsed() < PATIENCE {
             sleep(LOOK_AGAIN).await;
@@ -165,11 +198,10 @@ async fn once(interval: Duration, handle: &Handle, mut signals: Signals) -> Resu
         in_time(handle.tick()).await?;
         sleep(interval).await;
         in_time(handle.tick()).await?;
-        let page = in_time(handle.scrape(Format::Text)).await?;
+        let text = printed(output, handle).await?;
         let (done, written) = oneshot::channel();
         // A signal must end this even if the reader of standard output is stuck.
-        let writing =
-            thread::Builder::new().spawn(move || done.send(std::io::stdout().write_all(page.text())));
+        let writing = thread::Builder::new().spawn(move || done.send(std::io::stdout().write_all(&text)));
         writing.map_err(no_thread)?;
         match written.await? {
             // A reader that has gone away (`| head`) has seen what it wanted.
@@ -178,7 +210,7 @@ async fn once(interval: Duration, handle: &Handle, mut signals: Signals) -> Resu
         }
     };
     tokio::select! {
-        result = printed => result,
+        result = done => result,
         () = signals.end() => Ok(()),
     }
 }

@@ -42,7 +42,7 @@
 //! - [`encode`]: how samples are written, with one sink per output format. The table never imports it.
 //! - [`collector`]: one OS thread that owns everything known about containers and takes messages, so it needs
 //!   no mutex. Its handle offers pages, a pass shown to a visitor (for push), and the result of each polling
-//!   tick (for a live page).
+//!   tick and a short history of them (for a live page).
 //! - [`server`]: routes, connections, TLS.
 //! - [`demo`]: a recorded host that is unpacked and set in motion.
 //! - [`advice`]: all advice to operators, in words. The rooms that use it return enums.
@@ -50,15 +50,16 @@
 //!   rest of the program.
 //! - [`cli`]: arguments and environment variables. [`settings`]: the same as typed values, and every usage
 //!   error.
+//! - [`terminal`]: what `--once` prints besides the metrics: a table or JSON of what runs now.
 //! - [`app`]: puts the parts together.
 //!
 //! # What always holds
 //!
 //! - Counters are read at the scrape. The polling tick reads only what the rate gauges need, and
-//!   `memory.current` while there is a subscriber to ticks. Settings (limits, weights) are read again when
-//!   inotify reports a write to a file in the container's cgroup.
+//!   `memory.current` for the peaks, the history and subscribers to ticks. Settings (limits, weights) are
+//!   read again when inotify reports a write to a file in the container's cgroup.
 //! - A container's run is identified by (ID, cgroup inode). The same ID with a new inode is a new run, and
-//!   its rates start over.
+//!   its rates and peaks start over.
 //! - A directory with the right name is not always a container. A cgroup without processes is not a running
 //!   container. A container for which Docker answers 404 does not belong to Docker. If several directories
 //!   have the same ID, only one is read (`collector/containers/candidates.rs` says which).
@@ -117,3 +118,4 @@ pub mod server;
 pub mod settings;
 pub mod systemd;
 pub mod table;
+pub mod terminal;

@@ -7,7 +7,7 @@ pub use bind::{Bind, BindError};
 
 use crate::{
     advice::{self, Doubt},
-    cli::{self, Config, LogFormat, LogLevel, NoConfig},
+    cli::{self, Config, LogFormat, LogLevel, NoConfig, OutputFormat},
     metadata::{DockerHost, Filter, Labels},
     sample::{Interfaces, Roots},
     table::Selection,
@@ -36,6 +36,10 @@ pub struct Settings {
     pub roots: Roots,
     /// Time between two polls for the rate gauges, and between the two samples of [`Order::Once`].
     pub polling_interval: Duration,
+    /// How long a polling window counts for the peaks.
+    pub peak_window: Duration,
+    /// How much of the polling ticks is kept for a live page; zero for nothing.
+    pub history: Duration,
     /// Which metrics are served.
     pub selection: Selection,
     /// The same as the user wrote it.
@@ -61,10 +65,31 @@ pub struct Settings {
 pub enum Order {
     /// Serve until told to stop.
     Serve,
-    /// Print one page and exit.
-    Once,
+    /// Print what runs now, in one of these forms, and exit.
+    Once(Output),
     /// Ask the exporter at [`Settings::bind`] whether it is ready, and exit.
     HealthCheck,
+}
+
+/// What [`Order::Once`] prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Output {
+    /// The metrics, as a scrape gets them.
+    Metrics,
+    /// A table for people.
+    Table,
+    /// JSON for scripts.
+    Json,
+}
+
+impl From<OutputFormat> for Output {
+    fn from(format: OutputFormat) -> Self {
+        match format {
+            OutputFormat::Metrics => Self::Metrics,
+            OutputFormat::Table => Self::Table,
+            OutputFormat::Json => Self::Json,
+        }
+    }
 }
 
 /// The files of HTTPS, both PEM.
@@ -117,9 +142,12 @@ impl Settings {
         let interfaces = wrong.of("network_exclude", interfaces)?;
         let order = match config {
             Config { healthcheck: true, .. } => Order::HealthCheck,
-            Config { once: true, .. } => Order::Once,
+            Config { once: true, output, .. } => Order::Once(output.into()),
             _ => Order::Serve,
         };
+        if order == Order::Serve && config.output != OutputFormat::Metrics {
+            return Err(wrong.say("output", &"only --once prints anything", advice::output()));
+        }
         let doubts = if order == Order::HealthCheck { Vec::new() } else { doubts(&config) };
         let log = LogSettings::new(&config);
         let tls = TlsFiles { certificate: config.tls_cert, key: config.tls_key };
@@ -131,6 +159,8 @@ impl Settings {
             docker,
             roots: Roots { cgroup: config.cgroup_root, proc: config.proc_root, sys: config.sys_root },
             polling_interval: config.polling_interval,
+            peak_window: config.kept.peak_window,
+            history: config.kept.history,
             selection,
             metrics: config.metrics,
             labels,

@@ -18,6 +18,10 @@ pub struct Config {
     pub filter: Filter,
     /// Time between polling ticks; `None` for ticks only on request.
     pub polling_interval: Option<Duration>,
+    /// How long a polling window counts for the peaks. There are none without a polling interval.
+    pub peak_window: Duration,
+    /// How much of the polling ticks is kept; nothing if zero, or without a polling interval.
+    pub history: Duration,
     /// How many descriptors to keep open on container files.
     pub fd_budget: usize,
     /// Which network interfaces are counted.

@@ -13,6 +13,7 @@ mod complaints;
 mod config;
 mod containers;
 mod handle;
+mod history;
 mod pulse;
 mod report;
 mod stopped;
@@ -24,6 +25,7 @@ mod waiting;
 pub use body::Body;
 pub use config::Config;
 pub use handle::{Handle, Message};
+pub use history::{ContainerHistory, Event, Happening, History, Quantity, Spread};
 pub use report::{ContainerReport, Report};
 pub use stopped::Stopped;
 pub use ticks::{NotSubscribed, Tick, TickRow, Ticks};
@@ -33,13 +35,14 @@ use crate::{
     advice::{Complaint, Missing},
     discovery::ScopeEvent,
     encode::{Format, Renderer, Text},
-    metadata::MetadataEvent,
+    metadata::{MetadataEvent, News},
     parse::ContainerId,
     sample::{DeviceNames, Machine, MachineReader, Pass},
     table::Page,
 };
 use body::Bodies;
 use containers::{Containers, Reading};
+use history::Recorder;
 use std::{
     collections::HashSet,
     sync::atomic::Ordering,
@@ -75,6 +78,8 @@ pub struct Collector {
     waiting: Waiting,
     /// Subscribers to the polling tick.
     subscribers: Subscribers,
+    /// The history of the ticks, if one is kept.
+    recorder: Option<Recorder>,
     bodies: Bodies,
     complaints: HashSet<String>,
     complained_of: Vec<Complaint>,
@@ -108,6 +113,7 @@ impl Collector {
             read_at: 0.0,
             waiting: Waiting::default(),
             subscribers: Subscribers::default(),
+            recorder: Recorder::new(config.history, config.polling_interval, now),
             bodies: Bodies::default(),
             complaints: HashSet::new(),
             complained_of: Vec::new(),
@@ -143,11 +149,28 @@ impl Collector {
 
     fn take_metadata(&mut self, event: MetadataEvent) {
         let before = self.containers.docker_reconnects();
-        self.containers.take_metadata(event);
+        self.record(event);
         let metrics = &self.handle.metrics;
         let reconnects = self.containers.docker_reconnects().saturating_sub(before);
         metrics.docker_reconnects.inc_by(crate::table::own::float(reconnects));
         metrics.docker_up.set(if self.containers.docker_is_up() == Some(true) { 1.0 } else { 0.0 });
+    }
+
+    /// Takes news from Docker, and keeps in the history what happened.
+    fn record(&mut self, event: MetadataEvent) {
+        let Some(recorder) = &mut self.recorder else { return self.containers.take_metadata(event) };
+        let id = match &event.news {
+            News::Changed(metadata) => Some(metadata.id.clone()),
+            News::Removed(id) | News::Oom(id) => Some(id.clone()),
+            _ => None,
+        };
+        let Some(id) = id else { return self.containers.take_metadata(event) };
+        recorder.news(&event.news, self.containers.get(&id));
+        let is_oom = matches!(event.news, News::Oom(_));
+        self.containers.take_metadata(event);
+        if let Some(container) = self.containers.get(&id).filter(|_| is_oom) {
+            recorder.oom(container);
+        }
     }
 
     fn update_readiness(&mut self) {
@@ -165,6 +188,9 @@ impl Collector {
         if is_heard {
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
             self.subscribers.tell(Tick { now, containers: self.containers.at_tick() });
+        }
+        if let Some(recorder) = &mut self.recorder {
+            recorder.tick(|then| self.containers.each_live(then));
         }
         self.account();
         if self.next_slow <= Instant::now() {
@@ -185,8 +211,11 @@ impl Collector {
     /// A full pass: reads everything once, for [`Self::render`] to write.
     pub fn read(&mut self) {
         self.pass.recheck_absent = std::mem::take(&mut self.recheck);
-        self.containers.sample(&mut self.pass);
+        self.containers.sample(self.start, &mut self.pass);
         self.pass.recheck_absent = false;
+        if let Some(recorder) = &mut self.recorder {
+            recorder.pass(|then| self.containers.each_live(then));
+        }
         let complete =
             self.pass.report.failures.is_empty() && self.containers.all_reached() && self.machine_is_read;
         self.handle.metrics.up.set(if complete { 1.0 } else { 0.0 });
@@ -241,6 +270,8 @@ mod tests {
             selection: Selection::default(),
             filter: Filter::default(),
             polling_interval: None,
+            peak_window: Duration::from_secs(60),
+            history: Duration::ZERO,
             fd_budget: 100,
             interfaces: Interfaces::default(),
             show_unnamed: false,

@@ -45,11 +45,12 @@ pub enum Group {
     MemoryStat,
     PressureAverages,
     Hugetlb,
+    Peaks,
 }
 
 impl Group {
     /// All groups.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Cpu,
         Self::Memory,
         Self::Network,
@@ -62,6 +63,7 @@ impl Group {
         Self::MemoryStat,
         Self::PressureAverages,
         Self::Hugetlb,
+        Self::Peaks,
     ];
 
     /// Its name on the command line.
@@ -80,6 +82,7 @@ impl Group {
             Self::MemoryStat => "memory_stat",
             Self::PressureAverages => "pressure_averages",
             Self::Hugetlb => "hugetlb",
+            Self::Peaks => "peaks",
         }
     }
 

@@ -76,7 +76,9 @@ impl Selection {
         let is_on = |family: &Family| {
             let asked = added.contains(&family.group);
             let by_default = sets.contains(&family.set) && family.group.is_default();
-            (asked || by_default) && !removed.contains(&family.group)
+            let is_removed = removed.contains(&family.group);
+            let is_also_removed = family.also.is_some_and(|group| removed.contains(&group));
+            (asked || by_default) && !is_removed && !is_also_removed
         };
         let families: Vec<_> = FAMILIES.iter().filter(|family| is_on(family)).collect();
         Self {
@@ -111,6 +113,12 @@ impl Selection {
         self.needs.hugetlb
     }
 
+    /// Whether the highest polling windows are served.
+    #[must_use]
+    pub fn has_peaks(&self) -> bool {
+        self.families.iter().any(|family| family.group == Group::Peaks)
+    }
+
     /// Whether only the set `core` is served, whose only labels are `id` and `name`.
     #[must_use]
     pub fn is_core_only(&self) -> bool {
@@ -142,6 +150,9 @@ mod tests {
         assert!(names("+hugetlb").contains(&"container_hugetlb_failcnt"));
         assert!(!names("-network").iter().any(|name| name.contains("network")));
         assert!(!names("-network,+hugetlb").contains(&"container_network_receive_bps"));
+        assert!(!names("-cpu").contains(&"container_cpu_usage_ratios_peak"));
+        assert!(names("-cpu").contains(&"container_memory_usage_bytes_peak"));
+        assert!(!names("-peaks").iter().any(|name| name.contains("ratios_peak")));
         assert!(names("v2").contains(&"container_cpu_usage_ratios"));
         assert!(!names("v2").contains(&"container_memory_rss"));
         assert!(!names("-v2").contains(&"container_pids_peak"));

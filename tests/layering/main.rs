@@ -16,7 +16,7 @@ use std::{
 };
 
 /// Each room with those that it may import.
-const ROOMS: [(&str, &[&str]); 16] = [
+const ROOMS: [(&str, &[&str]); 17] = [
     ("parse", &[]),
     ("sample", &["parse"]),
     ("advice", &["sample"]),
@@ -27,6 +27,7 @@ const ROOMS: [(&str, &[&str]); 16] = [
     ("encode", &["model", "table"]),
     ("collector", &["parse", "sample", "discovery", "metadata", "model", "table", "encode", "advice"]),
     ("server", &["collector", "table", "encode", "advice"]),
+    ("terminal", &["collector", "metadata", "model", "parse"]),
     ("demo", &["metadata", "sample"]),
     ("cli", &[]),
     ("settings", &["cli", "table", "metadata", "sample", "advice"]),
@@ -48,6 +49,7 @@ const ROOMS: [(&str, &[&str]); 16] = [
             "settings",
             "systemd",
             "table",
+            "terminal",
         ],
     ),
 ];
@@ -74,7 +76,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("procfs", &["sample/"]),
     ("rustix", &["sample/stat_file.rs"]),
     ("prometheus", &["table/histogram.rs", "table/own.rs"]),
-    ("serde_json", &["metadata/docker/", "server/routes.rs", "demo/"]),
+    ("serde_json", &["metadata/docker/", "server/routes.rs", "demo/", "terminal/json.rs"]),
     ("tempfile", &["demo/mod.rs"]),
     ("thiserror", &["parse/", "sample/", "metadata/", "settings/", "table/", "collector/", "server/tls.rs"]),
     (
