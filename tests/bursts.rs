@@ -195,8 +195,18 @@ struct Bursts {
     time: Duration,
 }
 
-/// The least peak that any scrape after the first burst has shown, and the least that it must be.
-fn least_peak(bursts: &Bursts) -> Option<(f64, f64)> {
+/// What was seen of them.
+#[derive(Debug)]
+struct Found {
+    /// The least peak that any scrape after the first burst has shown
+    peak: f64,
+    /// The highest mean between two scrapes, which `rate()` shows
+    rate: f64,
+    /// The least that the peak must be
+    given: f64,
+}
+
+fn found(bursts: &Bursts) -> Option<Found> {
     let mut cgroups = LiveCgroups::new("bursts")?;
     let (busy, idle) = (bursts.busy.as_secs_f64(), bursts.idle.as_secs_f64());
     // Other programs must not take its CPU away, if this user may say so.
@@ -208,28 +218,30 @@ fn least_peak(bursts: &Bursts) -> Option<(f64, f64)> {
     command.args(NO_DOCKER).arg("--cgroup_root").arg(cgroups.root());
     command.args(["-i", &bursts.interval.as_millis().to_string()]);
     let exporter = Exporter::ready(&mut command);
-    let peak = || value(&exporter.metrics(), CPU, &[]);
-    let got = std::thread::scope(|threads| {
+    let found = std::thread::scope(|threads| {
         let watch = threads.spawn(|| share_of_bursts(&cgroup, bursts));
         let begin = Instant::now();
-        let mut least = f64::INFINITY;
+        let (mut peak, mut rate, mut last) = (f64::INFINITY, 0.0_f64, None);
         while begin.elapsed() < bursts.time {
             // The time between two scrapes is what is tested.
             std::thread::sleep(bursts.scrape);
+            let (page, at) = (exporter.metrics(), Instant::now());
+            let shown = |name| value(&page, name, &[]);
+            let used = shown("container_cpu_usage_seconds_total").unwrap();
+            if let Some((then, before)) = last.replace((at, used)) {
+                rate = rate.max((used - before) / (at - then).as_secs_f64());
+            }
             if begin.elapsed() < bursts.idle + 2 * bursts.busy {
                 continue;
             }
-            let found = peak().unwrap();
-            let now = value(&exporter.metrics(), "container_cpu_usage_ratios", &[]).unwrap();
-            println!(
-                "{:6.1} s  peak {found:.3}  the last window alone {now:.3}",
-                begin.elapsed().as_secs_f64()
-            );
-            least = least.min(found);
+            let (highest, window) = (shown(CPU).unwrap(), shown("container_cpu_usage_ratios").unwrap());
+            let seconds = begin.elapsed().as_secs_f64();
+            println!("{seconds:6.1} s  peak {highest:.3}  last window {window:.3}  highest rate {rate:.3}");
+            peak = peak.min(highest);
         }
-        (least, watch.join().unwrap())
+        Found { peak, rate, given: watch.join().unwrap() }
     });
-    Some(got)
+    Some(found)
 }
 
 /// What the kernel gave to the bursts, as the least share of a CPU over two intervals in the middle of each.
@@ -281,7 +293,15 @@ fn a_burst_of_two_intervals_or_more_is_seen_by_every_scrape() {
             time: seconds(9),
         },
     };
-    let Some((least, given)) = least_peak(&bursts) else { return };
-    println!("the least peak was {least:.3}; the bursts were given {given:.3} of a CPU or more");
-    assert!(least >= given - 0.03, "{least} of {given}");
+    // This program may be kept from polling by others for longer than a short burst lasts. Not three times.
+    for attempt in 1.. {
+        let Some(found) = found(&bursts) else { return };
+        println!("{found:?}");
+        if attempt < 3 && minutes.is_none() && found.peak < found.given - 0.03 {
+            continue;
+        }
+        assert!(found.peak >= found.given - 0.03, "{found:?}");
+        assert!(minutes.is_none() || found.rate < 0.35, "{found:?}");
+        return;
+    }
 }
