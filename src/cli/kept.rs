@@ -25,8 +25,8 @@ pub struct Kept {
     /// How much of the polls to keep for a live page: 10m, 1h; from 10s to 24h; 0 keeps nothing
     ///
     /// The last minute is kept poll by poll, what is older in steps of 10 s (longer ones above an hour). By
-    /// default that is some 8 KB of memory per container. Containers that have ended are kept as long, but not
-    /// more than 500 of them.
+    /// default that is some 8 KB of memory per container. Containers that have ended are kept as long, but
+    /// not more than 500 of them.
     #[arg(
         long,
         env = "DOCKER_STAT_PROM_HISTORY",
