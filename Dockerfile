@@ -52,7 +52,8 @@ RUN --mount=type=cache,target=/root/.cargo/registry --mount=type=cache,target=/u
  && case "$target" in "$(uname -m)"-*) ;; *) RUSTFLAGS="$RUSTFLAGS -C linker=$gcc" ;; esac \
  && cargo build --release --locked --target "$target" \
  && cp "target/$target/release/docker-stat-prom" /docker-stat-prom \
- && deploy/licences "$target" /licences
+ && deploy/licences "$target" /licences \
+ && mkdir -p /spool
 COPY --from=sbom /sbom/bin/cargo-cyclonedx /usr/local/bin/
 # The same for the same sources where BuildKit is given SOURCE_DATE_EPOCH.
 ARG SOURCE_DATE_EPOCH
@@ -68,6 +69,8 @@ LABEL org.opencontainers.image.title="docker-stat-prom" \
 COPY --from=build /docker-stat-prom /docker-stat-prom
 COPY --from=build /licences /licences
 COPY --from=build /sbom.cdx.json /sbom.cdx.json
+# A volume that is mounted here is at first empty and belongs to the user below: for --push_spool.
+COPY --from=build --chown=65534:65534 /spool /spool
 # nobody: add the group of the Docker socket with --group-add, or run as root and drop all capabilities.
 USER 65534:65534
 EXPOSE 12096

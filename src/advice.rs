@@ -1,7 +1,9 @@
 //! Advice to operators, in words. Other parts of the program say with an enum what is wrong; what that means
 //! to whoever runs the exporter, and what can be done about it, stands here and nowhere else.
 
-use crate::sample::{Errno, NetProblem, Reason, RootError, RootProblem, Tree, errno_of};
+pub mod push;
+
+use crate::sample::{DescriptorProblem, Errno, NetProblem, Reason, RootError, RootProblem, Tree, errno_of};
 use std::{
     fmt,
     path::{Path, PathBuf},
@@ -36,10 +38,38 @@ pub fn bind() -> &'static str {
 pub enum Doubt {
     /// Certificate or key are named by these flags or variables, and plain HTTP is served.
     TlsWithoutSecure(Vec<String>),
+    /// These flags or variables name a host or a Docker, and the demo has its own.
+    ReplacedByDemo(Vec<String>),
+    /// This flag or variable sets how often sizes are requested, and none are shown.
+    IntervalWithoutDisk(String),
     /// A variable that looks like one of ours and is not.
     UnknownVariable(String),
     /// So many more of those.
     MoreUnknownVariables(usize),
+    /// HTTPS, and no port.
+    SecureWithoutPort(String),
+    /// These flags or variables are about push, and nothing is pushed.
+    NothingToPushTo(Vec<String>),
+    /// The size of a spool, and no spool.
+    SpoolBytesWithoutSpool(String),
+    /// These keys of a file are Prometheus' and do nothing here.
+    KeysWithoutEffect {
+        /// The file.
+        file: PathBuf,
+        /// Its keys.
+        keys: Vec<String>,
+    },
+    /// A receiver's password is among the arguments.
+    PasswordInArguments(String),
+    /// A receiver of remote write whose URL has no path.
+    RemoteWriteWithoutPath {
+        /// The flag or variable.
+        origin: String,
+        /// The URL.
+        url: String,
+    },
+    /// The label `instance` would be this name, which Docker made up for a container.
+    InstanceOfContainer(String),
 }
 
 impl fmt::Display for Doubt {
@@ -50,6 +80,14 @@ impl fmt::Display for Doubt {
                 "plain HTTP is served, although {} was given: add -s (DOCKER_STAT_PROM_SECURE=1) for HTTPS",
                 given.join(" and ")
             ),
+            Self::ReplacedByDemo(given) => write!(
+                f,
+                "--demo serves a recorded host with its own Docker, and ignores {}",
+                given.join(", ")
+            ),
+            Self::IntervalWithoutDisk(given) => {
+                write!(f, "{given} has no effect, because no sizes are shown: add --metrics +disk")
+            }
             Self::UnknownVariable(name) => {
                 write!(
                     f,
@@ -59,6 +97,36 @@ impl fmt::Display for Doubt {
             Self::MoreUnknownVariables(count) => {
                 write!(f, "{count} more DOCKER_STAT_PROM_ variables are not settings and have no effect")
             }
+            Self::SecureWithoutPort(origin) => {
+                write!(f, "{origin} has no effect: with --bind none there is no port")
+            }
+            Self::NothingToPushTo(given) => {
+                write!(
+                    f,
+                    "nothing is pushed, although {} was given: {}",
+                    given.join(" and "),
+                    push::nothing_to_do()
+                )
+            }
+            Self::SpoolBytesWithoutSpool(origin) => {
+                write!(f, "{origin} has no effect without --push_spool: what waits is kept in memory")
+            }
+            Self::KeysWithoutEffect { file, keys } => {
+                write!(f, "{}: these keys have no effect here: {}", file.display(), keys.join(", "))
+            }
+            Self::PasswordInArguments(origin) => write!(
+                f,
+                "the password in {origin} is shown to everybody who may list processes: put it into a file, \
+                 with password_file and --push_config"
+            ),
+            Self::RemoteWriteWithoutPath { origin, url } => {
+                write!(f, "{origin}: {url} has no path: Prometheus takes remote write at {url}/api/v1/write")
+            }
+            Self::InstanceOfContainer(host) => write!(
+                f,
+                "what is pushed is labelled instance=\"{host}\", the name of this container: name the host \
+                 with --push_label instance=HOST"
+            ),
         }
     }
 }
@@ -162,6 +230,10 @@ pub enum Complaint {
         /// What file system is there.
         found: String,
     },
+    /// Descriptors can't be counted, because the processes are outside our PID namespace.
+    ForeignDescriptors,
+    /// Descriptors can't be counted, because we may not look at all processes.
+    UnreadableDescriptors,
     /// No container has `memory.current`.
     NoMemoryController,
     /// No container has `cpu.pressure`.
@@ -176,6 +248,15 @@ impl Complaint {
             NetProblem::NoProcess => None,
             NetProblem::ForeignPids => Some(Self::ForeignPids),
             NetProblem::Hidden => Some(Self::HiddenProcesses),
+        }
+    }
+
+    /// What is to be done about descriptors that can't be counted.
+    #[must_use]
+    pub fn of_descriptors(problem: DescriptorProblem) -> Self {
+        match problem {
+            DescriptorProblem::ForeignPids => Self::ForeignDescriptors,
+            DescriptorProblem::NotAllowed => Self::UnreadableDescriptors,
         }
     }
 }
@@ -198,6 +279,14 @@ impl fmt::Display for Complaint {
             Self::HiddenProcesses => {
                 "network counters can't be read: processes of containers are hidden from /proc: remove \
                  ProtectProc= or hidepid=, or grant CAP_SYS_PTRACE"
+            }
+            Self::ForeignDescriptors => {
+                "file descriptors of containers can't be counted: run this container with --pid=host, or \
+                 mount the host's /proc and give its path with --proc_root"
+            }
+            Self::UnreadableDescriptors => {
+                "file descriptors of some containers can't be counted: run as root with CAP_SYS_PTRACE (in a \
+                 container: --user 0 --cap-add SYS_PTRACE)"
             }
             Self::NoMemoryController => {
                 "no container has memory.current: the memory controller is off: boot with \

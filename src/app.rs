@@ -13,14 +13,15 @@ use crate::{
     demo::Demo,
     encode::Format,
     log::{self, Log},
-    metadata::Docker,
-    sample::{Errno, errno_of, limits::raise_open_files},
+    metadata::{self, Docker},
+    push::{self, Push},
+    sample::{self, Errno, errno_of, limits::raise_open_files},
     server::{
         self,
         healthcheck::Probe,
         tls::{Tls, load_tls},
     },
-    settings::{Bind, LogSettings, Order, Output, Settings, TlsFiles},
+    settings::{Address, Bind, LogSettings, Order, Output, Settings, TlsFiles},
     systemd::Manager,
     table::{Selection, SelfMetrics},
     terminal::{self, Overview},
@@ -31,6 +32,7 @@ use signals::Signals;
 use std::{
     io::{IsTerminal, Write},
     os::unix::net::UnixStream,
+    path::Path,
     thread,
     time::{Duration, Instant},
 };
@@ -45,6 +47,9 @@ use tokio::{
 /// How long `--once` and `--healthcheck` wait before they give up.
 const PATIENCE: Duration = Duration::from_secs(15);
 
+/// How long the end waits for the last push. Shorter than the 10 seconds that `docker stop` waits.
+const LAST_PUSH: Duration = Duration::from_secs(5);
+
 /// Runs until done or told to stop.
 ///
 /// # Errors
@@ -58,7 +63,12 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
     has_spare_descriptors().context("too few file descriptors are available to start")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     if settings.order == Order::HealthCheck {
-        let (host, port) = settings.bind.local();
+        let Bind::At(address) = &settings.bind else {
+            // A failure would make a container runtime restart an exporter that works.
+            writeln!(std::io::stdout(), "{}", advice::push::no_port_to_ask())?;
+            return Ok(());
+        };
+        let (host, port) = address.local();
         let probe = Probe { host, port, certificate: settings.tls.map(|files| files.certificate) };
         return runtime.block_on(server::healthcheck::check(&probe)).map_err(Failure::from);
     }
@@ -88,6 +98,7 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
     let serves = settings.order == Order::Serve;
     let interval = settings.polling_interval;
     let output = if let Order::Once(output) = settings.order { output } else { Output::Metrics };
+    let has_rates = output != Output::Metrics || settings.selection.is_polled();
     let collector = collector::Config {
         roots,
         selection: match settings.order {
@@ -99,12 +110,17 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
         polling_interval: serves.then_some(interval),
         peak_window: settings.peak_window,
         history: settings.history,
+        created_lines: settings.created_lines,
         fd_budget: settings.fd_budget,
         interfaces: settings.interfaces,
         show_unnamed: settings.show_unnamed,
     };
     let cut = metrics.label_values_cut.clone();
     let docker = Docker::new(host, settings.labels, settings.filter, move || cut.inc());
+    let docker = match settings.disk_interval {
+        Some(interval) => docker.with_sizes(interval, file_system_of),
+        None => docker,
+    };
     let start = Start {
         cgroup_root: collector.roots.cgroup.clone(),
         docker: docker.host().clone(),
@@ -114,7 +130,10 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
     };
     let result = runtime.block_on(async {
         // The port is opened last: a port that answers belongs to an exporter that works.
-        let listener = if serves { Some(listen(&settings.bind)?) } else { None };
+        let listener = match &settings.bind {
+            Bind::At(address) if serves => Some(listen(address)?),
+            _ => None,
+        };
         if demo.is_some() {
             tracing::warn!(
                 "this is a demo: a recorded host whose numbers are made to move, with made-up trouble"
@@ -122,9 +141,11 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
         }
         let mut threads = start_threads(collector, max_open_files, metrics, docker)?;
         let handle = threads.handle.clone();
-        let result = match listener {
-            None => once(interval, output, &handle, signals).await,
-            Some(listener) => serve(listener, tls, start, &handle, &mut threads.collector, signals).await,
+        let result = if serves {
+            let push = settings.push.map(|config| start_push(config, &handle)).transpose()?;
+            serve(listener, tls, start, &handle, push, &mut threads.collector, signals).await
+        } else {
+            once(has_rates.then_some(interval), output, &handle, settings.push.as_ref(), signals).await
         };
         if demo.is_some() {
             // The demo's files and its Docker API are removed now, which must not cause warnings.
@@ -135,6 +156,12 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
     runtime.shutdown_background();
     drop(demo);
     result
+}
+
+/// The file system of Docker's root directory.
+fn file_system_of(directory: &Path) -> Option<metadata::FileSystem> {
+    let sample::FileSystem { bytes, device } = sample::file_system_of(directory)?;
+    Some(metadata::FileSystem { bytes, device })
 }
 
 /// Checks for free descriptors first, because a runtime without a descriptor for its signals panics.
@@ -155,7 +182,7 @@ fn tls(files: &TlsFiles) -> Result<Tls, Failure> {
     load_tls(&files.certificate, &files.key).map_err(|error| Failure::new(error, advice::certificate()))
 }
 
-fn listen(bind: &Bind) -> Result<TcpListener, Failure> {
+fn listen(bind: &Address) -> Result<TcpListener, Failure> {
     // Names are resolved on this thread: the runtime would need one more, and nothing else runs yet.
     bind.addresses().and_then(|addresses| server::listen(&addresses)).map_err(|error| {
         let hint = advice::listening(&error);
@@ -183,11 +210,18 @@ fn is_colourful() -> bool {
     std::io::stdout().is_terminal() && !is_dumb && !is_set("NO_COLOR")
 }
 
-/// Takes two samples, one interval apart, and writes what is asked for to standard output.
+fn start_push(config: push::Config, handle: &Handle) -> Result<Push, Failure> {
+    push::start(config, handle.clone(), push::PROTOCOLS)
+        .map_err(|error| Failure::from(anyhow!("nothing can be pushed: {error}")))
+}
+
+/// Takes two samples, one interval apart, and pushes the second to all targets, or else writes what is asked
+/// for to standard output. Where no rate is served, the interval is `None` and one sample is enough.
 async fn once(
-    interval: Duration,
+    interval: Option<Duration>,
     output: Output,
     handle: &Handle,
+    push: Option<&push::Config>,
     mut signals: Signals,
 ) -> Result<(), Failure> {
     let done = async {
@@ -195,9 +229,14 @@ async fn once(
         while !handle.is_ready() && begin.elapsed() < PATIENCE {
             sleep(LOOK_AGAIN).await;
         }
-        in_time(handle.tick()).await?;
-        sleep(interval).await;
-        in_time(handle.tick()).await?;
+        if let Some(interval) = interval {
+            in_time(handle.tick()).await?;
+            sleep(interval).await;
+            in_time(handle.tick()).await?;
+        }
+        if let Some(config) = push {
+            return push_once(config, handle).await;
+        }
         let text = printed(output, handle).await?;
         let (done, written) = oneshot::channel();
         // A signal must end this even if the reader of standard output is stuck.
@@ -215,29 +254,48 @@ async fn once(
     }
 }
 
+/// Fails if a target has not taken everything.
+async fn push_once(config: &push::Config, handle: &Handle) -> Result<(), Failure> {
+    let results = push::once(config, handle, push::PROTOCOLS, PATIENCE).await.map_err(Error::from)?;
+    let failed = results.into_iter().filter_map(|(name, result)| Some(format!("{name}: {}", result.err()?)));
+    let failed: Vec<_> = failed.collect();
+    if failed.is_empty() { Ok(()) } else { Err(anyhow!("not pushed to {}", failed.join("; ")).into()) }
+}
+
 /// The collector's answer, or an error if it does not come in time.
 async fn in_time<T>(answer: impl Future<Output = Result<T, collector::Stopped>>) -> Result<T, Error> {
     let hangs = || anyhow!("no answer within {PATIENCE:?}: reading a file of a container or of /proc hangs");
     Ok(timeout(PATIENCE, answer).await.map_err(|_| hangs())??)
 }
 
+/// Serves until told to stop. Without a listener there is no port, and the exporter only pushes.
 async fn serve(
-    listener: TcpListener,
+    listener: Option<TcpListener>,
     tls: Option<Tls>,
     start: Start,
     handle: &Handle,
+    push: Option<Push>,
     dead: &mut oneshot::Receiver<()>,
     mut signals: Signals,
 ) -> Result<(), Failure> {
-    let scheme = if tls.is_some() { "https" } else { "http" };
-    let address = listener.local_addr()?;
-    tracing::info!("serving {scheme}://{address}/metrics");
+    if let Some(listener) = &listener {
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        tracing::info!("serving {scheme}://{}/metrics", listener.local_addr()?);
+    } else {
+        tracing::info!("no port is opened (--bind none): the exporter only pushes");
+    }
     let notify = tokio::spawn(supervise(handle.clone(), start));
     let hangs = tokio::spawn(watch_for_hangs(handle.clone()));
     let (stop, stopped) = oneshot::channel();
-    let serving = server::serve(listener, tls, handle.clone(), async {
-        let _either_way = stopped.await;
-    });
+    let serving = async {
+        let told = async {
+            let _either_way = stopped.await;
+        };
+        match listener {
+            Some(listener) => server::serve(listener, tls, handle.clone(), told).await,
+            None => told.await,
+        }
+    };
     let mut serving = std::pin::pin!(serving);
     let ended = tokio::select! {
         () = &mut serving => Err(anyhow!("the server has ended").into()),
@@ -250,8 +308,14 @@ async fn serve(
         tracing::info!("told to stop");
         let _nobody_listens = Manager::from_environment().tell("STOPPING=1");
         let _still_there = stop.send(());
+        let pushed = async {
+            if let Some(push) = push {
+                push.end(LAST_PUSH).await;
+            }
+        };
+        let all = async { tokio::join!(serving, pushed) };
         tokio::select! {
-            () = &mut serving => {}
+            ((), ()) = all => {}
             () = signals.end() => {}
         }
         handle.send(Message::Shutdown);

@@ -1,9 +1,13 @@
 //! The command line: flags and environment in, [`Config`] out. The flags' texts here are the README's.
 
 mod kept;
+mod push;
+mod shown;
 mod values;
 
 pub use kept::Kept;
+pub use push::{FROM_ENVIRONMENT, OtlpNames, Push};
+pub use shown::Shown;
 pub use values::{LogFormat, LogLevel, METRICS, OutputFormat};
 
 use clap::{
@@ -13,7 +17,7 @@ use clap::{
     parser::ValueSource,
 };
 use std::{collections::BTreeSet, ffi::OsString, path::PathBuf, time::Duration};
-use values::{AnyList, interval};
+use values::{count, interval};
 
 /// What one run is to do, as the user said it.
 #[derive(Debug, Clone, Parser)]
@@ -28,7 +32,8 @@ use values::{AnyList, interval};
         docker-stat-prom                                  serve http://0.0.0.0:12096/metrics\n  \
         docker-stat-prom --demo                           serve a recorded host, without Docker\n  \
         docker-stat-prom --once --metrics core            print the eleven core gauges and exit\n  \
-        docker-stat-prom -s --tls_cert c.pem --tls_key k.pem -b 127.0.0.1:12096\n\n\
+        docker-stat-prom -s --tls_cert c.pem --tls_key k.pem -b 127.0.0.1:12096\n  \
+        docker-stat-prom -b none --remote_write http://prometheus:9090/api/v1/write\n\n\
         Exit codes: 0 done or told to stop, 1 could not start or died, 2 wrong usage.\n\
         Flags may be written with hyphens too: --polling-interval."
 )]
@@ -48,7 +53,7 @@ pub struct Config {
     )]
     pub host: String,
 
-    /// Address and port to serve on; :PORT means all addresses
+    /// Address and port to serve on; :PORT means all addresses, none no port at all
     #[arg(
         short,
         long,
@@ -94,6 +99,7 @@ pub struct Config {
         env = "DOCKER_STAT_PROM_POLLING_INTERVAL",
         value_hint = ValueHint::Other, value_name = "TIME",
         default_value = "2000",
+        allow_hyphen_values = true,
         value_parser = interval
     )]
     pub polling_interval: Duration,
@@ -132,84 +138,9 @@ pub struct Config {
     )]
     pub sys_root: PathBuf,
 
-    /// What to serve: sets (core, cadvisor, v2, lifecycle), and groups with + or -
-    ///
-    /// Sets named without a sign replace the default, which is all four. Groups: cpu, memory, network, io,
-    /// pressure, pids, cgroup, state, machine, peaks; and, off unless added: memory_stat, pressure_averages,
-    /// hugetlb. core is always on; with core alone the labels are id and name only. A file is read only if a
-    /// selected metric needs it. Example: core,v2,+hugetlb,-network
-    #[arg(
-        long,
-        env = "DOCKER_STAT_PROM_METRICS",
-        value_name = "LIST",
-        default_value = "core,cadvisor,v2,lifecycle",
-        allow_hyphen_values = true,
-        value_parser = AnyList,
-        hide_possible_values = true
-    )]
-    pub metrics: String,
-
-    /// Container labels to show, as container_label_…: globs, separated by commas
-    #[arg(
-        long,
-        alias = "container-labels",
-        env = "DOCKER_STAT_PROM_CONTAINER_LABELS",
-        value_hint = ValueHint::Other, value_name = "GLOBS",
-        value_delimiter = ',',
-        default_value = "com.docker.compose.project,com.docker.compose.service"
-    )]
-    pub container_labels: Vec<String>,
-
-    /// Environment variables to show, as container_env_…: exact names, separated by commas
-    #[arg(
-        long,
-        alias = "container-env",
-        env = "DOCKER_STAT_PROM_CONTAINER_ENV",
-        value_hint = ValueHint::Other, value_name = "NAMES",
-        value_delimiter = ','
-    )]
-    pub container_env: Vec<String>,
-
-    /// Read only containers that match one of these: name=GLOB, image=GLOB, label=KEY[=GLOB]
-    #[arg(
-        long, env = "DOCKER_STAT_PROM_INCLUDE", value_hint = ValueHint::Other, value_name = "TERMS",
-        value_delimiter = ','
-    )]
-    pub include: Vec<String>,
-
-    /// Do not read containers that match one of these; wins over --include
-    #[arg(
-        long, env = "DOCKER_STAT_PROM_EXCLUDE", value_hint = ValueHint::Other, value_name = "TERMS",
-        value_delimiter = ','
-    )]
-    pub exclude: Vec<String>,
-
-    /// Network interfaces of containers to leave out: globs of their names, separated by commas
-    ///
-    /// They are not in the network sums and have no series. The default leaves out the interfaces of a Docker
-    /// inside a container, since the same bytes pass through them a second time. The list replaces the
-    /// default. An empty list leaves out nothing, not even lo; give it as a flag (--network_exclude ''),
-    /// since an empty variable counts as not set.
-    #[arg(
-        long,
-        alias = "network-exclude",
-        env = "DOCKER_STAT_PROM_NETWORK_EXCLUDE",
-        value_hint = ValueHint::Other, value_name = "GLOBS",
-        value_delimiter = ',',
-        default_value = "lo,veth*,docker*,nerdctl*,br-*,cni*,virbr*"
-    )]
-    pub network_exclude: Vec<String>,
-
-    /// Show containers that Docker does not know, under their short IDs
-    ///
-    /// Other runtimes name their cgroups as Docker does. Without this flag, a container is left out if Docker
-    /// was asked about it and does not know it. While Docker does not answer, all containers are shown under
-    /// their short IDs, with or without this flag.
-    #[arg(
-        long, alias = "show-unnamed", env = "DOCKER_STAT_PROM_SHOW_UNNAMED",
-        value_parser = BoolishValueParser::new()
-    )]
-    pub show_unnamed: bool,
+    /// What is shown.
+    #[command(flatten)]
+    pub shown: Shown,
 
     /// How many files of containers to keep open
     ///
@@ -219,10 +150,15 @@ pub struct Config {
         long, alias = "fd-budget",
         env = "DOCKER_STAT_PROM_FD_BUDGET",
         value_hint = ValueHint::Other, value_name = "COUNT",
-        default_value_t = 3000,
-        value_parser = clap::value_parser!(u64).range(0..=10_000_000)
+        default_value = "3000",
+        allow_hyphen_values = true,
+        value_parser = count
     )]
     pub fd_budget: u64,
+
+    /// What is pushed where.
+    #[command(flatten)]
+    pub push: Push,
 
     /// Print the metrics once, from two samples one polling interval apart, and exit
     #[arg(long, env = "DOCKER_STAT_PROM_ONCE", value_parser = BoolishValueParser::new())]
@@ -328,11 +264,12 @@ impl Config {
             config.given.push(Given { flag: flag.to_owned(), variable });
         }
         for list in [
-            &mut config.container_labels,
-            &mut config.container_env,
-            &mut config.include,
-            &mut config.exclude,
-            &mut config.network_exclude,
+            &mut config.shown.container_labels,
+            &mut config.shown.container_env,
+            &mut config.shown.include,
+            &mut config.shown.exclude,
+            &mut config.shown.network_exclude,
+            &mut config.push.push_label,
         ] {
             list.retain(|item| !item.is_empty());
         }
@@ -439,6 +376,17 @@ mod tests {
     fn wrong_usage_is_one_line_and_one_hint() {
         for (arguments, problem, hint) in [
             (&["-i", "0"][..], "invalid value '0' for '--polling_interval", "--help"),
+            (
+                &["-i", "-5"],
+                "invalid value '-5' for '--polling_interval <TIME>': expected milliseconds",
+                "--help",
+            ),
+            (
+                &["--fd_budget", "-1"],
+                "'-1' for '--fd_budget <COUNT>': expected a number from 0 to 10000000",
+                "",
+            ),
+            (&["--fd_budget", "10000001"], "expected a number from 0 to 10000000", ""),
             (&["--bnd", "x"], "unexpected argument '--bnd'", "--bind"),
             (&["--log_format", "xml"], "invalid value 'xml'", "text, json"),
             (&["stray"], "unexpected argument 'stray'", ""),
@@ -454,15 +402,15 @@ mod tests {
     #[test]
     fn lists_may_be_empty_or_begin_with_a_minus() {
         let config = read(&["--container_labels", "", "--metrics", "-network"]).unwrap();
-        assert!(config.container_labels.is_empty());
-        assert_eq!(config.metrics, "-network");
+        assert!(config.shown.container_labels.is_empty());
+        assert_eq!(config.shown.metrics, "-network");
     }
 
     #[test]
     fn flags_may_be_written_with_hyphens() {
         let config = read(&["--polling-interval", "5s", "--log-format=json", "--show-unnamed"]).unwrap();
         assert_eq!(config.polling_interval, Duration::from_secs(5));
-        assert!(config.log_format == LogFormat::Json && config.show_unnamed);
+        assert!(config.log_format == LogFormat::Json && config.shown.show_unnamed);
         assert!(config.is_given("log_format") && !config.is_given("bind"));
     }
 

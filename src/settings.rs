@@ -2,14 +2,16 @@
 //! anything is opened, bound or started.
 
 mod bind;
+mod push;
 
-pub use bind::{Bind, BindError};
+pub use bind::{Address, Bind, BindError};
 
 use crate::{
     advice::{self, Doubt},
     cli::{self, Config, LogFormat, LogLevel, NoConfig, OutputFormat},
     metadata::{DockerHost, Filter, Labels},
-    sample::{Interfaces, Roots},
+    push::Config as Push,
+    sample::{Interfaces, Roots, host_name},
     table::Selection,
 };
 use std::{
@@ -28,7 +30,7 @@ pub struct Settings {
     pub demo: bool,
     /// Where the server listens, and where a health check asks.
     pub bind: Bind,
-    /// The files of HTTPS; `None` for plain HTTP.
+    /// The files of HTTPS; `None` for plain HTTP, and where nothing is served.
     pub tls: Option<TlsFiles>,
     /// Where the Docker API is.
     pub docker: DockerHost,
@@ -44,6 +46,10 @@ pub struct Settings {
     pub selection: Selection,
     /// The same as the user wrote it.
     pub metrics: String,
+    /// Whether OpenMetrics says when counters began.
+    pub created_lines: bool,
+    /// How long to pause between two requests for the sizes of containers; `None` if they are not shown.
+    pub disk_interval: Option<Duration>,
     /// Which container labels and environment variables become Prometheus labels.
     pub labels: Labels,
     /// Which containers are read at all.
@@ -54,6 +60,8 @@ pub struct Settings {
     pub show_unnamed: bool,
     /// How many descriptors to keep open on container files.
     pub fd_budget: usize,
+    /// What is pushed where; `None` if nothing is pushed.
+    pub push: Option<Push>,
     /// How the log is written.
     pub log: LogSettings,
     /// Settings that are valid but have no effect. They are logged once, at the start.
@@ -128,17 +136,17 @@ impl Settings {
 
     fn new(config: Config) -> Result<Self, NoConfig> {
         let wrong = Wrong { config: &config };
-        let bind =
+        let bind: Bind =
             config.bind.parse().map_err(|error: BindError| wrong.say("bind", &error, advice::bind()))?;
         let docker = wrong.of("host", docker_host(&config.host))?;
-        let selection = wrong.of("metrics", Selection::parse(&config.metrics))?;
+        let selection = wrong.of("metrics", Selection::parse(&config.shown.metrics))?;
         // Check each list alone first, so that the error names the right one.
-        wrong.of("container_env", Labels::new(&[], &config.container_env))?;
-        let labels = Labels::new(&config.container_labels, &config.container_env);
+        wrong.of("container_env", Labels::new(&[], &config.shown.container_env))?;
+        let labels = Labels::new(&config.shown.container_labels, &config.shown.container_env);
         let labels = wrong.of("container_labels", labels)?;
-        wrong.of("exclude", Filter::new(&[], &config.exclude))?;
-        let filter = wrong.of("include", Filter::new(&config.include, &config.exclude))?;
-        let interfaces = Interfaces::excluding(config.network_exclude.iter().map(String::as_str));
+        wrong.of("exclude", Filter::new(&[], &config.shown.exclude))?;
+        let filter = wrong.of("include", Filter::new(&config.shown.include, &config.shown.exclude))?;
+        let interfaces = Interfaces::excluding(config.shown.network_exclude.iter().map(String::as_str));
         let interfaces = wrong.of("network_exclude", interfaces)?;
         let order = match config {
             Config { healthcheck: true, .. } => Order::HealthCheck,
@@ -148,26 +156,48 @@ impl Settings {
         if order == Order::Serve && config.output != OutputFormat::Metrics {
             return Err(wrong.say("output", &"only --once prints anything", advice::output()));
         }
-        let doubts = if order == Order::HealthCheck { Vec::new() } else { doubts(&config) };
+        let is_sized = selection.shows_disk();
+        // A health check pushes nothing, and runs often.
+        let (push, doubts) = if order == Order::HealthCheck {
+            (None, Vec::new())
+        } else {
+            let read = push::read(&config, &text_of, &host_name());
+            let (push, of_push) = read.map_err(|push::Fault { problem, hint }| NoConfig::Usage {
+                problem,
+                hint: hint.to_owned(),
+            })?;
+            let mut doubts = doubts(&config, &bind, is_sized);
+            doubts.extend(of_push);
+            (push, doubts)
+        };
+        if order == Order::Serve && bind == Bind::Nowhere && push.is_none() {
+            let problem = "no port is opened, and nothing is pushed";
+            return Err(wrong.say("bind", &problem, advice::push::nothing_to_do()));
+        }
         let log = LogSettings::new(&config);
+        // With --once nothing is served.
+        let has_tls = config.secure && bind != Bind::Nowhere && !matches!(order, Order::Once(_));
         let tls = TlsFiles { certificate: config.tls_cert, key: config.tls_key };
         Ok(Self {
             order,
             demo: config.demo,
             bind,
-            tls: config.secure.then_some(tls),
+            tls: has_tls.then_some(tls),
             docker,
             roots: Roots { cgroup: config.cgroup_root, proc: config.proc_root, sys: config.sys_root },
             polling_interval: config.polling_interval,
             peak_window: config.kept.peak_window,
             history: config.kept.history,
+            disk_interval: selection.shows_disk().then_some(config.shown.disk_interval),
             selection,
-            metrics: config.metrics,
+            metrics: config.shown.metrics,
+            created_lines: config.shown.created_lines,
             labels,
             filter,
             interfaces,
-            show_unnamed: config.show_unnamed,
+            show_unnamed: config.shown.show_unnamed,
             fd_budget: usize::try_from(config.fd_budget).unwrap_or(usize::MAX),
+            push,
             log,
             doubts,
         })
@@ -218,6 +248,11 @@ fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
+/// The same as text.
+fn text_of(name: &str) -> Option<String> {
+    variable(name).map(|value| value.to_string_lossy().into_owned())
+}
+
 fn docker_host(host: &str) -> Result<DockerHost, crate::metadata::HostError> {
     let certificates = variable("DOCKER_CERT_PATH").map_or_else(
         || Path::new(&variable("HOME").unwrap_or_else(|| "/root".into())).join(".docker"),
@@ -227,15 +262,29 @@ fn docker_host(host: &str) -> Result<DockerHost, crate::metadata::HostError> {
 }
 
 /// Settings that have no effect.
-fn doubts(config: &Config) -> Vec<Doubt> {
-    let given = |flag| config.is_given(flag).then(|| config.origin_of(flag));
-    let tls: Vec<_> = ["tls_cert", "tls_key"].into_iter().filter_map(given).collect();
-    let tls = (!config.secure && !tls.is_empty()).then_some(Doubt::TlsWithoutSecure(tls));
+fn doubts(config: &Config, bind: &Bind, is_sized: bool) -> Vec<Doubt> {
+    let given = |flag: &&str| config.is_given(flag).then(|| config.origin_of(flag));
+    let all_given = |flags: &[&str]| flags.iter().filter_map(given).collect::<Vec<_>>();
+    let tls = all_given(&["tls_cert", "tls_key"]);
+    let tls = (!config.once && !config.secure && !tls.is_empty()).then_some(Doubt::TlsWithoutSecure(tls));
+    let no_port = (config.secure && *bind == Bind::Nowhere)
+        .then(|| Doubt::SecureWithoutPort(config.origin_of("secure")));
+    let interval = given(&"disk_interval").filter(|_| !is_sized).map(Doubt::IntervalWithoutDisk);
+    let mut replaced = all_given(&["host", "cgroup_root", "proc_root", "sys_root"]);
+    // This one is set for other programs, and says nothing about what the user wants of the demo.
+    replaced.retain(|name| name != "DOCKER_HOST");
+    let demo = (config.demo && !replaced.is_empty()).then_some(Doubt::ReplacedByDemo(replaced));
     let mut unknown = unknown_variables(std::env::vars_os().map(|(name, _)| name));
     let more = unknown.len().saturating_sub(MAX_UNKNOWN);
     unknown.truncate(MAX_UNKNOWN);
     let unknown = unknown.into_iter().map(Doubt::UnknownVariable);
-    tls.into_iter().chain(unknown).chain((more > 0).then_some(Doubt::MoreUnknownVariables(more))).collect()
+    tls.into_iter()
+        .chain(no_port)
+        .chain(demo)
+        .chain(interval)
+        .chain(unknown)
+        .chain((more > 0).then_some(Doubt::MoreUnknownVariables(more)))
+        .collect()
 }
 
 /// The names that look like our variables but are not, sorted.
@@ -260,6 +309,7 @@ fn is_of_kubernetes(rest: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     fn read(arguments: &[&str]) -> Result<Settings, NoConfig> {
         Settings::read(
@@ -294,6 +344,21 @@ mod tests {
         assert_eq!(doubts(&[]), []);
         assert_eq!(doubts(&["-s", "--tls_cert", "c", "--tls_key", "k"]), []);
         assert_eq!(doubts(&["--healthcheck", "--tls_cert", "c"]), []);
+        // Nothing is served.
+        assert_eq!(doubts(&["--once", "--tls_cert", "c"]), []);
+        assert_eq!(read(&["--once", "-s"]).unwrap().tls, None);
+        assert!(read(&["--healthcheck", "-s"]).unwrap().tls.is_some());
+    }
+
+    #[test]
+    fn what_the_demo_replaces_is_doubted_in_one_line() {
+        let doubts = |arguments: &[&str]| read(arguments).unwrap().doubts;
+        let given = ["-H", "tcp://h", "--proc_root", "/p", "--cgroup_root", "/c", "--sys_root", "/s"];
+        let names = ["--host", "--cgroup_root", "--proc_root", "--sys_root"].map(str::to_owned).to_vec();
+        let with_demo: Vec<_> = ["--demo"].into_iter().chain(given).collect();
+        assert_eq!(doubts(&with_demo), [Doubt::ReplacedByDemo(names)]);
+        assert_eq!(doubts(&given), []);
+        assert_eq!(doubts(&["--demo"]), []);
     }
 
     #[test]
@@ -331,10 +396,8 @@ mod tests {
         let error = Selection::parse("none").unwrap_err().to_string();
         // Both lists are in parentheses.
         let lists = error.split(['(', ')']).skip(1).step_by(2);
-        let named: Vec<_> = lists.flat_map(|list| list.split(", ")).collect();
-        assert!(named.len() >= cli::METRICS.len(), "{named:?}");
-        for name in named {
-            assert!(cli::METRICS.iter().any(|word| word.trim_start_matches(['+', '-']) == name), "{name}");
-        }
+        let named: BTreeSet<_> = lists.flat_map(|list| list.split(", ")).collect();
+        let offered = cli::METRICS.iter().map(|word| word.trim_start_matches(['+', '-'])).collect();
+        assert_eq!(named, offered);
     }
 }

@@ -5,8 +5,8 @@
 mod support;
 
 use docker_stat_prom::{
-    collector::Message,
-    encode::{Format, Text},
+    collector::{Feed, Message as Ask, View, Visitor},
+    encode::{Format, Message, Readings, Requests, Text},
     table::Selection,
 };
 use std::{
@@ -53,6 +53,15 @@ fn allocations(work: impl FnOnce()) -> usize {
 /// A host whose files are all in order: a failure is worth an allocation for its message.
 fn host() -> tempfile::TempDir {
     let host = copy_of("debian13-docker26.1-linux6.12");
+    let root = host.path().join("sys/fs/cgroup");
+    for (file, text) in [
+        ("cpu.stat", "usage_usec 9\nuser_usec 6\nsystem_usec 3\n"),
+        ("memory.stat", "anon 1000\nfile 3000\nfile_mapped 200\ninactive_file 500\n"),
+        ("io.stat", "254:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=0 dios=0\n"),
+        ("memory.pressure", "some avg10=0.00 avg60=0.00 avg300=0.00 total=1\n"),
+    ] {
+        fs::write(root.join(file), text).unwrap();
+    }
     // A container with cgroups of its own has their directories listed, which takes names on the heap.
     for scope in scopes(host.path()) {
         for entry in fs::read_dir(&scope).unwrap().map(Result::unwrap) {
@@ -102,6 +111,7 @@ fn reading_and_rendering_known_containers_allocates_nothing() {
     let page = driven.page(Format::Text);
     assert_eq!(value(&page, "docker_stat_prom_containers", &["discovered"]), Some(12.0));
     assert_eq!(value(&page, "docker_stat_prom_up", &[]), Some(1.0));
+    assert!(page.contains("container_fs_reads_total{id=\"/\",device="), "the host is read too");
 }
 
 #[test]
@@ -130,7 +140,7 @@ fn neither_peaks_nor_a_history_allocate() {
     let page = driven.page(Format::Text);
     assert!(page.contains("container_cpu_usage_ratios_peak{"));
     let (reply, mut answer) = oneshot::channel();
-    driven.collector.take(Message::History(reply));
+    driven.collector.take(Ask::History(reply));
     let history = answer.try_recv().unwrap();
     assert_eq!((history.containers.len(), history.ticks.len()), (12, 301));
 }
@@ -155,11 +165,47 @@ fn a_tick_that_nobody_hears_makes_nothing() {
     let host = host();
     let mut driven = Driven::new(host.path(), Selection::default());
     let (reply, mut answer) = oneshot::channel();
-    driven.collector.take(Message::Subscribe(reply));
+    driven.collector.take(Ask::Subscribe(reply));
     let ticks = answer.try_recv().unwrap().unwrap();
     driven.collector.tick();
     // It has not taken that one, and is told no more.
     allocates_nothing(|| driven.collector.tick());
     drop(ticks);
     allocates_nothing(|| driven.collector.tick());
+}
+
+/// Regroups a pass by container, as push does.
+struct Taken(Readings);
+
+impl Visitor for Taken {
+    fn visit(&mut self, view: &View<'_>) {
+        self.0.take(view.page.now, 1.0, |sink| view.feed(sink));
+    }
+}
+
+#[test]
+fn what_a_push_allocates_does_not_depend_on_the_samples() {
+    let host = host();
+    let least = |metrics: &str| {
+        let mut driven = Driven::new(host.path(), Selection::parse(metrics).unwrap());
+        let mut all = [Message::V1, Message::V2].map(|message| Requests::new(message, vec![], 100_000));
+        let mut taken = Taken(Readings::new());
+        let mut samples = 0;
+        let counts = (0..20).map(|_| {
+            let (feed, mut answer) = Feed::new(std::mem::replace(&mut taken, Taken(Readings::new())));
+            driven.collector.take(Ask::Feed(feed));
+            driven.collector.answer();
+            taken = answer.try_recv().unwrap();
+            let mut write = |requests: &mut Requests| {
+                requests.write(&taken.0, &[], None, &mut |_, written| samples = written);
+            };
+            allocations(|| all.iter_mut().for_each(&mut write))
+        });
+        (counts.min().unwrap(), samples)
+    };
+    let ((all, samples), (few, fewer_samples)) = (least("-lifecycle"), least("cadvisor,-lifecycle"));
+    assert!(samples > fewer_samples + 200, "{samples}, {fewer_samples}");
+    assert_eq!(all, few, "for {samples} and {fewer_samples} samples");
+    // A few for each container and each message.
+    assert!(all < 12 * 2 * 8, "{all}");
 }

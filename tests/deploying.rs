@@ -98,7 +98,7 @@ fn every_file_that_starts_the_image_names_the_one_that_the_readme_builds() {
     let readme = text("README.md");
     let build = readme.lines().find(|line| line.starts_with("docker build -t ")).unwrap();
     let image = build.split(' ').nth(3).unwrap();
-    for file in ["compose.yaml", "compose.proxy.yaml", "swarm.yaml", "kubernetes.yaml"] {
+    for file in ["compose.yaml", "compose.proxy.yaml", "compose.push.yaml", "swarm.yaml", "kubernetes.yaml"] {
         let text = text(&format!("deploy/{file}"));
         let ours: Vec<_> = text
             .lines()
@@ -115,7 +115,12 @@ fn docker_compose_understands_the_compose_files() {
         Command::new("docker")
             .arg("compose")
             .args(arguments)
-            .envs([("DOCKER_GID", "999"), ("GRAFANA_PASSWORD", "x")])
+            .envs([
+                ("DOCKER_GID", "999"),
+                ("GRAFANA_PASSWORD", "x"),
+                ("HOSTNAME", "x"),
+                ("REMOTE_WRITE", "http://x/"),
+            ])
             .output()
     };
     if !compose(&["version"]).is_ok_and(|output| output.status.success()) {
@@ -124,6 +129,7 @@ fn docker_compose_understands_the_compose_files() {
     for (file, services) in [
         ("compose.yaml", ["docker-stat-prom", "grafana", "prometheus"].as_slice()),
         ("compose.proxy.yaml", &["docker-stat-prom", "socket-proxy"]),
+        ("compose.push.yaml", &["docker-stat-prom"]),
     ] {
         let path = project("deploy").join(file);
         let output = compose(&["-f", path.to_str().unwrap(), "config", "--services"]).unwrap();

@@ -11,9 +11,13 @@ import json
 import os
 import re
 import sys
+import time
 
 host, page_path = sys.argv[1:3]
-LABELS = sys.argv[3:] or ["com.docker.compose.project", "com.docker.compose.service"]
+LABELS = sys.argv[3:] or """com.docker.compose.project com.docker.compose.service com.docker.compose.project.working_dir
+com.docker.swarm.service.name com.docker.swarm.task.name com.docker.stack.namespace com.docker.swarm.node.id""".split()
+# What the machine decides on which this runs: its file system, and the time.
+OURS = ("container_last_seen", "container_scrape_error", "container_fs_usage_bytes", "container_fs_limit_bytes", "container_fs_size_age_seconds")
 EXCLUDED = "lo veth* docker* nerdctl* br-* cni* virbr*".split()
 CGROUP = os.path.join(host, "sys/fs/cgroup")
 BYTES = """anon file kernel kernel_stack pagetables sec_pagetables percpu sock vmalloc shmem zswap zswapped file_mapped file_dirty
@@ -176,10 +180,54 @@ def pressure(directory, resource):
 def machine():
     meminfo = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in text(host, "proc/meminfo").splitlines() if "kB" in line}
     cores = len(re.findall(r"^cpu\d+ ", text(host, "proc/stat"), re.M))
-    put("machine_cpu_cores", {}, cores)
-    put("machine_memory_bytes", {}, meminfo["MemTotal"])
-    put("machine_swap_bytes", {}, meminfo["SwapTotal"])
-    return meminfo["MemTotal"]
+    identity = {"machine_id": text(host, "etc/machine-id"), "boot_id": text(host, "proc/sys/kernel/random/boot_id"),
+                "system_uuid": text(host, "sys/class/dmi/id/product_uuid")}
+    labels = {name: value.strip() for name, value in identity.items() if value}
+    put("machine_cpu_cores", labels, cores)
+    put("machine_memory_bytes", labels, meminfo["MemTotal"])
+    put("machine_swap_bytes", labels, meminfo["SwapTotal"])
+    places = []
+    for folder in glob.glob(os.path.join(host, "sys/devices/system/cpu/cpu[0-9]*/topology")):
+        places.append([single(folder, file) for file in ("physical_package_id", "die_id", "core_id")])
+    if places:
+        put("machine_cpu_physical_cores", labels, len(set(map(tuple, places))))
+        put("machine_cpu_sockets", labels, len({socket for socket, _, _ in places}))
+    return meminfo
+
+
+def host_itself(meminfo):
+    """The host as id="/": the root cgroup, and /proc where the root cgroup has no such file."""
+    labels = {"id": "/"}
+    boot = re.search(r"^btime (\d+)$", text(host, "proc/stat"), re.M)
+    put("container_start_time_seconds", labels, int(boot[1]) if boot else None)
+    cpu = keyed(CGROUP, "cpu.stat", must=["usage_usec"])
+    if cpu:
+        put("container_cpu_usage_seconds_total", labels, cpu["usage_usec"] / 1e6, cpu="total")
+        put("container_cpu_user_seconds_total", labels, cpu["user_usec"] / 1e6)
+        put("container_cpu_system_seconds_total", labels, cpu["system_usec"] / 1e6)
+    used = meminfo["MemTotal"] - meminfo["MemFree"]
+    put("container_memory_usage_bytes", labels, used)
+    put("container_memory_swap", labels, meminfo["SwapTotal"] - meminfo["SwapFree"])
+    put("container_spec_memory_limit_bytes", labels, meminfo["MemTotal"])
+    put("container_spec_memory_swap_limit_bytes", labels, meminfo["SwapTotal"])
+    assert text(CGROUP, "memory.stat") is None, "no recorded root has it yet"
+    put("container_memory_rss", labels, meminfo.get("AnonPages"))
+    put("container_memory_cache", labels, meminfo["Cached"] + meminfo["Buffers"])
+    put("container_memory_mapped_file", labels, meminfo.get("Mapped"))
+    if "Inactive(file)" in meminfo:
+        put("container_memory_working_set_bytes", labels, used - meminfo["Inactive(file)"])
+    for resource in ("cpu", "memory", "io"):
+        content = text(CGROUP, resource + ".pressure") or text(host, "proc/pressure", resource) or ""
+        for line in content.splitlines():
+            name = {"some": "waiting", "full": "stalled"}[line.split()[0]]
+            put(f"container_pressure_{resource}_{name}_seconds_total", labels, int(line.rpartition("total=")[2]) / 1e6)
+    for device, row in (devices(CGROUP)[0] or {}).items():
+        for metric, key in (("reads_bytes", "rbytes"), ("writes_bytes", "wbytes"), ("reads", "rios"), ("writes", "wios")):
+            put(f"container_fs_{metric}_total", labels, row.get(key), device=device_name(device))
+    for name, row in interfaces(1)[0].items():
+        for direction, first in (("receive", 0), ("transmit", 8)):
+            for offset, what in enumerate(("bytes", "packets", "errors", "packets_dropped")):
+                put(f"container_network_{direction}_{what}_total", labels, row[first + offset], interface=name)
 
 
 def live(cid, directory, labels, inspect, claims, memory_total, extras):
@@ -206,9 +254,17 @@ def live(cid, directory, labels, inspect, claims, memory_total, extras):
     put("container_cpu_weight", labels, single(at("cpu.weight")))
     put("container_cpus_effective", labels, cpus(text(at("cpuset.cpus.effective"))))
     put("container_start_time_seconds", labels, unix(inspect["State"]["StartedAt"]))
+    put("container_creation_time_seconds", labels, unix(inspect["Created"]))
     put("container_spec_cpu_shares", labels, inspect["HostConfig"]["CpuShares"] or 1024)
     health = (inspect["State"].get("Health") or {}).get("Status", "none")
     put("container_health_state", labels, {"healthy": 1, "none": -1}.get(health, 0))
+    put("container_health_status", labels, 1, status=health)
+    if health != "none":
+        log = inspect["State"]["Health"].get("Log")
+        interval = (inspect["Config"].get("Healthcheck") or {}).get("Interval") or 30e9
+        probed = unix(log[-1]["End"] if log else inspect["State"]["StartedAt"])
+        if time.time() < probed + interval / 1e9:
+            put("container_health_failing_streak", labels, inspect["State"]["Health"]["FailingStreak"])
 
     current = single(at("memory.current"))
     put("container_memory_usage_bytes", labels, current)
@@ -300,6 +356,13 @@ def live(cid, directory, labels, inspect, claims, memory_total, extras):
     own, below = all_pids(directory)
     if text(at("cgroup.procs")) is not None:
         put("container_processes", labels, len(own) + len(below))
+    descriptors = [os.path.join(host, "proc", str(pid), "fd") for pid in [*own, *below]]
+    if extras and descriptors and all(map(os.path.isdir, descriptors)):
+        targets = [os.readlink(os.path.join(fds, fd)) for fds in descriptors for fd in os.listdir(fds)]
+        put("container_file_descriptors", labels, len(targets))
+        put("container_sockets", labels, sum(target.startswith("socket:[") for target in targets))
+        limits = text(os.path.dirname(descriptors[0]), "limits")
+        put("container_ulimits_soft", labels, int(re.search(r"Max open files +(\d+)", limits)[1]), ulimit="max_open_files")
     put("container_threads", labels, single(at("pids.current")))
     threads = limit(at("pids.max"))
     put("container_threads_max", labels, 0 if threads == "max" else threads)
@@ -323,7 +386,9 @@ def lifecycle(cid, labels, inspect):
 
 
 def compute():
-    memory_total = machine()
+    meminfo = machine()
+    memory_total = meminfo["MemTotal"]
+    host_itself(meminfo)
     extras = "hugetlb" in (text(host, "ARGS") or "")
     directories = dict(scopes())
     inspects = {}
@@ -339,6 +404,7 @@ def compute():
         if pid and mode != "host" and not mode.startswith("container:") and namespace(pid) not in taken:
             taken.add(namespace(pid))
             claims[cid] = pid
+    sizes = {row["Id"]: row for row in json.loads(text(host, "docker/containers.json")) if "SizeRootFs" in row}
     for cid, inspect in inspects.items():
         directory = directories.get(cid)
         cgroup = directory[len(CGROUP):] if directory else f"/system.slice/docker-{cid}.scope"
@@ -358,6 +424,9 @@ def compute():
             # Docker's word for a kill that could not be read any more.
             put("container_oom_events_total", labels, 1)
         lifecycle(cid, labels, inspect)
+        if extras and cid in sizes:
+            put("container_fs_rw_layer_bytes", labels, sizes[cid].get("SizeRw", 0))
+            put("container_fs_root_bytes", labels, sizes[cid]["SizeRootFs"])
 
 
 def shown():
@@ -366,7 +435,7 @@ def shown():
     with open(page_path, encoding="utf-8", newline="\n") as lines:
         for line in lines:
             match = re.fullmatch(r'([a-z0-9_]+)(?:\{(.*)\})? (\S+)\n', line)
-            if line.startswith("#") or match[1].startswith(("docker_stat_prom_", "process_")) or match[1] == "container_last_seen":
+            if line.startswith("#") or match[1].startswith(("docker_stat_prom_", "process_")) or match[1] in OURS:
                 continue
             labels = {key: unescape(value) for key, value in re.findall(r'([a-zA-Z0-9_]+)="((?:[^"\\]|\\.)*)"', match[2] or "")}
             series = (match[1], tuple(sorted(labels.items())))

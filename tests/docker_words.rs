@@ -140,9 +140,63 @@ fn an_answer_older_than_events_does_not_undo_them() {
     eventually("it is asked about again", || (asked() == before + 2).then_some(()));
     let web = following.last(WEB).unwrap();
     assert_eq!((web.name.as_str(), web.state), ("shop", Some(State::Paused)));
-    assert_eq!(web.health, Some(docker_stat_prom::metadata::Health::NotHealthy));
+    assert_eq!(web.health, Some(docker_stat_prom::metadata::Health::Unhealthy));
     // What no event said is in the answer all the same: somebody could tell of events for ever.
     assert_eq!(web.restarts, Some(1));
+}
+
+#[test]
+fn each_word_for_health_is_shown_and_the_streak_only_while_it_holds() {
+    let setting = Setting::new();
+    let mut inspect = setting.dockerd.inspect(WEB);
+    inspect["Config"]["Healthcheck"] = json!({"Test": ["CMD", "false"], "Interval": 3_600_000_000_000_i64});
+    let probed = |at: &str| json!([{"Start": at, "End": at, "ExitCode": 1}]);
+    let now = "2099-01-01T00:00:00Z";
+    let health = |status: &str, streak: i64, at: &str| {
+        let log = probed(at);
+        json!({"Status": status, "FailingStreak": streak, "Log": log})
+    };
+    inspect["State"]["Health"] = health("healthy", 2, now);
+    setting.inspection(WEB, &inspect);
+    let mut command = exporter::on_host(&fixture(HOST));
+    command.args(["-H", &setting.dockerd.url()]);
+    let exporter = Exporter::ready(&mut command);
+    let shown =
+        |name: &str, parts: &[&str]| value(&exporter.metrics(), name, &[&["name=\"web\""], parts].concat());
+    let streak = || shown("container_health_failing_streak", &[]);
+    let status = |word: &str| {
+        eventually(word, || {
+            shown("container_health_status", &[&format!("status=\"{word}\"")]).filter(|one| *one == 1.0)
+        });
+        let all = exporter.metrics();
+        let its = all
+            .lines()
+            .filter(|line| line.starts_with("container_health_status{") && line.contains("\"web\""));
+        assert_eq!(its.count(), 1, "{all}");
+    };
+    status("healthy");
+    assert_eq!(streak(), Some(2.0));
+    // The event says nothing of the streak, so it is asked for.
+    inspect["State"]["Health"] = health("unhealthy", 3, now);
+    setting.inspection(WEB, &inspect);
+    setting.dockerd.event(WEB, "health_status: unhealthy", &json!({}));
+    status("unhealthy");
+    eventually("the streak", || streak().filter(|streak| *streak == 3.0));
+    assert_eq!(shown("container_health_state", &[]), Some(0.0));
+    setting.dockerd.event(WEB, "health_status: healthy", &json!({}));
+    status("healthy");
+    assert_eq!(streak(), None, "a probe has passed since");
+    // The next probe was due long ago.
+    inspect["State"]["Health"] = health("starting", 1, "2026-01-01T00:00:00Z");
+    setting.inspection(WEB, &inspect);
+    setting.dockerd.event(WEB, "update", &json!({}));
+    status("starting");
+    assert_eq!((streak(), shown("container_health_state", &[])), (None, Some(0.0)));
+    inspect["State"].as_object_mut().unwrap().remove("Health");
+    setting.inspection(WEB, &inspect);
+    setting.dockerd.event(WEB, "update", &json!({}));
+    status("none");
+    assert_eq!((streak(), shown("container_health_state", &[])), (None, Some(-1.0)));
 }
 
 #[test]

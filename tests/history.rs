@@ -197,7 +197,7 @@ fn what_docker_tells_becomes_events() {
     tell(&mut driven, News::Connected);
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64();
     let created = Metadata { state: Some(State::Created), ..web("a") };
-    let running = Metadata { started: Some(now + 1.0), health: Some(Health::NotHealthy), ..web("a") };
+    let running = Metadata { started: Some(now + 1.0), health: Some(Health::Starting), ..web("a") };
     let healthy = Metadata { health: Some(Health::Healthy), ..running.clone() };
     let renamed = Metadata { name: "shop".to_owned(), ..healthy.clone() };
     let ended = Metadata {

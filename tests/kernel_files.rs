@@ -389,7 +389,7 @@ fn odd_lines_of_meminfo_hide_nothing() {
     let page = Direct::new(host.path()).page();
     assert_eq!(value(&page, "machine_memory_bytes", &[]), None);
     assert_eq!(value(&page, "machine_swap_bytes", &[]), Some(4096.0));
-    assert_eq!((failures(&page, "meminfo"), up(&page)), (1.0, Some(0.0)));
+    assert_eq!((failures(&page, "meminfo") >= 1.0, up(&page)), (true, Some(0.0)));
 }
 
 #[test]

@@ -255,3 +255,78 @@ fn an_event_names_a_container_that_docker_is_too_busy_to_inspect() {
     shows(&exporter, "container_memory_usage_bytes", &["name=\"web\"", "image=\"lab/busybox:1.35\"", label]);
     assert_eq!(value(&exporter.metrics(), "docker_stat_prom_docker_up", &[]), Some(1.0));
 }
+
+/// The value of a label of a container's memory series, as the page has it.
+fn label(page: &str, container: &str, label: &str) -> Option<String> {
+    let name = format!("name=\"{container}\"");
+    let is_its = |line: &&str| line.starts_with("container_memory_usage_bytes{") && line.contains(&name);
+    let line = page.lines().find(is_its)?;
+    let value = line.split(&format!("container_label_{label}=\"")).nth(1)?;
+    Some(value.split('"').next()?.to_owned())
+}
+
+/// Gives the container `web` these labels besides its own.
+fn relabel(dockerd: &FakeDockerd, labels: &serde_json::Value) {
+    let mut inspect = dockerd.inspect(WEB);
+    let own = inspect["Config"]["Labels"].as_object_mut().unwrap();
+    own.extend(labels.as_object().unwrap().clone());
+    dockerd.set(&format!("/containers/{WEB}/json"), 200, inspect.to_string());
+}
+
+#[test]
+fn compose_and_swarm_are_shown_without_a_flag_where_a_container_has_them() {
+    let mut setting = setting();
+    let dockerd = dockerd(setting.folder.path());
+    let told = json!({
+        "com.docker.compose.project": "shop",
+        "com.docker.compose.service": "web",
+        "com.docker.compose.project.working_dir": "/srv/shop",
+        "com.docker.swarm.service.name": "shop_web",
+        "com.docker.swarm.task.name": "shop_web.1.abc",
+        "com.docker.stack.namespace": "shop",
+        "com.docker.swarm.node.id": "n1",
+        "com.docker.swarm.task.id": "not asked for",
+    });
+    relabel(&dockerd, &told);
+    let exporter = Exporter::ready(&mut setting.command);
+    shows(&exporter, "container_memory_usage_bytes", &["name=\"web\"", "working_dir"]);
+    let page = exporter.metrics();
+    for (key, value) in told.as_object().unwrap() {
+        let shown = label(&page, "web", &key.replace('.', "_"));
+        let expected = Some(value.as_str().unwrap().to_owned()).filter(|_| key != "com.docker.swarm.task.id");
+        assert_eq!(shown, expected, "{key}");
+    }
+    assert_eq!(label(&page, "limited", "com_docker_swarm_node_id"), None);
+}
+
+#[test]
+fn a_star_shows_every_label_within_the_bounds() {
+    let mut setting = setting();
+    let dockerd = dockerd(setting.folder.path());
+    let mut told = serde_json::Map::from_iter([
+        ("plain".to_owned(), json!("1")),
+        ("with/slash.and-hyphen".to_owned(), json!("2")),
+        (".hidden".to_owned(), json!("3")),
+        ("a_long.value".to_owned(), json!("x".repeat(5000))),
+        ("empty".to_owned(), json!("")),
+    ]);
+    for number in 0..40 {
+        told.insert(format!("zz.{number:02}"), json!("y".repeat(1000)));
+    }
+    relabel(&dockerd, &told.into());
+    setting.command.args(["--container_labels", "*"]);
+    let exporter = Exporter::ready(&mut setting.command);
+    shows(&exporter, "container_memory_usage_bytes", &["name=\"web\"", "container_label_plain"]);
+    let page = exporter.metrics();
+    let own = dockerd.inspect(WEB)["Config"]["Labels"].as_object().unwrap().clone();
+    let plain = own.iter().map(|(key, value)| (key.as_str(), value.as_str().unwrap()));
+    for (key, value) in plain.chain([("plain", "1"), ("with/slash.and-hyphen", "2"), (".hidden", "3")]) {
+        let name: String = key.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+        assert_eq!(label(&page, "web", &name).as_deref(), Some(value), "{key}");
+    }
+    assert_eq!(label(&page, "web", "a_long_value").map(|value| value.len()), Some(1024));
+    assert_eq!(label(&page, "web", "empty"), None);
+    let many = (0..40).filter(|number| label(&page, "web", &format!("zz_{number:02}")).is_some()).count();
+    assert!((10..16).contains(&many), "16 KiB for all of them: {many}");
+    assert!(value(&page, "docker_stat_prom_label_values_cut_total", &[]) > Some(20.0));
+}

@@ -5,8 +5,9 @@
 mod support;
 
 use docker_stat_prom::parse::{
-    cgroup_events, cgroup_procs, cgroup_stat, cpu_list, cpu_max, cpu_stat, events, io_stat, meminfo,
-    memory_stat, net_dev, pressure, proc_cgroup, proc_stat, scan, scope_name, single_value, uevent,
+    cgroup_events, cgroup_procs, cgroup_stat, cpu_list, cpu_max, cpu_stat, events, identifier, io_stat,
+    meminfo, memory_stat, net_dev, pressure, proc_cgroup, proc_limits, proc_stat, scan, scope_name,
+    single_value, uevent,
 };
 use std::{collections::HashSet, fs, path::Path};
 use support::hosts;
@@ -55,6 +56,10 @@ fn parse_all(bytes: &[u8], kept: &mut Kept) -> usize {
     understood += usize::from(net_dev::parse_net_dev(bytes, &mut kept.interfaces, |name| name == b"lo") == 0);
     understood += usize::from(meminfo::parse_meminfo(bytes).0.mem_total.is_some());
     understood += usize::from(proc_stat::count_cpus(bytes) > 0);
+    understood += usize::from(proc_stat::boot_time(bytes).is_some());
+    understood += usize::from(identifier::machine_id(bytes).is_some());
+    understood += usize::from(identifier::uuid(bytes).is_some());
+    understood += usize::from(proc_limits::max_open_files(bytes).is_ok_and(|limit| limit.is_some()));
     understood += usize::from(proc_cgroup::unified_path(bytes).is_some());
     understood += usize::from(uevent::device_name(bytes).is_some());
     understood += cgroup_procs::pids(bytes).count();

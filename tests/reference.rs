@@ -78,6 +78,16 @@ fn sections(command: &clap::Command) -> String {
             "NOTIFY_SOCKET, WATCHDOG_USEC",
             "Set by systemd, which is told when the exporter is ready, lives and stops",
         ),
+        (
+            "OTEL_EXPORTER_OTLP_*, OTEL_EXPORTER_OTLP_METRICS_*",
+            "With --otlp: ENDPOINT (where it has no URL), HEADERS, TIMEOUT, COMPRESSION, CERTIFICATE, \
+             CLIENT_CERTIFICATE and CLIENT_KEY, as OpenTelemetry specifies them",
+        ),
+        ("OTEL_RESOURCE_ATTRIBUTES, OTEL_SERVICE_NAME", "Attributes of every resource in OTLP"),
+        (
+            "HTTP_PROXY, HTTPS_PROXY, NO_PROXY",
+            "Counts for a receiver of --push_config that has proxy_from_environment",
+        ),
         ("TMPDIR", "Where --demo unpacks its recorded host; by default /tmp"),
     ] {
         write!(text, ".TP\n\\fB{name}\\fR\n{}\n", plain(meaning)).unwrap();
@@ -89,6 +99,10 @@ fn sections(command: &clap::Command) -> String {
                 ("/sys/fs/cgroup", "cgroup v2, which nearly all numbers come from"),
                 ("/proc", "Processes of containers, for their network counters; size of the machine"),
                 ("/sys/dev/block", "Names of block devices"),
+                (
+                    "/sys/devices/system/cpu, /sys/class/dmi/id/product_uuid, /etc/machine-id",
+                    "Cores of the machine, and what it is called",
+                ),
                 ("/var/run/docker.sock", "The Docker API: names, labels and events"),
                 ("/etc/default/docker-stat-prom", "Environment of the systemd unit, in the Debian package"),
             ][..],
@@ -96,7 +110,7 @@ fn sections(command: &clap::Command) -> String {
         (
             "EXIT STATUS",
             &[
-                ("0", "Done, or told to stop; with --healthcheck: it is ready"),
+                ("0", "Done, or told to stop; with --healthcheck: it is ready, or has no port to ask"),
                 ("1", "Could not start, or died; with --healthcheck: it is not ready, or nobody answers"),
                 ("2", "Wrong usage. Nothing was opened, bound or started"),
             ],

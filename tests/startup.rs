@@ -1,9 +1,16 @@
 //! What can be wrong at the start: one line, one hint, and the right exit code.
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs, reason = "tests")]
 
 mod support;
 
-use std::{fs, net::TcpListener, path::Path, process::Command, time::Instant};
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    net::TcpListener,
+    path::Path,
+    process::{Command, Stdio},
+    time::Instant,
+};
 use support::{
     exporter::{self, Exporter},
     fixture,
@@ -42,12 +49,16 @@ fn wrong_usage_ends_with_2() {
     fails(exporter::command().args(["--metrics", "all"]), 2, "found \"all\"", "--help");
     fails(exporter::command().args(["--container_labels", "a.b,a-b"]), 2, "\"a.b\" and \"a-b\"", "--help");
     fails(exporter::command().args(["--include", "owner=x"]), 2, "found \"owner=x\"", "--help");
+    fails(exporter::command().args(["-i", "-5"]), 2, "invalid value '-5' for '--polling_interval", "--help");
+    fails(exporter::command().args(["-H", "unix://"]), 2, "the path of a socket after unix://", "--help");
+    fails(exporter::command().args(["-H", "tcp://:1"]), 2, "expected a host after tcp://", "--help");
 }
 
 #[test]
 fn a_wrong_address_ends_with_2_before_anything_is_touched() {
     for (address, problem) in [
         ("nowhere", "--bind: expected ADDRESS:PORT, found \"nowhere\""),
+        ("unix://", "--bind: expected ADDRESS:PORT, found \"unix://\""),
         ("127.0.0.1:http", "--bind: expected a port from 0 to 65535, found \"http\""),
         ("127.0.0.1:99999", "found \"99999\""),
         ("a name:1", "--bind: expected an address or a host name before the port, found \"a name\""),
@@ -58,6 +69,114 @@ fn a_wrong_address_ends_with_2_before_anything_is_touched() {
         fails(&mut command, 2, problem, "127.0.0.1:12096");
         fails(exporter::command().args(["--healthcheck", "-b", address]), 2, problem, "127.0.0.1:12096");
     }
+}
+
+#[test]
+fn wrong_receivers_end_with_2_before_anything_is_touched() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("push.yml");
+    fs::write(&file, "remote_write:\n- url: http://h/w\n  basic_auth: {pass: hunter2}\n").unwrap();
+    let file = file.to_str().unwrap();
+    for (arguments, problem, hint) in [
+        (&["--remote_write", "h:9090"][..], "--remote_write: expected http://HOST:PORT/PATH", "whole URL"),
+        (&["--otlp"], "--otlp: no URL, and OTEL_EXPORTER_OTLP_ENDPOINT is not set", "whole URL"),
+        (
+            &["--push_label", "__name__=x"],
+            "--push_label: \"__name__\" can't be a label's name",
+            "--push_label",
+        ),
+        (&["--push_interval", "10ms"], "invalid value '10ms' for '--push_interval", "--help"),
+        (&["--push_spool_bytes", "1TiBs"], "invalid value '1TiBs' for '--push_spool_bytes", "--help"),
+        (&["--otlp_names", "mine"], "invalid value 'mine' for '--otlp_names", "semconv, prometheus"),
+        (
+            &["--push_config", file],
+            "push.yml:3: unknown key \"pass\" in basic_auth; known keys: username,",
+            "remote_write",
+        ),
+        (&["--push_config", "/dev/zero"], "--push_config: /dev/zero: expected a regular file", "README"),
+        (&["-b", "none"], "--bind: no port is opened, and nothing is pushed", "--remote_write"),
+    ] {
+        let mut command = exporter::command();
+        command.args(["--cgroup_root", "/nonexistent"]).args(arguments);
+        fails(&mut command, 2, problem, hint);
+    }
+    let with = |name: &str, value: &str| {
+        let mut command = exporter::command();
+        command.env(name, value).args(["--cgroup_root", "/nonexistent"]);
+        command
+    };
+    for (name, value, problem) in [
+        ("DOCKER_STAT_PROM_REMOTE_WRITE", "h", "DOCKER_STAT_PROM_REMOTE_WRITE: expected http://"),
+        ("DOCKER_STAT_PROM_OTLP", "h", "DOCKER_STAT_PROM_OTLP: expected http://"),
+        ("DOCKER_STAT_PROM_PUSHGATEWAY", "h", "DOCKER_STAT_PROM_PUSHGATEWAY: expected http://"),
+        ("DOCKER_STAT_PROM_PUSH_LABEL", "a", "DOCKER_STAT_PROM_PUSH_LABEL: expected NAME=VALUE"),
+        (
+            "DOCKER_STAT_PROM_PUSH_CONFIG",
+            "/nonexistent",
+            "DOCKER_STAT_PROM_PUSH_CONFIG: /nonexistent: No such",
+        ),
+        ("DOCKER_STAT_PROM_PUSH_INTERVAL", "1", "invalid value '1' for DOCKER_STAT_PROM_PUSH_INTERVAL"),
+        ("DOCKER_STAT_PROM_PUSH_SPOOL_BYTES", "1", "invalid value '1' for DOCKER_STAT_PROM_PUSH_SPOOL_BYTES"),
+    ] {
+        fails(&mut with(name, value), 2, problem, "");
+    }
+    let mut headers = with("OTEL_EXPORTER_OTLP_HEADERS", "hunter2");
+    fails(
+        headers.args(["--otlp", "http://h"]),
+        2,
+        "OTEL_EXPORTER_OTLP_HEADERS: expected NAME=VALUE",
+        "variable",
+    );
+}
+
+#[test]
+fn a_receivers_password_is_nowhere_to_be_seen() {
+    let url = "http://user:hunter2@127.0.0.1:1/api/v1/write?token=hunter2";
+    for arguments in [
+        &["--remote_write", url, "--once", "-i", "10"][..],
+        &["--remote_write", url, "--remote_write", url],
+        &["--remote_wite", url],
+        &["--pushgateway", "htp://user:hun/ter2@h?x=hunter2"],
+        &["http://user:hunter2@127.0.0.1:1/api/v1/write"],
+    ] {
+        let output = exporter::run(exporter::without_docker().args(["-b", "none", "-v"]).args(arguments));
+        let text = String::from_utf8([output.stderr, output.stdout].concat()).unwrap();
+        assert!(!text.contains("hunter2") && !text.contains("ter2"), "{arguments:?}: {text}");
+    }
+    let mut help = exporter::command();
+    for name in ["REMOTE_WRITE", "OTLP", "PUSHGATEWAY"] {
+        help.env(format!("DOCKER_STAT_PROM_{name}"), url);
+    }
+    let help = exporter::run(help.arg("--help"));
+    assert!(!String::from_utf8(help.stdout).unwrap().contains("hunter2"));
+}
+
+#[test]
+fn without_a_port_the_exporter_runs_and_has_nothing_to_be_asked() {
+    let mut command = exporter::without_docker();
+    command.args(["-b", "none", "-s", "--remote_write", "http://127.0.0.1:1/api/v1/write"]);
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    // All that is said before it runs.
+    let mut seen = String::new();
+    for line in lines {
+        seen += &line;
+        if line.contains("no port is opened") {
+            break;
+        }
+    }
+    let listens = fs::read_to_string(format!("/proc/{}/net/tcp", child.id())).map(|_| ());
+    let sockets = fs::read_dir(format!("/proc/{}/fd", child.id())).unwrap();
+    let sockets: Vec<_> = sockets.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok()).collect();
+    let ended = child.try_wait().unwrap();
+    let _it_may_have_ended = child.kill();
+    child.wait().unwrap();
+    assert!(ended.is_none() && listens.is_ok() && !sockets.is_empty(), "{seen}");
+    assert!(seen.contains("no port is opened (--bind none)"), "{seen}");
+    assert!(seen.contains("--secure has no effect: with --bind none there is no port"), "{seen}");
+    let output = exporter::run(exporter::command().args(["--healthcheck", "-b", "none"]));
+    assert_eq!(output.status.code(), Some(0));
+    assert!(String::from_utf8(output.stdout).unwrap().starts_with("not asked: with --bind none"));
 }
 
 #[test]
@@ -85,14 +204,13 @@ fn a_start_for_which_there_are_too_few_descriptors_is_told_so() {
 
 #[test]
 fn what_was_set_and_has_no_effect_is_warned_of() {
-    let mut command = good();
+    let mut command = exporter::on_host(&fixture("debian13-docker26.1-linux6.12"));
     command
         .args(["--tls_cert", "c.pem"])
         .env("DOCKER_STAT_PROM_BINDS", "secret")
         .env("DOCKER_STAT_PROM_PORT", "x");
-    let output = exporter::run(command.args(["--once", "-i", "10"]));
-    let log = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(0), "{log}");
+    let exporter = Exporter::ready(&mut command);
+    let log = exporter.log();
     assert_eq!(log.matches("plain HTTP is served, although --tls_cert was given").count(), 1, "{log}");
     assert_eq!(log.matches("DOCKER_STAT_PROM_BINDS is not a setting").count(), 1, "{log}");
     assert!(!log.contains("secret") && !log.contains("DOCKER_STAT_PROM_PORT"), "{log}");
@@ -205,9 +323,62 @@ fn a_wrong_certificate_ends_with_1_and_a_hint() {
     };
     fails(&mut tls("none.crt", "rsa-pkcs8.key"), 1, "none.crt: No such file", "--tls_cert");
     fails(&mut tls("rsa.crt", "none.key"), 1, "none.key: No such file", "--tls_key");
-    fails(&mut tls("rsa-pkcs8.key", "rsa-pkcs8.key"), 1, "expected a certificate in PEM, found none", "PEM");
+    fails(
+        &mut tls("rsa-pkcs8.key", "rsa-pkcs8.key"),
+        1,
+        "expected a certificate in PEM, found \"PRIVATE KEY\"",
+        "PEM",
+    );
     fails(&mut tls("rsa.crt", "rsa.crt"), 1, "expected a private key in PEM, found \"CERTIFICATE\"", "PEM");
     fails(&mut tls("rsa.crt", "ec-sec1.key"), 1, "can't be used together", "--tls_key");
+}
+
+#[test]
+fn a_damaged_certificate_or_key_is_told_as_such() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = |file: &str| fs::read_to_string(fixture("tls").join(file)).unwrap();
+    let (certificate, key) = (text("rsa.crt"), text("rsa-pkcs8.key"));
+    // Its first lines, and its last one.
+    let short = |text: &str| {
+        let lines: Vec<_> = text.lines().collect();
+        format!("{}\n{}\n", lines[..3].join("\n"), lines[lines.len() - 1])
+    };
+    let wrong = folder.path().join("wrong");
+    let both = |certificate_text: &str, key_text: &str, problem: &str| {
+        for (flag, text) in [("--tls_cert", certificate_text), ("--tls_key", key_text)] {
+            fs::write(&wrong, text).unwrap();
+            let (other, good_file) =
+                if flag == "--tls_cert" { ("--tls_key", "rsa-pkcs8.key") } else { ("--tls_cert", "rsa.crt") };
+            let mut command = good();
+            command.arg("-s").arg(flag).arg(&wrong).arg(other).arg(fixture("tls").join(good_file));
+            fails(&mut command, 1, problem, "PEM");
+        }
+    };
+    both("", " \n", "wrong: expected a ");
+    both("", " \n", "in PEM, found an empty file");
+    both("text", "text", "in PEM, found none");
+    both(&certificate[..300], &key[..300], "in PEM, found one that is cut off: its last line is missing");
+    let odd = |text: &str| text.replacen("\nMII", "\n!!!", 1);
+    both(&odd(&certificate), &odd(&key), "in PEM, found one that is damaged: it is not base64");
+    both(&short(&certificate), &short(&key), "wrong: expected an ");
+    both(&short(&certificate), &short(&key), "found one that is damaged");
+    both(&format!("{certificate}{}", &certificate[..300]), &key[..300], "is cut off");
+}
+
+#[test]
+fn with_once_nothing_is_served_so_no_certificate_is_wanted() {
+    let mut command = good();
+    command.args(["-s", "--tls_cert", "/nonexistent"]);
+    assert!(exporter::once(&mut command).contains("container_memory_usage_bytes{"));
+}
+
+#[test]
+fn what_the_demo_replaces_is_said_once() {
+    let output = exporter::run(good().args(["--demo", "--once", "-i", "10"]).env("DOCKER_HOST", "tcp://h"));
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{log}");
+    let warning = "and ignores --cgroup_root, --proc_root, --sys_root";
+    assert_eq!(log.matches(warning).count(), 1, "{log}");
 }
 
 #[test]

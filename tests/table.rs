@@ -6,9 +6,9 @@ mod support;
 use docker_stat_prom::{
     discovery::scan,
     encode::{Format, LabelBlock, Renderer, Text},
-    metadata::{Health, Metadata, State},
-    model::{Bursts, Container, Poll, RatePoint, Window},
-    sample::{DeviceNames, FileSet, Keep, KernelFile, Machine, NetReader, Pass, ScopeReader},
+    metadata::{DiskReport, DiskUse, FailingStreak, FileSystem, Health, Metadata, State},
+    model::{Bursts, Container, Disk, Poll, RatePoint, Window},
+    sample::{DeviceNames, FileSet, Keep, KernelFile, Machine, NetReader, Pass, Processes, ScopeReader},
     table::{
         BaseLabels, ContainerSink, FamilySink, HistogramReading, Label, LabelValue, Number, OwnSeries, Page,
         Row, Selection, SelfMetrics, Shown, Sink,
@@ -23,11 +23,17 @@ use std::{
     fmt::Write,
     path::Path,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-const ALL: Needs = Needs { files: FileSet::of(KernelFile::ALL), net_dev: true, hugetlb: true };
-const EVERYTHING: &str = "+memory_stat,+pressure_averages,+hugetlb";
+const ALL: Needs = Needs {
+    files: FileSet::of(KernelFile::ALL),
+    net_dev: true,
+    hugetlb: true,
+    disk: true,
+    descriptors: true,
+};
+const EVERYTHING: &str = "+memory_stat,+pressure_averages,+hugetlb,+disk,+process";
 
 /// What Docker may tell of a container, with no word left out.
 fn metadata(container: &Container) -> Arc<Metadata> {
@@ -45,7 +51,8 @@ fn metadata(container: &Container) -> Arc<Metadata> {
         finished: Some(3.5),
         restarts: Some(4),
         oom_killed: Some(true),
-        health: Some(Health::None),
+        health: Some(Health::Unhealthy),
+        failing_streak: Some(FailingStreak { count: 3, until: 8.0 }),
         ..Metadata::new(container.id.clone())
     })
 }
@@ -64,6 +71,23 @@ fn read(host: &Path, needs: Needs) -> (Vec<Container>, DeviceNames) {
         assert!(reader.sample(needs.files, keep, &mut pass, &mut container.sample));
         if needs.hugetlb {
             reader.sample_hugetlb(&mut pass, &mut container.sample);
+        }
+        if needs.descriptors {
+            let processes = Processes {
+                cgroup: reader.path(),
+                proc_root: &host.join("proc"),
+                id: &scope.id,
+                main_pid: None,
+            };
+            let _most_recordings_lack_them = processes.read_descriptors(&mut pass, &mut container.sample);
+        }
+        if needs.disk {
+            let file_system = Some(FileSystem { bytes: 1 << 40, device: Some((254, 0)) });
+            pass.devices.resolve(254, 0, &mut pass.scratch);
+            let lasts = Duration::MAX;
+            let report = DiskReport { sizes: Vec::new(), file_system, asked: Instant::now(), lasts };
+            let sizes = DiskUse { rw_bytes: Some(5), root_bytes: Some(500) };
+            container.disk = Disk::new(&report, sizes);
         }
         if needs.net_dev {
             let mut network = NetReader::new(&host.join("proc"));
@@ -112,8 +136,8 @@ fn samples(
     host: &Path,
     (containers, devices): &(Vec<Container>, DeviceNames),
 ) -> Vec<String> {
-    let machine = Machine::read(&host.join("proc"));
-    let page = Page { devices, machine: &machine, now: 7.0 };
+    let machine = Machine::read(&support::host::roots(host));
+    let page = Page { devices, machine: &machine, now: 7.0, is_complete: true };
     let mut said = Said::default();
     if let Getter::Container(put) = family.getter {
         for container in containers {
@@ -203,8 +227,8 @@ fn recorded(
     sink: &mut dyn for<'a> ContainerSink<&'a LabelBlock>,
 ) -> String {
     let (containers, devices) = read(host, ALL);
-    let machine = Machine::read(&host.join("proc"));
-    let page = Page { devices: &devices, machine: &machine, now: 7.25 };
+    let machine = Machine::read(&support::host::roots(host));
+    let page = Page { devices: &devices, machine: &machine, now: 7.25, is_complete: true };
     let core_only = selection.is_core_only();
     let blocks: Vec<_> = containers.iter().map(|container| LabelBlock::new(container, core_only)).collect();
     let rows = containers.iter().zip(&blocks);

@@ -337,7 +337,7 @@ fn a_docker_inside_does_not_count_the_same_bytes_again() {
 #[test]
 fn the_default_of_the_flag_is_that_of_the_reader() {
     let config = cli::Config::read([std::ffi::OsString::from("docker-stat-prom")]).unwrap();
-    assert_eq!(config.network_exclude.join(","), DEFAULT_EXCLUDE);
+    assert_eq!(config.shown.network_exclude.join(","), DEFAULT_EXCLUDE);
 }
 
 #[test]

@@ -37,6 +37,7 @@ fn collector(messages: impl FnOnce(&Handle)) -> Handle {
         polling_interval: None,
         peak_window: Duration::from_secs(60),
         history: Duration::ZERO,
+        created_lines: false,
         fd_budget: 100,
         show_unnamed: false,
         interfaces: Interfaces::default(),

@@ -5,6 +5,7 @@
 //! cargo bench --bench cost                    N = 10, 100, 500, 1000, 5000 (as root: makes real cgroups)
 //! cargo bench --bench cost -- 10 100          other numbers
 //! cargo bench --bench cost -- growth          10,000 scrapes while 1,000 containers are replaced ten times
+//! cargo bench --bench cost -- push [N …]      a push next to a scrape with gzip, on recorded files
 //! cargo bench --bench cost -- passes K TREE   K full passes over a tree, for valgrind and strace (counts.py)
 //! ```
 //!
@@ -31,12 +32,14 @@ mod floor;
 mod growth;
 mod ours;
 mod passes;
+mod push;
 mod served;
 mod tables;
 mod world;
 
 use growth::growth;
 use passes::passes;
+use push::push;
 use std::path::Path;
 use tables::cost;
 use world::replicate;
@@ -52,6 +55,10 @@ fn main() {
         ["passes", count, tree] => passes(count.parse().unwrap(), Path::new(tree)),
         ["tree", count, to] => replicate(count.parse().unwrap(), Path::new(to)),
         ["growth"] => growth(),
+        ["push"] => push(&[100, 1000]),
+        ["push", numbers @ ..] => {
+            push(&numbers.iter().map(|number| number.parse().unwrap()).collect::<Vec<_>>())
+        }
         [] => cost(&[10, 100, 500, 1000, 5000]),
         numbers => cost(&numbers.iter().map(|number| number.parse().unwrap()).collect::<Vec<_>>()),
     }

@@ -18,6 +18,7 @@ pub(super) fn config(roots: &Roots, fd_budget: usize) -> Config {
         polling_interval: None,
         peak_window: Duration::from_secs(60),
         history: Duration::ZERO,
+        created_lines: false,
         fd_budget,
         interfaces: Interfaces::default(),
         show_unnamed: false,

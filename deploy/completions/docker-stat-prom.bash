@@ -23,7 +23,7 @@ _docker__stat__prom() {
 
     case "${cmd}" in
         docker__stat__prom)
-            opts="-H -b -s -i -v -h -V --host --bind --secure --tls_key --tls_cert --polling_interval --peak_window --history --cgroup_root --proc_root --sys_root --metrics --container_labels --container_env --include --exclude --network_exclude --show_unnamed --fd_budget --once --output --demo --healthcheck --verbose --log_level --log_format --help --version"
+            opts="-H -b -s -i -v -h -V --host --bind --secure --tls_key --tls_cert --polling_interval --peak_window --history --cgroup_root --proc_root --sys_root --metrics --created_lines --disk_interval --container_labels --container_env --include --exclude --network_exclude --show_unnamed --fd_budget --remote_write --otlp --otlp_names --pushgateway --push_config --push_interval --push_label --push_spool --push_spool_bytes --once --output --demo --healthcheck --verbose --log_level --log_format --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -106,7 +106,14 @@ _docker__stat__prom() {
                     return 0
                     ;;
                 --metrics)
-                    COMPREPLY=($(compgen -P "${cur%"${cur##*,}"}" -W "core cadvisor v2 lifecycle +memory_stat +pressure_averages +hugetlb -cpu -memory -network -io -pressure -pids -cgroup -state -machine -peaks" -- "${cur##*,}"))
+                    COMPREPLY=($(compgen -P "${cur%"${cur##*,}"}" -W "core cadvisor v2 lifecycle +memory_stat +pressure_averages +hugetlb -core +disk +process -cpu -memory -network -io -pressure -pids -cgroup -state -machine -peaks -host" -- "${cur##*,}"))
+                    return 0
+                    ;;
+                --disk_interval)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --container_labels)
@@ -145,6 +152,65 @@ _docker__stat__prom() {
                     return 0
                     ;;
                 --fd_budget)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --remote_write)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --otlp)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --otlp_names)
+                    COMPREPLY=($(compgen -W "semconv prometheus" -- "${cur}"))
+                    return 0
+                    ;;
+                --pushgateway)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --push_config)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --push_interval)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --push_label)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --push_spool)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --push_spool_bytes)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace

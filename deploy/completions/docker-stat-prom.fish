@@ -1,5 +1,5 @@
 complete -c docker-stat-prom -s H -l host -d 'Docker API: unix://PATH, tcp://HOST:PORT, http://HOST:PORT or https://HOST:PORT' -r -f
-complete -c docker-stat-prom -s b -l bind -d 'Address and port to serve on; :PORT means all addresses' -r -f
+complete -c docker-stat-prom -s b -l bind -d 'Address and port to serve on; :PORT means all addresses, none no port at all' -r -f
 complete -c docker-stat-prom -l tls_key -d 'Private key for HTTPS, PEM (PKCS#8, PKCS#1 or SEC1)' -r -F
 complete -c docker-stat-prom -l tls_cert -d 'Certificate chain for HTTPS, PEM' -r -F
 complete -c docker-stat-prom -s i -l polling_interval -d 'Time between two polls for the rate gauges: milliseconds, or with a unit, such as 5s' -r -f
@@ -8,13 +8,24 @@ complete -c docker-stat-prom -l history -d 'How much of the polls to keep for a 
 complete -c docker-stat-prom -l cgroup_root -d 'Where the host\'s cgroup v2 is mounted' -r -F
 complete -c docker-stat-prom -l proc_root -d 'Where the host\'s procfs is mounted' -r -F
 complete -c docker-stat-prom -l sys_root -d 'Where the host\'s sysfs is mounted (names of block devices)' -r -F
-complete -c docker-stat-prom -l metrics -d 'What to serve: sets (core, cadvisor, v2, lifecycle), and groups with + or -' -r -f -a "(__fish_append , core cadvisor v2 lifecycle +memory_stat +pressure_averages +hugetlb -cpu -memory -network -io -pressure -pids -cgroup -state -machine -peaks)"
+complete -c docker-stat-prom -l metrics -d 'What to serve: sets (core, cadvisor, v2, lifecycle), and groups with + or -' -r -f -a "(__fish_append , core cadvisor v2 lifecycle +memory_stat +pressure_averages +hugetlb -core +disk +process -cpu -memory -network -io -pressure -pids -cgroup -state -machine -peaks -host)"
+complete -c docker-stat-prom -l disk_interval -d 'Pause between two requests for the sizes of containers, which +disk shows: such as 10m' -r -f
 complete -c docker-stat-prom -l container_labels -d 'Container labels to show, as container_label_…: globs, separated by commas' -r -f
 complete -c docker-stat-prom -l container_env -d 'Environment variables to show, as container_env_…: exact names, separated by commas' -r -f
 complete -c docker-stat-prom -l include -d 'Read only containers that match one of these: name=GLOB, image=GLOB, label=KEY[=GLOB]' -r -f
 complete -c docker-stat-prom -l exclude -d 'Do not read containers that match one of these; wins over --include' -r -f
 complete -c docker-stat-prom -l network_exclude -d 'Network interfaces of containers to leave out: globs of their names, separated by commas' -r -f
 complete -c docker-stat-prom -l fd_budget -d 'How many files of containers to keep open' -r -f
+complete -c docker-stat-prom -l remote_write -d 'Push to a receiver of Prometheus remote write, such as http://prometheus:9090/api/v1/write' -r -f
+complete -c docker-stat-prom -l otlp -d 'Push to an OpenTelemetry collector, in OTLP over HTTP, such as http://collector:4318' -r -f
+complete -c docker-stat-prom -l otlp_names -d 'Names of metrics in OTLP: OpenTelemetry\'s (semconv) where there is one, or Prometheus\' for all' -r -f -a "semconv\t'Those of OpenTelemetry\'s semantic conventions where there is one, else Prometheus\''
+prometheus\t'As on /metrics'"
+complete -c docker-stat-prom -l pushgateway -d 'Push to a Prometheus Pushgateway, such as http://pushgateway:9091' -r -f
+complete -c docker-stat-prom -l push_config -d 'Push to what a YAML file lists, in the words of prometheus.yml' -r -F
+complete -c docker-stat-prom -l push_interval -d 'Time between two pushes: from 1s to 24h' -r -f
+complete -c docker-stat-prom -l push_label -d 'A label for every series that is pushed: NAME=VALUE [default: instance=HOST, job=docker-stat-prom]' -r -f
+complete -c docker-stat-prom -l push_spool -d 'Directory for what waits to be pushed, so that it survives a restart of the exporter' -r -f -a "(__fish_complete_directories)"
+complete -c docker-stat-prom -l push_spool_bytes -d 'How much may wait in --push_spool, for each receiver: bytes, or with a unit, such as 1GB' -r -f
 complete -c docker-stat-prom -l output -d 'What --once prints: the metrics, or a line per running container for people (table) or scripts (json)' -r -f -a "metrics\t'The metrics, as a scrape gets them'
 table\t'A table for people'
 json\t'JSON for scripts'"
@@ -26,6 +37,7 @@ trace\t'As debug, and what the libraries do'"
 complete -c docker-stat-prom -l log_format -d 'Format of the log, which goes to standard error' -r -f -a "text\t'Lines for people'
 json\t'One JSON object per line'"
 complete -c docker-stat-prom -s s -l secure -d 'Serve HTTPS only'
+complete -c docker-stat-prom -l created_lines -d 'In OpenMetrics, say when each counter began (lines ending in _created)'
 complete -c docker-stat-prom -l show_unnamed -d 'Show containers that Docker does not know, under their short IDs'
 complete -c docker-stat-prom -l once -d 'Print the metrics once, from two samples one polling interval apart, and exit'
 complete -c docker-stat-prom -l demo -d 'Serve a recorded host whose numbers change, to try the exporter without Docker'

@@ -7,7 +7,7 @@ use clap::{
 use std::time::Duration;
 
 /// The words that `--metrics` knows, as completions offer them: groups with the sign that changes something.
-pub const METRICS: [&str; 17] = [
+pub const METRICS: [&str; 21] = [
     "core",
     "cadvisor",
     "v2",
@@ -15,6 +15,9 @@ pub const METRICS: [&str; 17] = [
     "+memory_stat",
     "+pressure_averages",
     "+hugetlb",
+    "-core",
+    "+disk",
+    "+process",
     "-cpu",
     "-memory",
     "-network",
@@ -25,6 +28,7 @@ pub const METRICS: [&str; 17] = [
     "-state",
     "-machine",
     "-peaks",
+    "-host",
 ];
 
 /// Takes any text, and names those words to shells. What a list means is not known here.
@@ -86,6 +90,47 @@ fn time(text: &str) -> Option<Duration> {
     factor.and_then(|factor| number.parse::<u64>().ok()?.checked_mul(factor)).map(Duration::from_millis)
 }
 
+/// The most descriptors that `--fd_budget` takes.
+const MOST_FILES: u64 = 10_000_000;
+
+/// Reads a number of files.
+pub(super) fn count(text: &str) -> Result<u64, String> {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = text.parse().ok().filter(|number| is_number && *number <= MOST_FILES);
+    number.ok_or_else(|| format!("expected a number from 0 to {MOST_FILES}"))
+}
+
+/// Reads the time between two pushes: as [`interval`], but no shorter than 1 s.
+pub(super) fn push_interval(text: &str) -> Result<Duration, String> {
+    let second = Duration::from_secs(1);
+    let read = interval(text).ok().filter(|interval| *interval >= second);
+    read.ok_or_else(|| "expected a number with s, m or h, or milliseconds, from 1s to 24h".to_owned())
+}
+
+/// The smallest spool. One request of a large host takes some 100 KiB.
+const LEAST_BYTES: u64 = 1 << 20;
+
+/// Reads a number of bytes: plain, or with a unit of 1000 (kB, MB, GB, TB) or of 1024 (KiB, MiB, GiB, TiB).
+pub(super) fn bytes(text: &str) -> Result<u64, String> {
+    const UNITS: [&str; 10] = ["", "b", "kb", "mb", "gb", "tb", "kib", "mib", "gib", "tib"];
+    const FACTORS: [u64; 10] =
+        [1, 1, 1000, 1_000_000, 1_000_000_000, 1_000_000_000_000, 1 << 10, 1 << 20, 1 << 30, 1 << 40];
+    let unit_at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(unit_at);
+    let unit = unit.to_ascii_lowercase();
+    let factor = UNITS.iter().zip(FACTORS).find(|(name, _)| **name == unit).map(|(_, factor)| factor);
+    let bytes = factor.and_then(|factor| number.parse::<u64>().ok()?.checked_mul(factor));
+    bytes
+        .filter(|bytes| (LEAST_BYTES..=1 << 50).contains(bytes))
+        .ok_or_else(|| "expected bytes, or a number with kB, MB, GB, KiB, MiB or GiB, from 1MiB".to_owned())
+}
+
+/// Reads a time of at least one second.
+pub(super) fn long_interval(text: &str) -> Result<Duration, String> {
+    let long = interval(text).ok().filter(|time| *time >= Duration::from_secs(1));
+    long.ok_or_else(|| "expected milliseconds, or a number with ms, s, m or h, from 1s to 24h".to_owned())
+}
+
 /// How important a line of the log is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogLevel {
@@ -126,12 +171,55 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_push_is_a_second_or_more_after_the_last() {
+        assert_eq!(push_interval("15s"), Ok(Duration::from_secs(15)));
+        assert_eq!(push_interval("1000"), Ok(Duration::from_secs(1)));
+        for text in ["999ms", "0", "25h", "1.5s", ""] {
+            assert!(push_interval(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn bytes_are_plain_or_have_a_unit() {
+        for (text, expected) in [
+            ("1048576", 1 << 20),
+            ("1048576B", 1 << 20),
+            ("2048KiB", 2 << 20),
+            ("256MiB", 256 << 20),
+            ("256mib", 256 << 20),
+            ("1GB", 1_000_000_000),
+            ("2GiB", 2 << 30),
+            ("5000kB", 5_000_000),
+        ] {
+            assert_eq!(bytes(text), Ok(expected), "{text}");
+        }
+        for text in [
+            "",
+            "0",
+            "1048575",
+            "MiB",
+            "1 GB",
+            "1.5GB",
+            "-1",
+            "1G",
+            "1PiB",
+            "99999999999999999999",
+            "9999999TB",
+        ] {
+            assert!(bytes(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
     fn an_interval_is_milliseconds_or_has_a_unit() {
         for (text, milliseconds) in
             [("1", 1), ("500", 500), ("500ms", 500), ("5s", 5000), ("2m", 120_000), ("24h", 86_400_000)]
         {
             assert_eq!(interval(text), Ok(Duration::from_millis(milliseconds)));
         }
+        assert_eq!(long_interval("10m"), Ok(Duration::from_secs(600)));
+        assert_eq!(long_interval("1000"), Ok(Duration::from_secs(1)));
+        assert!(long_interval("999").is_err() && long_interval("25h").is_err());
         for text in
             ["", "0", "0s", "s", "-1", "1.5s", "5 s", "5d", "25h", "86400001", "99999999999999999999h"]
         {

@@ -2,7 +2,8 @@
 //! shares no state, so it needs no mutex.
 //!
 //! A scrape reads every file that may have changed. The polling tick reads only the files for the rate
-//! gauges. Scrapes that wait at the same time share one pass.
+//! gauges; without these and without subscribers there is none. Scrapes that wait at the same time share one
+//! pass.
 //!
 //! The same steps can be run without the thread: [`Collector::take`] handles a message, [`Collector::tick`]
 //! and [`Collector::read`] are the two passes, [`Collector::render`] writes the result of the last full pass,
@@ -14,6 +15,7 @@ mod config;
 mod containers;
 mod handle;
 mod history;
+mod host;
 mod pulse;
 mod report;
 mod stopped;
@@ -37,12 +39,13 @@ use crate::{
     encode::{Format, Renderer, Text},
     metadata::{MetadataEvent, News},
     parse::ContainerId,
-    sample::{DeviceNames, Machine, MachineReader, Pass},
+    sample::{DeviceNames, MachineReader, Pass},
     table::Page,
 };
 use body::Bodies;
 use containers::{Containers, Reading};
 use history::Recorder;
+use host::{Host, shown};
 use std::{
     collections::HashSet,
     sync::atomic::Ordering,
@@ -55,6 +58,8 @@ use waiting::Waiting;
 /// Time between slow rounds, which read the machine's size and the device names, look for files that were
 /// absent, and ask about containers without a name.
 const SLOW: Duration = Duration::from_secs(30);
+/// The label `file` of failed requests for the sizes of containers.
+const SIZES: &str = "docker_sizes";
 /// How long a start waits for Docker's first list before the exporter is ready without names.
 const NAMES_AT_START: Duration = Duration::from_secs(5);
 
@@ -66,10 +71,13 @@ pub struct Collector {
     renderer: Renderer,
     containers: Containers,
     pass: Pass,
-    machine: Machine,
-    machine_reader: MachineReader,
+    /// The host's own block; `None` if it is not served.
+    host: Option<Host>,
+    machine: MachineReader,
     /// Whether the last reading of the machine's size had no failure.
     machine_is_read: bool,
+    /// Whether the last full pass read everything that it needed.
+    is_complete: bool,
     /// Whether the next full pass looks again for files that were absent.
     recheck: bool,
     /// The wall clock at the last full pass, in Unix seconds.
@@ -104,9 +112,10 @@ impl Collector {
         let devices = DeviceNames::new(&config.roots.sys);
         let reading = Reading::new(&config, max_open_files);
         let mut collector = Self {
-            machine: Machine::default(),
-            machine_reader: MachineReader::new(&config.roots.proc),
+            host: Host::new(&config),
+            machine: MachineReader::new(&config.roots),
             machine_is_read: false,
+            is_complete: false,
             recheck: false,
             containers: Containers::new(reading, lookups),
             pass: Pass { devices, interfaces: config.interfaces.clone(), ..Pass::default() },
@@ -121,7 +130,7 @@ impl Collector {
             start: now,
             next_slow: now + SLOW,
             scanned: false,
-            renderer: Renderer::new(&config.selection),
+            renderer: Renderer::new(&config.selection).with_created_lines(config.created_lines),
             config,
             handle,
         };
@@ -131,7 +140,7 @@ impl Collector {
 
     fn read_machine(&mut self) {
         let before = self.pass.report.failures.len();
-        self.machine = self.machine_reader.read(&mut self.pass.report);
+        self.machine.read(&mut self.pass.report);
         self.machine_is_read = self.pass.report.failures.len() == before;
     }
 
@@ -139,7 +148,7 @@ impl Collector {
         if let ScopeEvent::Resync { .. } = &event {
             self.handle.metrics.discovery_resyncs.inc();
             // The first window starts with the first scan, not one interval later.
-            if !std::mem::replace(&mut self.scanned, true) && self.config.polling_interval.is_some() {
+            if !std::mem::replace(&mut self.scanned, true) && self.polling().is_some() {
                 self.containers.take_scope(event);
                 return self.tick();
             }
@@ -148,6 +157,9 @@ impl Collector {
     }
 
     fn take_metadata(&mut self, event: MetadataEvent) {
+        if let News::NoDisk(reason) = event.news {
+            self.handle.metrics.read_failures.with_label_values(&[SIZES, reason]).inc();
+        }
         let before = self.containers.docker_reconnects();
         self.record(event);
         let metrics = &self.handle.metrics;
@@ -174,17 +186,30 @@ impl Collector {
     }
 
     fn update_readiness(&mut self) {
-        let named = self.containers.docker_is_up().is_some() || self.start.elapsed() > NAMES_AT_START;
+        let waits = self.start.elapsed() <= NAMES_AT_START;
+        // A page that is printed once has no second chance to show sizes.
+        let is_sized = self.config.polling_interval.is_some()
+            || !self.config.selection.shows_disk()
+            || self.containers.docker_is_up() == Some(false)
+            || self.containers.is_measured();
+        let named = !waits || (self.containers.docker_is_up().is_some() && is_sized);
         if self.scanned && named {
             self.handle.ready.store(true, Ordering::Relaxed);
         }
+    }
+
+    /// Time between two polling ticks; `None` while nobody needs them: no rate is served, and there is no
+    /// subscriber.
+    fn polling(&mut self) -> Option<Duration> {
+        let interval = self.config.polling_interval?;
+        (self.config.selection.is_polled() || self.subscribers.is_any()).then_some(interval)
     }
 
     /// The polling tick: reads the files for the rate gauges, completes the rate windows and sends the result
     /// to the subscribers. If no subscriber would take it, no result is built.
     pub fn tick(&mut self) {
         let is_heard = self.subscribers.is_any_ready();
-        self.containers.tick(self.start, self.machine.cpu_cores, is_heard, &mut self.pass);
+        self.containers.tick(self.start, self.machine.machine().cpu_cores, is_heard, &mut self.pass);
         if is_heard {
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
             self.subscribers.tell(Tick { now, containers: self.containers.at_tick() });
@@ -193,11 +218,15 @@ impl Collector {
             recorder.tick(|then| self.containers.each_live(then));
         }
         self.account();
+        self.slow_if_due();
+        self.update_readiness();
+    }
+
+    fn slow_if_due(&mut self) {
         if self.next_slow <= Instant::now() {
             self.slow();
             self.account();
         }
-        self.update_readiness();
     }
 
     fn slow(&mut self) {
@@ -212,13 +241,16 @@ impl Collector {
     pub fn read(&mut self) {
         self.pass.recheck_absent = std::mem::take(&mut self.recheck);
         self.containers.sample(self.start, &mut self.pass);
+        if let Some(host) = &mut self.host {
+            host.sample(&self.machine, &mut self.pass);
+        }
         self.pass.recheck_absent = false;
         if let Some(recorder) = &mut self.recorder {
             recorder.pass(|then| self.containers.each_live(then));
         }
-        let complete =
+        self.is_complete =
             self.pass.report.failures.is_empty() && self.containers.all_reached() && self.machine_is_read;
-        self.handle.metrics.up.set(if complete { 1.0 } else { 0.0 });
+        self.handle.metrics.up.set(if self.is_complete { 1.0 } else { 0.0 });
         self.account();
         self.update_gauges();
         self.read_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
@@ -227,11 +259,16 @@ impl Collector {
     /// Writes the containers as the last full pass has read them, without the exporter's own series and the
     /// end of the page.
     pub fn render(&self, format: Format, out: &mut Text) {
-        self.renderer.render(format, self.containers.shown(), &self.page(), out);
+        self.renderer.render(format, shown(&self.host, &self.containers), &self.page(), out);
     }
 
     fn page(&self) -> Page<'_> {
-        Page { devices: &self.pass.devices, machine: &self.machine, now: self.read_at }
+        Page {
+            devices: &self.pass.devices,
+            machine: self.machine.machine(),
+            now: self.read_at,
+            is_complete: self.is_complete,
+        }
     }
 
     fn update_gauges(&self) {
@@ -272,6 +309,7 @@ mod tests {
             polling_interval: None,
             peak_window: Duration::from_secs(60),
             history: Duration::ZERO,
+            created_lines: false,
             fd_budget: 100,
             interfaces: Interfaces::default(),
             show_unnamed: false,
@@ -306,6 +344,36 @@ mod tests {
         }
         assert!(reads_io(&mut collector, true));
         assert!(!collector.recheck && !collector.pass.recheck_absent);
+    }
+
+    #[test]
+    fn ticks_come_only_while_somebody_needs_them_and_a_subscribers_first_has_rates() {
+        let host = tempfile::tempdir().unwrap();
+        let directory = host.path().join("docker").join("a".repeat(64));
+        std::fs::create_dir_all(&directory).unwrap();
+        std::fs::write(directory.join("cpu.stat"), "usage_usec 1\n").unwrap();
+        let (mut collector, _handle, _receiver) = collector(host.path());
+        let interval = Some(Duration::from_secs(2));
+        assert_eq!(collector.polling(), None);
+        collector.config.polling_interval = interval;
+        assert_eq!(collector.polling(), interval);
+        collector.config.selection = Selection::parse("-core").unwrap();
+        assert_eq!(collector.polling(), None);
+        collector.take(Message::Scope(crate::discovery::resync(host.path())));
+        let subscribe = |collector: &mut Collector| {
+            let (reply, mut answer) = tokio::sync::oneshot::channel();
+            collector.take(Message::Subscribe(reply));
+            answer.try_recv().unwrap().unwrap()
+        };
+        let mut ticks = subscribe(&mut collector);
+        assert_eq!(collector.polling(), interval);
+        collector.tick();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        // It is shown only once Docker is known not to answer.
+        assert!(runtime.block_on(ticks.next()).unwrap().containers.is_empty());
+        assert!(collector.containers.all().all(|container| container.rates.cpu_ratio.is_some()));
+        drop(ticks);
+        assert_eq!(collector.polling(), None);
     }
 
     #[test]

@@ -1,10 +1,7 @@
 //! The collector's loop: it takes messages, runs passes when they are due or requested, and sends answers.
 
 use super::{Collector, Message, Report, View, history::Recorder};
-use crate::{
-    encode::{Format, render_own},
-    table::OwnSeries,
-};
+use crate::{encode::Format, table::OwnSeries};
 use std::{
     sync::{
         Arc,
@@ -22,8 +19,9 @@ const TURN: Duration = Duration::from_millis(50);
 impl Collector {
     /// Takes messages until [`Message::Shutdown`], or until all senders are gone.
     pub fn run(mut self, receiver: &Receiver<Message>) {
-        let mut next_tick = self.config.polling_interval.map(|interval| Instant::now() + interval);
+        let mut next_tick = None;
         loop {
+            next_tick = self.polling().map(|interval| next_tick.unwrap_or_else(|| Instant::now() + interval));
             self.handle.pulse.beat();
             let until_tick = next_tick.map(|at| at.saturating_duration_since(Instant::now()));
             let first = receiver.recv_timeout(until_tick.unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT));
@@ -50,8 +48,9 @@ impl Collector {
                 self.tick();
                 // After a delay, the missed ticks are not made up for: the next one is due a full interval
                 // from now.
-                next_tick = self.config.polling_interval.map(|interval| Instant::now() + interval);
+                next_tick = None;
             }
+            self.slow_if_due();
             self.answer();
         }
     }
@@ -64,6 +63,10 @@ impl Collector {
             Message::Scrape(format, reply) => self.waiting.pages.push((format, reply)),
             Message::Feed(feed) => self.waiting.feeds.push(feed),
             Message::Subscribe(reply) => {
+                if self.config.polling_interval.is_some() && self.polling().is_none() {
+                    // Ticks begin now. This one opens the window that the subscriber's first tick ends.
+                    self.tick();
+                }
                 let _nobody_waits = reply.send(self.subscribers.add());
             }
             Message::Report(reply) => self.waiting.reports.push(reply),
@@ -118,7 +121,7 @@ impl Collector {
             let mut text = self.bodies.take_buffer();
             self.render(format, &mut text);
             let own = own.get_or_insert_with(|| self.own_series(begin));
-            render_own(own, format, &mut text);
+            self.renderer.render_own(own, format, &mut text);
             let body = self.bodies.keep(text);
             let (answered, others): (Vec<_>, Vec<_>) =
                 pages.into_iter().partition(|(asked, _)| *asked == format);
@@ -131,8 +134,8 @@ impl Collector {
         if !feeds.is_empty() {
             let own = own.get_or_insert_with(|| self.own_series(begin));
             let (page, selection) = (self.page(), &self.config.selection);
-            let (renderer, containers) = (&self.renderer, &self.containers);
-            let view = View { selection, page, own, renderer, containers };
+            let (renderer, host, containers) = (&self.renderer, &self.host, &self.containers);
+            let view = View { selection, page, own, renderer, host, containers };
             feeds.into_iter().for_each(|feed| feed.show(&view));
         }
     }

@@ -86,6 +86,12 @@ impl Subscribers {
         self.0.retain(|subscriber| !subscriber.is_closed());
     }
 
+    /// Whether there is any subscriber.
+    pub(super) fn is_any(&mut self) -> bool {
+        self.forget_gone();
+        !self.0.is_empty()
+    }
+
     /// Whether any subscriber would take a tick now.
     pub(super) fn is_any_ready(&mut self) -> bool {
         self.forget_gone();

@@ -1,8 +1,11 @@
 //! The result of a full pass, for code that makes something other than a page from it.
 
-use super::containers::Containers;
+use super::{
+    containers::Containers,
+    host::{Host, shown},
+};
 use crate::{
-    encode::{Format, LabelBlock, Renderer, Text, render_own},
+    encode::{Format, LabelBlock, Renderer, Text},
     table::{ContainerSink, OwnSeries, Page, Selection, Shown, feed},
 };
 use std::fmt;
@@ -19,6 +22,7 @@ pub struct View<'a> {
     /// The exporter's own series.
     pub own: &'a OwnSeries,
     pub(super) renderer: &'a Renderer,
+    pub(super) host: &'a Option<Host>,
     pub(super) containers: &'a Containers,
 }
 
@@ -28,16 +32,16 @@ impl<'a> View<'a> {
         self.containers.shown()
     }
 
-    /// Feeds every family of every container to a sink, and then the exporter's own.
+    /// Feeds every family of the host and every container to a sink, and then the exporter's own.
     pub fn feed(&self, sink: &mut impl ContainerSink<&'a LabelBlock>) {
-        feed(self.selection, self.containers(), &self.page, sink);
+        feed(self.selection, shown(self.host, self.containers), &self.page, sink);
         self.own.feed(sink);
     }
 
     /// Writes all of it in the same form as a scrape gets it.
     pub fn render(&self, format: Format, out: &mut Text) {
-        self.renderer.render(format, self.containers(), &self.page, out);
-        render_own(self.own, format, out);
+        self.renderer.render(format, shown(self.host, self.containers), &self.page, out);
+        self.renderer.render_own(self.own, format, out);
     }
 }
 

@@ -283,6 +283,13 @@ impl<'a> LineEnd<'a> {
     }
 }
 
+/// A number alone, as it stands in a line.
+pub(super) fn written(number: f64) -> String {
+    let mut text = Text::default();
+    text.push_end(false, Number::Float(number));
+    String::from_utf8_lossy(text.as_bytes().trim_ascii()).into_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

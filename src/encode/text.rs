@@ -4,12 +4,14 @@
 use super::{
     LabelBlock,
     label_block::{LabelStart, escaped, labelled},
-    line::Text,
+    line::{Text, written},
     openmetrics,
 };
 use crate::table::{
     BaseLabels, ContainerSink, FamilySink, HistogramReading, Label, LabelValue, Number, OwnSeries, Page,
-    Selection, Shown, Sink, family::Heading, feed,
+    Selection, Shown, Sink,
+    family::{Family, Heading},
+    feed,
 };
 
 /// A text format.
@@ -31,10 +33,11 @@ impl Format {
         }
     }
 
-    /// Appends the lines before the samples of a family.
-    fn push_head(self, heading: &Heading, out: &mut Text) {
+    /// Appends the lines before the samples of a family. `served` are the families of the page that could
+    /// have its name in OpenMetrics.
+    fn push_head(self, heading: &Heading, served: &[&Family], out: &mut Text) {
         if self == Self::OpenMetrics {
-            return openmetrics::push_head(heading, out);
+            return openmetrics::push_head(heading, served, out);
         }
         let mut line = |word: &str, text: &str| {
             for part in ["# ", word, " ", heading.name, " "] {
@@ -54,14 +57,22 @@ pub struct Renderer {
     selection: Selection,
     /// One for each family of the selection.
     prepared: Vec<Prepared>,
+    created_lines: bool,
 }
 
 impl Renderer {
     /// A renderer of the selected families.
     #[must_use]
     pub fn new(selection: &Selection) -> Self {
-        let headings = selection.families().iter().map(|family| &family.heading);
-        Self { selection: selection.clone(), prepared: headings.map(Prepared::new).collect() }
+        let served = selection.families();
+        let prepared = served.iter().map(|family| Prepared::new(&family.heading, served)).collect();
+        Self { selection: selection.clone(), prepared, created_lines: false }
+    }
+
+    /// The same renderer, which in OpenMetrics also writes when counters began, if that is known and wanted.
+    #[must_use]
+    pub fn with_created_lines(self, wanted: bool) -> Self {
+        Self { created_lines: wanted, ..self }
     }
 
     /// Renders the selected families of some containers, without the end of the page. A family without
@@ -73,15 +84,29 @@ impl Renderer {
         page: &Page<'_>,
         out: &mut Text,
     ) {
-        feed(&self.selection, containers, page, &mut TextSink::new(format, &self.prepared, out));
+        let mut lines = TextSink::new(format, &self.prepared, out);
+        if self.writes_created(format) {
+            feed(&self.selection, containers, page, &mut CreatedSink::new(lines, None));
+        } else {
+            feed(&self.selection, containers, page, &mut lines);
+        }
     }
-}
 
-/// Renders the exporter's own families and the end of the page.
-pub fn render_own(own: &OwnSeries, format: Format, out: &mut Text) {
-    own.feed(&mut TextSink::new(format, &[], out));
-    if format == Format::OpenMetrics {
-        out.push(openmetrics::END);
+    /// Renders the exporter's own families and the end of the page.
+    pub fn render_own(&self, own: &OwnSeries, format: Format, out: &mut Text) {
+        let mut lines = TextSink::new(format, &[], out);
+        if self.writes_created(format) {
+            own.feed(&mut CreatedSink::new(lines, own.began()));
+        } else {
+            own.feed(&mut lines);
+        }
+        if format == Format::OpenMetrics {
+            out.push(openmetrics::END);
+        }
+    }
+
+    fn writes_created(&self, format: Format) -> bool {
+        self.created_lines && format == Format::OpenMetrics
     }
 }
 
@@ -115,19 +140,21 @@ struct Prepared {
     name: PaddedName,
     text_head: Box<[u8]>,
     openmetrics_head: Box<[u8]>,
+    has_created: bool,
 }
 
 impl Prepared {
-    fn new(heading: &Heading) -> Self {
+    fn new(heading: &Heading, served: &[&Family]) -> Self {
         let head = |format: Format| {
             let mut out = Text::default();
-            format.push_head(heading, &mut out);
+            format.push_head(heading, served, &mut out);
             out.as_bytes().into()
         };
         Self {
             name: PaddedName::of(heading),
             text_head: head(Format::Text),
             openmetrics_head: head(Format::OpenMetrics),
+            has_created: openmetrics::has_created(heading, served),
         }
     }
 
@@ -236,7 +263,7 @@ impl FamilySink for TextSink<'_, '_> {
             }
             None => {
                 self.name = PaddedName::of(heading);
-                self.format.push_head(heading, self.out);
+                self.format.push_head(heading, &[], self.out);
             }
         }
         self.base = &[];
@@ -244,12 +271,8 @@ impl FamilySink for TextSink<'_, '_> {
     }
 
     fn histogram(&mut self, labels: &[(Label, LabelValue<'_>)], histogram: HistogramReading<'_>) {
-        let mut bound = Text::default();
-        for (upper_bound, count) in histogram.buckets() {
-            bound.truncate(0);
-            bound.push_end(false, Number::Float(upper_bound));
-            let bound = String::from_utf8_lossy(bound.as_bytes().trim_ascii());
-            self.push_long("_bucket", labels, Some(&bound), Number::Int(count));
+        for (bound, count) in histogram.buckets() {
+            self.push_long("_bucket", labels, Some(&written(bound)), Number::Int(count));
         }
         let count = Number::Int(histogram.count());
         self.push_long("_bucket", labels, Some("+Inf"), count);
@@ -272,10 +295,73 @@ impl<'c> ContainerSink<&'c LabelBlock> for TextSink<'_, 'c> {
     }
 }
 
+/// Writes after each sample of a counter or histogram when it began, if that is known.
+#[derive(Debug)]
+struct CreatedSink<'p, 'c> {
+    lines: TextSink<'p, 'c>,
+    /// When the samples of no container began.
+    own: Option<f64>,
+    /// Whether the family has such lines.
+    has_created: bool,
+    /// When the next samples began; `None` if that is unknown or not to be written.
+    began: Option<f64>,
+}
+
+impl<'p, 'c> CreatedSink<'p, 'c> {
+    fn new(lines: TextSink<'p, 'c>, own: Option<f64>) -> Self {
+        Self { lines, own, has_created: false, began: None }
+    }
+
+    fn push_created(&mut self, labels: &[(Label, LabelValue<'_>)]) {
+        let Some(began) = self.began else { return };
+        let whole = self.lines.name;
+        let stem = whole.as_bytes().strip_suffix(openmetrics::TOTAL.as_bytes());
+        self.lines.name.len = stem.map_or(whole.len, <[u8]>::len);
+        self.lines.push_long(openmetrics::CREATED, labels, None, Number::Float(began));
+        self.lines.name = whole;
+    }
+}
+
+impl Sink for CreatedSink<'_, '_> {
+    fn sample(&mut self, labels: &[(Label, LabelValue<'_>)], value: Number) {
+        self.lines.sample(labels, value);
+        self.push_created(labels);
+    }
+}
+
+impl FamilySink for CreatedSink<'_, '_> {
+    fn begin(&mut self, heading: &Heading) {
+        let prepared = self.lines.prepared.as_slice().first();
+        self.has_created =
+            prepared.map_or_else(|| openmetrics::has_created(heading, &[]), |prepared| prepared.has_created);
+        self.began = self.own.filter(|_| self.has_created);
+        self.lines.begin(heading);
+    }
+
+    fn histogram(&mut self, labels: &[(Label, LabelValue<'_>)], histogram: HistogramReading<'_>) {
+        self.lines.histogram(labels, histogram);
+        self.push_created(labels);
+    }
+
+    fn end(&mut self) {
+        self.lines.end();
+    }
+}
+
+impl<'c> ContainerSink<&'c LabelBlock> for CreatedSink<'_, 'c> {
+    fn container(&mut self, labels: BaseLabels<'_>, kept: &'c LabelBlock) {
+        self.began = if self.has_created { labels.began() } else { None };
+        self.lines.container(labels, kept);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{parse::Name, table::SelfMetrics};
+    use crate::{
+        parse::Name,
+        table::{SelfMetrics, own::OWN_FAMILIES},
+    };
 
     #[test]
     fn a_line_is_the_same_short_or_long_way() {
@@ -348,9 +434,44 @@ mod tests {
         }
         let own = metrics.gather();
         let mut out = Text::default();
-        render_own(&own, Format::Text, &mut out);
+        Renderer::new(&Selection::default()).render_own(&own, Format::Text, &mut out);
         let mut expected = Vec::new();
         prometheus::TextEncoder::new().encode(own.as_gathered(), &mut expected).unwrap();
         assert_eq!(String::from_utf8_lossy(out.as_bytes()), String::from_utf8_lossy(&expected));
+    }
+
+    #[test]
+    fn own_counters_and_histograms_began_with_the_exporter_if_that_is_asked_for() {
+        let metrics = SelfMetrics::new().unwrap();
+        let renderer = Renderer::new(&Selection::default());
+        let page = |renderer: &Renderer, format| {
+            let mut out = Text::default();
+            renderer.render_own(&metrics.gather(), format, &mut out);
+            String::from_utf8(out.as_bytes().to_vec()).unwrap()
+        };
+        let with_lines = renderer.clone().with_created_lines(true);
+        // When it was started is not known yet.
+        assert!(!page(&with_lines, Format::OpenMetrics).contains("_created"));
+        metrics.started(1024);
+        metrics.start_time.set(1_763_563_201.25);
+        metrics.skipped_rows.with_label_values(&["io.stat"]).inc();
+        metrics.scrape_duration.observe(0.3);
+        let created: Vec<String> = page(&with_lines, Format::OpenMetrics)
+            .lines()
+            .filter(|line| line.contains("_created"))
+            .map(str::to_owned)
+            .collect();
+        for name in [
+            "docker_stat_prom_skipped_rows_created{file=\"io.stat\"}",
+            "docker_stat_prom_scrape_duration_seconds_created",
+            "process_cpu_seconds_created",
+        ] {
+            let line = format!("{name} 1763563201.25");
+            assert!(created.contains(&line), "{line}: {created:?}");
+        }
+        let counters = OWN_FAMILIES.iter().filter(|own| own.heading.counts_from_start).count();
+        assert!(created.len() <= counters, "{created:?}");
+        assert!(!page(&with_lines, Format::Text).contains("_created"));
+        assert!(!page(&renderer, Format::OpenMetrics).contains("_created"));
     }
 }

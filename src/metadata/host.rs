@@ -25,8 +25,22 @@ pub enum DockerHost {
 
 /// A Docker host that is not valid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected unix://PATH, tcp://HOST:PORT, http://HOST:PORT or https://HOST:PORT, found \"{0}\"")]
-pub struct HostError(String);
+pub enum HostError {
+    /// It has none of the known forms.
+    #[error("expected unix://PATH, tcp://HOST:PORT, http://HOST:PORT or https://HOST:PORT, found \"{0}\"")]
+    Form(String),
+    /// Nothing stands after `unix://`.
+    #[error("expected the path of a socket after unix://, found none: \"{0}\"")]
+    NoPath(String),
+    /// No host stands after the scheme.
+    #[error("expected a host after {scheme}://, found none: \"{found}\"")]
+    NoHost {
+        /// The scheme.
+        scheme: String,
+        /// All of it.
+        found: String,
+    },
+}
 
 impl DockerHost {
     /// Reads a host as the docker CLI does. `tcp://` uses TLS if `DOCKER_TLS_VERIFY` is set and not empty;
@@ -35,9 +49,18 @@ impl DockerHost {
     /// # Errors
     /// If the scheme is unknown, or there is no address or no valid port.
     pub fn parse(host: &str, tls_verify: bool, certificates: &Path) -> Result<Self, HostError> {
-        let error = || HostError(masked(host));
+        let error = || HostError::Form(masked(host));
         let (scheme, address) = host.split_once("://").ok_or_else(error)?;
         let address = address.trim_end_matches('/');
+        let is_network = matches!(scheme, "tcp" | "http" | "https");
+        let no_host = address.is_empty() || address.strip_prefix(':').is_some_and(|port| !port.contains(':'));
+        match scheme {
+            "unix" if address.is_empty() => return Err(HostError::NoPath(masked(host))),
+            _ if is_network && no_host => {
+                return Err(HostError::NoHost { scheme: scheme.to_owned(), found: masked(host) });
+            }
+            _ => {}
+        }
         if address.is_empty() || (scheme != "unix" && address.contains(['/', '@'])) {
             return Err(error());
         }
@@ -164,8 +187,16 @@ mod tests {
         assert_eq!(parse("http://h:1/", true), Ok(DockerHost::Http("h:1".into())));
         assert_eq!(parse("tcp://h:1", true), Ok(tls("h:1")));
         assert_eq!(parse("https://[::1]", false), Ok(tls("[::1]:2376")));
-        for wrong in
-            ["/var/run/docker.sock", "ssh://h", "fd://", "npipe://x", "unix://", "tcp://", "tcp://h/path", ""]
+        for (wrong, problem) in [
+            ("unix://", "expected the path of a socket after unix://, found none: \"unix://\""),
+            ("tcp://", "expected a host after tcp://, found none: \"tcp://\""),
+            ("http:///", "expected a host after http://"),
+            ("https://:2376", "expected a host after https://, found none: \"https://:2376\""),
+        ] {
+            let error = parse(wrong, false).unwrap_err().to_string();
+            assert!(error.starts_with(problem), "{error}");
+        }
+        for wrong in ["/var/run/docker.sock", "ssh://h", "fd://", "npipe://x", "tcp://h/path", "tcp://[]", ""]
         {
             let error = parse(wrong, false).unwrap_err().to_string();
             assert!(error.contains("expected unix://") && error.contains(wrong), "{error}");

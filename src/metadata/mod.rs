@@ -6,12 +6,14 @@
 
 mod action;
 mod choice;
+mod disk;
 mod docker;
 mod host;
 mod resolver;
 mod told;
 
 pub use choice::{Filter, Labels, SelectionError, sanitise};
+pub use disk::{DiskReport, DiskUse, FileSystem};
 pub use docker::Docker;
 pub use host::{DockerHost, HostError};
 pub use resolver::Resolver;
@@ -58,6 +60,8 @@ pub struct Metadata {
     pub oom_killed: Option<bool>,
     /// `State.Health.Status`. `None` while it is not known.
     pub health: Option<Health>,
+    /// `State.Health.FailingStreak`. `None` while it is not known.
+    pub failing_streak: Option<FailingStreak>,
     /// The cgroup that the container has or would have; empty if that is not known.
     pub cgroup: CgroupPath,
     /// Whether `--include` and `--exclude` select it.
@@ -86,6 +90,7 @@ impl Metadata {
             restarts: None,
             oom_killed: None,
             health: None,
+            failing_streak: None,
             cgroup: CgroupPath::default(),
             included: true,
         }
@@ -145,10 +150,34 @@ pub enum Health {
     /// It has none.
     #[default]
     None,
-    /// Not yet known, or failing.
-    NotHealthy,
+    /// It has not passed yet, and may still fail without counting.
+    Starting,
+    /// Failing.
+    Unhealthy,
     /// Passing.
     Healthy,
+}
+
+impl Health {
+    /// Docker's word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Starting => "starting",
+            Self::Unhealthy => "unhealthy",
+            Self::Healthy => "healthy",
+        }
+    }
+}
+
+/// How many probes of a healthcheck have failed in a row.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FailingStreak {
+    /// `FailingStreak`
+    pub count: u64,
+    /// When the next probe can have changed it, in Unix seconds. After that it is unknown.
+    pub until: f64,
 }
 
 /// Identifies the Docker daemon that reported something. There is only one today.
@@ -180,6 +209,10 @@ pub enum News {
     Unknown(ContainerId),
     /// A process of a container was killed because memory ran out.
     Oom(ContainerId),
+    /// The daemon has measured what its containers take up.
+    Disk(Arc<DiskReport>),
+    /// It was asked to, and there is no answer that can be used; a word why.
+    NoDisk(&'static str),
     /// The daemon does not answer.
     Disconnected,
 }

@@ -209,7 +209,11 @@ impl Resolver {
             Action::Pause => Box::new(|metadata| metadata.state = Some(State::Paused)),
             Action::Unpause => Box::new(|metadata| metadata.state = Some(State::Running)),
             Action::Rename(name) => Box::new(|metadata| metadata.name = name),
-            Action::Health(health) => Box::new(move |metadata| metadata.health = Some(health)),
+            Action::Health(health) => Box::new(move |metadata| {
+                metadata.health = Some(health);
+                // The probe that changed it has changed this too.
+                metadata.failing_streak = None;
+            }),
         };
         // A container that does not run can't be paused or unpaused: the event is late, or what is known is
         // outdated.

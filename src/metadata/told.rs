@@ -120,6 +120,7 @@ impl Newer {
         }
         if self.health {
             answer.metadata.health = known.health;
+            answer.metadata.failing_streak = None;
         }
     }
 }

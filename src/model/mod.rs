@@ -1,11 +1,13 @@
 //! Joins samples and metadata: one [`Container`] for each container in the output.
 
 mod bursts;
+mod disk;
 mod network;
 mod oom;
 mod rates;
 
 pub use bursts::{Bursts, Peaks, Poll};
+pub use disk::Disk;
 pub use network::{Claimant, claims};
 pub use oom::OomKills;
 pub use rates::{RatePoint, Rates, Window};
@@ -17,7 +19,7 @@ use crate::{
 };
 use std::sync::Arc;
 
-/// A container as it is shown: running, or known only to Docker.
+/// A container as it is shown: running, or known only to Docker. The host is shown in the same form.
 #[derive(Debug)]
 pub struct Container {
     /// Its ID.
@@ -32,12 +34,15 @@ pub struct Container {
     pub rates: Rates,
     /// The highest of the last polling windows, as of the last full pass.
     pub peaks: Peaks,
-    /// When its cgroup was created, in Unix seconds.
+    /// When its cgroup was created, in Unix seconds; of the host, when it was booted.
     pub scope_created: Option<f64>,
     /// The current run, if its start was seen.
     pub new_run: Option<NewRun>,
     /// OOM kills over all its runs.
     pub oom_kills: OomKills,
+    /// What its files take up, according to Docker.
+    pub disk: Option<Disk>,
+    is_host: bool,
 }
 
 /// A run whose start was seen. Until Docker reports this start, Docker's times belong to the run before.
@@ -77,7 +82,21 @@ impl Container {
             scope_created: None,
             new_run: None,
             oom_kills: OomKills::default(),
+            is_host: false,
+            disk: None,
         }
+    }
+
+    /// The host, without any reading: its cgroup is the root, and Docker does not know it.
+    #[must_use]
+    pub fn host() -> Self {
+        Self { is_host: true, ..Self::new(ContainerId::of_none(), "/") }
+    }
+
+    /// Whether this is the host.
+    #[must_use]
+    pub fn is_host(&self) -> bool {
+        self.is_host
     }
 
     /// Docker's name, or the short ID.

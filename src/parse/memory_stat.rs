@@ -141,6 +141,19 @@ impl MemoryStat {
         value.filter(|_| self.present >> key as u64 & 1 != 0)
     }
 
+    /// Values that were found elsewhere, as if the kernel had printed those that are known.
+    #[must_use]
+    pub fn of(known: &[(Key, Option<u64>)]) -> Self {
+        let mut stat = Self::default();
+        for (key, value) in known {
+            if let (Some(value), Some(slot)) = (value, stat.values.get_mut(*key as usize)) {
+                *slot = *value;
+                stat.present |= 1 << *key as u64;
+            }
+        }
+        stat
+    }
+
     /// Parses `memory.stat` into the result of an earlier one of the same cgroup.
     ///
     /// # Errors

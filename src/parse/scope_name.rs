@@ -18,6 +18,12 @@ impl ContainerId {
         (text.len() == 64 && text.bytes().all(hex)).then(|| Self(text.into()))
     }
 
+    /// 64 zeros, which stand for no container.
+    #[must_use]
+    pub fn of_none() -> Self {
+        Self("0".repeat(64).into())
+    }
+
     /// The name of its cgroup directory with the systemd driver: `docker-<id>.scope`.
     #[must_use]
     pub fn scope_name(&self) -> String {

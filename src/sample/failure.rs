@@ -15,7 +15,7 @@ pub enum Reason {
     NotRegular,
     /// A read has not returned in time, and may never.
     Hangs,
-    /// It is larger than what is worth reading.
+    /// There is more of it than is worth reading: child cgroups, processes or descriptors.
     TooMany,
 }
 
@@ -40,7 +40,7 @@ impl fmt::Display for Reason {
             Self::Parse(error) => write!(f, "{error}"),
             Self::NotRegular => f.write_str(" not a regular file"),
             Self::Hangs => f.write_str(" a read hangs"),
-            Self::TooMany => f.write_str(" too many child cgroups"),
+            Self::TooMany => f.write_str(" too many to be counted"),
         }
     }
 }

@@ -1,113 +1,226 @@
-//! The size of the machine.
+//! The machine: its size, what it is called, and how much of its memory is used.
 
-use super::{Errno, PassReport, Reason, stat_file::Scratch};
-use crate::parse::{ParseError, meminfo::parse_meminfo, proc_stat::count_cpus};
+use super::{
+    Errno, PassReport, Reason, Roots,
+    identity::{Identity, Topology},
+    stat_file::{Scratch, open_regular},
+};
+use crate::parse::{
+    Meminfo, ParseError, Pressure,
+    meminfo::parse_meminfo,
+    pressure::parse_pressure,
+    proc_stat::{boot_time, count_cpus},
+};
+use nix::{
+    fcntl::AT_FDCWD,
+    sys::statfs::{FUSE_SUPER_MAGIC, fstatfs},
+};
 use std::{
-    path::{Path, PathBuf},
+    fs::File,
+    path::Path,
     sync::mpsc::{Receiver, RecvTimeoutError, sync_channel},
     thread,
     time::Duration,
 };
 
 const MEMINFO: &str = "meminfo";
+const STAT: &str = "stat";
 
 /// How long the caller waits for a reading. A reading that takes longer hangs: a replacement for procfs
 /// (lxcfs) can do this when its server is stuck. Everything else waits for this long, once.
 const PATIENCE: Duration = Duration::from_millis(250);
 
-/// Size of the machine, from `/proc/meminfo` and `/proc/stat`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// The machine, from procfs and sysfs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Machine {
-    /// `MemTotal`, bytes
-    pub memory_bytes: Option<u64>,
-    /// `SwapTotal`, bytes
-    pub swap_bytes: Option<u64>,
+    /// `meminfo`
+    pub meminfo: Meminfo,
     /// Number of `cpuN` lines in `stat`
     pub cpu_cores: Option<u64>,
+    /// When it was booted, in Unix seconds: `btime` in `stat`
+    pub boot_time: Option<u64>,
+    /// Its cores and sockets
+    pub topology: Topology,
+    /// What it is called
+    pub identity: Identity,
+}
+
+/// A resource whose pressure `/proc/pressure` tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "named after what they are")]
+pub enum Pressed {
+    Cpu,
+    Memory,
+    Io,
+}
+
+impl Pressed {
+    const ALL: [Self; 3] = [Self::Cpu, Self::Memory, Self::Io];
+
+    /// Its file below procfs.
+    const fn file(self) -> &'static str {
+        match self {
+            Self::Cpu => "pressure/cpu",
+            Self::Memory => "pressure/memory",
+            Self::Io => "pressure/io",
+        }
+    }
+}
+
+/// Files of procfs that are kept open, so that they can be read at each pass. None of them can hang.
+#[derive(Debug, Default)]
+struct Kept {
+    meminfo: Option<File>,
+    pressure: [Option<File>; 3],
+}
+
+impl Kept {
+    fn open(proc_root: &Path) -> Self {
+        let open = |file| {
+            let file = open_regular(AT_FDCWD, &proc_root.join(file)).ok()?;
+            // A file of lxcfs hangs when its server is stuck.
+            fstatfs(&file).is_ok_and(|found| found.filesystem_type() != FUSE_SUPER_MAGIC).then_some(file)
+        };
+        Self { meminfo: open(MEMINFO), pressure: Pressed::ALL.map(|pressed| open(pressed.file())) }
+    }
 }
 
 impl Machine {
-    /// Reads what the procfs at `proc_root` offers; `ProcSubset=pid` hides all of it. Blocks if its files
-    /// block.
+    /// Reads what these roots offer; `ProcSubset=pid` hides most of it. Blocks if their files block.
     #[must_use]
-    pub fn read(proc_root: &Path) -> Self {
-        Self::read_into(proc_root, &mut PassReport::default())
+    pub fn read(roots: &Roots) -> Self {
+        Self::read_into(roots, &Self::default(), &mut PassReport::default())
     }
 
-    fn read_into(proc_root: &Path, report: &mut PassReport) -> Self {
+    /// What `before` knew of the processor is kept while the number of logical CPUs is the same: there may be
+    /// hundreds of files to read.
+    fn read_into(roots: &Roots, before: &Self, report: &mut PassReport) -> Self {
         let mut scratch = Scratch::default();
         let mut machine = Self::default();
         let mut failed = |file, reason| {
             if !matches!(reason, Reason::Errno(Errno::ENOENT)) {
-                report.failed(proc_root, file, reason);
+                report.failed(&roots.proc, file, reason);
             }
         };
-        match scratch.read_path(&proc_root.join(MEMINFO)) {
+        match scratch.read_path(&roots.proc.join(MEMINFO)) {
             Ok(file) => {
                 let (meminfo, problem) = parse_meminfo(file);
-                machine.memory_bytes = meminfo.mem_total;
-                machine.swap_bytes = meminfo.swap_total;
+                machine.meminfo = meminfo;
                 problem.into_iter().for_each(|error| failed(MEMINFO, Reason::Parse(error)));
             }
             Err(reason) => failed(MEMINFO, reason),
         }
-        match scratch.read_path(&proc_root.join("stat")) {
-            Ok(file) => match count_cpus(file) {
-                0 => failed("stat", Reason::Parse(ParseError::new(1, "a line cpu0", file))),
-                cores => machine.cpu_cores = Some(cores),
-            },
-            Err(reason) => failed("stat", reason),
+        match scratch.read_path(&roots.proc.join(STAT)) {
+            Ok(file) => {
+                machine.boot_time = boot_time(file);
+                match count_cpus(file) {
+                    0 => failed(STAT, Reason::Parse(ParseError::new(1, "a line cpu0", file))),
+                    cores => machine.cpu_cores = Some(cores),
+                }
+            }
+            Err(reason) => failed(STAT, reason),
         }
+        let is_known = before.topology != Topology::default() && before.cpu_cores == machine.cpu_cores;
+        machine.topology = if is_known { before.topology } else { Topology::read(&roots.sys, &mut scratch) };
+        machine.identity = Identity::read(roots, &mut scratch);
         machine
     }
 }
 
-/// Reads the machine's size on its own thread, so that a file that hangs blocks nothing else.
+/// What one reading gives.
+type Answer = (Machine, Kept, PassReport);
+
+/// Reads the machine on its own thread, so that a file that hangs blocks nothing else.
 #[derive(Debug)]
 pub struct MachineReader {
-    proc_root: PathBuf,
+    roots: Roots,
     /// The reading in progress. There is never a second one.
-    under_way: Option<Receiver<(Machine, PassReport)>>,
+    under_way: Option<Receiver<Answer>>,
+    /// The last reading; nothing while a file hangs.
+    machine: Machine,
+    kept: Kept,
 }
 
 impl MachineReader {
-    /// A reader of the procfs at `proc_root`.
+    /// A reader of the machine that these roots show.
     #[must_use]
-    pub fn new(proc_root: &Path) -> Self {
-        Self { proc_root: proc_root.to_owned(), under_way: None }
+    pub fn new(roots: &Roots) -> Self {
+        Self { roots: roots.clone(), under_way: None, machine: Machine::default(), kept: Kept::default() }
     }
 
-    /// The machine's size. Failures go to `report`. While a file hangs, nothing is known.
-    pub fn read(&mut self, report: &mut PassReport) -> Machine {
+    /// The machine as it was last read.
+    #[must_use]
+    pub fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    /// Reads the machine. Failures go to `report`. While a file hangs, nothing is known.
+    pub fn read(&mut self, report: &mut PassReport) {
         let patience = if self.under_way.is_some() { Duration::ZERO } else { PATIENCE };
         let answer = self.under_way.take().or_else(|| self.start(report));
-        let Some(answer) = answer else { return Machine::default() };
+        (self.machine, self.kept) = (Machine::default(), Kept::default());
+        let Some(answer) = answer else { return };
         match answer.recv_timeout(patience) {
-            Ok((machine, failures)) => {
+            Ok((machine, kept, failures)) => {
                 report.failures.extend(failures.failures);
-                machine
+                (self.machine, self.kept) = (machine, kept);
             }
             Err(RecvTimeoutError::Timeout) => {
-                report.failed(&self.proc_root, MEMINFO, Reason::Hangs);
+                report.failed(&self.roots.proc, MEMINFO, Reason::Hangs);
                 self.under_way = Some(answer);
-                Machine::default()
             }
-            Err(RecvTimeoutError::Disconnected) => Machine::default(),
+            Err(RecvTimeoutError::Disconnected) => {}
         }
     }
 
-    fn start(&self, report: &mut PassReport) -> Option<Receiver<(Machine, PassReport)>> {
+    fn start(&self, report: &mut PassReport) -> Option<Receiver<Answer>> {
         let (sender, receiver) = sync_channel(1);
-        let proc_root = self.proc_root.clone();
+        let (roots, before) = (self.roots.clone(), self.machine.clone());
         let thread = thread::Builder::new().name("machine".into()).spawn(move || {
             let mut report = PassReport::default();
-            let machine = Machine::read_into(&proc_root, &mut report);
-            let _nobody_waits = sender.send((machine, report));
+            let machine = Machine::read_into(&roots, &before, &mut report);
+            let _nobody_waits = sender.send((machine, Kept::open(&roots.proc), report));
         });
         match thread {
             Ok(_) => Some(receiver),
             Err(error) => {
-                report.failed(&self.proc_root, MEMINFO, Reason::Errno(super::errno_of(&error)));
+                report.failed(&self.roots.proc, MEMINFO, Reason::Errno(super::errno_of(&error)));
+                None
+            }
+        }
+    }
+
+    /// The machine's memory now. If `meminfo` may hang, as the last reading of the machine found it.
+    pub(super) fn meminfo(&self, scratch: &mut Scratch, report: &mut PassReport) -> Meminfo {
+        let Some(file) = &self.kept.meminfo else { return self.machine.meminfo };
+        let (meminfo, problem) = match scratch.read_records(file) {
+            Ok(text) => parse_meminfo(text),
+            Err(errno) => {
+                report.failed(&self.roots.proc, MEMINFO, Reason::Errno(errno));
+                return Meminfo::default();
+            }
+        };
+        if let Some(error) = problem {
+            report.failed(&self.roots.proc, MEMINFO, Reason::Parse(error));
+        }
+        meminfo
+    }
+
+    /// The machine's pressure now; `None` if the kernel does not offer it, or it could not be read.
+    pub(super) fn pressure(
+        &self,
+        pressed: Pressed,
+        scratch: &mut Scratch,
+        report: &mut PassReport,
+    ) -> Option<Pressure> {
+        let file = self.kept.pressure.get(pressed as usize)?.as_ref()?;
+        let read = scratch.read_records(file).map_err(Reason::Errno);
+        match read.and_then(|text| parse_pressure(text).map_err(Reason::Parse)) {
+            Ok(pressure) => Some(pressure),
+            // Pressure is compiled in, and switched off.
+            Err(Reason::Errno(Errno::EOPNOTSUPP)) => None,
+            Err(reason) => {
+                report.failed(&self.roots.proc, pressed.file(), reason);
                 None
             }
         }
@@ -118,10 +231,16 @@ impl MachineReader {
 mod tests {
     use super::*;
 
+    fn roots(proc: &Path) -> Roots {
+        Roots { cgroup: "/nonexistent".into(), proc: proc.into(), sys: "/nonexistent".into() }
+    }
+
     #[test]
     fn a_hidden_proc_gives_nothing_and_is_no_failure() {
         let mut report = PassReport::default();
-        assert_eq!(MachineReader::new(Path::new("/nonexistent")).read(&mut report), Machine::default());
+        let mut reader = MachineReader::new(&roots(Path::new("/nonexistent")));
+        reader.read(&mut report);
+        assert_eq!(reader.machine(), &Machine::default());
         assert!(report.failures.is_empty());
     }
 
@@ -134,8 +253,9 @@ mod tests {
         }
         std::fs::write(proc.path().join("stat"), "cpu 1\ncpu0 1\n").unwrap();
         let mut report = PassReport::default();
-        let machine = MachineReader::new(proc.path()).read(&mut report);
-        assert_eq!(machine, Machine { cpu_cores: Some(1), ..Machine::default() });
+        let mut reader = MachineReader::new(&roots(proc.path()));
+        reader.read(&mut report);
+        assert_eq!(reader.machine(), &Machine { cpu_cores: Some(1), ..Machine::default() });
         let failures: Vec<_> = report.failures.iter().map(|failure| (failure.file, failure.reason)).collect();
         assert_eq!(failures, [("meminfo", Reason::NotRegular)]);
     }
@@ -143,16 +263,22 @@ mod tests {
     #[test]
     fn a_reading_that_hangs_is_waited_for_once_and_taken_when_it_comes() {
         let (sender, receiver) = sync_channel(1);
-        let mut reader =
-            MachineReader { under_way: Some(receiver), ..MachineReader::new(Path::new("/proc")) };
+        let mut reader = MachineReader {
+            under_way: Some(receiver),
+            machine: Machine { boot_time: Some(5), ..Machine::default() },
+            ..MachineReader::new(&roots(Path::new("/proc")))
+        };
         let mut report = PassReport::default();
         for _ in 0..2 {
-            assert_eq!(reader.read(&mut report), Machine::default());
+            reader.read(&mut report);
+            assert_eq!(reader.machine(), &Machine::default());
+            assert_eq!(reader.meminfo(&mut Scratch::default(), &mut report), Meminfo::default());
         }
         assert_eq!(report.failures.len(), 2);
-        let machine = Machine { memory_bytes: Some(7), ..Machine::default() };
-        sender.send((machine, PassReport::default())).unwrap();
-        assert_eq!(reader.read(&mut report), machine);
+        let machine = Machine { boot_time: Some(7), ..Machine::default() };
+        sender.send((machine.clone(), Kept::default(), PassReport::default())).unwrap();
+        reader.read(&mut report);
+        assert_eq!(reader.machine(), &machine);
         assert!(reader.under_way.is_none());
     }
 }

@@ -4,8 +4,13 @@
 //! same code reads a recorded tree and a live one. I/O errors are distinguished by errno, never by
 //! `ErrorKind`, because ENODEV, ESRCH and EMFILE have no kind of their own.
 
+pub mod descriptors;
 pub mod devices;
 mod failure;
+mod file_system;
+mod host;
+mod host_name;
+mod identity;
 pub mod interfaces;
 pub mod limits;
 pub mod machine;
@@ -19,15 +24,21 @@ pub mod scope_reader;
 mod slot;
 pub mod stat_file;
 mod tally;
+mod vantage;
 
+pub use descriptors::{DescriptorProblem, Processes};
 pub use devices::DeviceNames;
 pub use failure::{Failure, PassReport, Reason};
+pub use file_system::{FileSystem, file_system_of};
+pub use host::HostReader;
+pub use host_name::host_name;
+pub use identity::{Identity, Topology};
 pub use interfaces::{BadGlob, Interfaces};
 pub use machine::{Machine, MachineReader};
 pub use netns::{NetProblem, NetReader, Netns};
 pub use nix::errno::Errno;
-pub use pass::Pass;
+pub use pass::{Pass, Visited};
 pub use roots::{RootError, RootProblem, Roots, Seclusion, Tree};
-pub use samples::{NetTable, ScopeSample};
+pub use samples::{Descriptors, NetTable, ScopeSample};
 pub use scope_reader::{Keep, OpenError, ScopeReader};
 pub use stat_file::{FileSet, KernelFile, errno_of};

@@ -199,6 +199,7 @@ impl NetReader {
                 table.sums = self
                     .tally
                     .add(rows.map(|row| (row.name, Some(row.receive.bytes), Some(row.transmit.bytes))));
+                pass.report.skipped(NET_DEV, self.tally.rows_beyond());
                 table.read = true;
                 true
             }
@@ -264,13 +265,13 @@ impl Process {
     }
 }
 
-fn open_directory(path: &Path) -> Result<OwnedFd, Errno> {
+pub(super) fn open_directory(path: &Path) -> Result<OwnedFd, Errno> {
     open(path, READ.union(OFlag::O_DIRECTORY), Mode::empty())
 }
 
 /// Whether the process with this PID belongs to the container. Our procfs may be of another PID namespace
 /// than the PIDs from `cgroup.procs` or Docker. `/` is our own cgroup in a private cgroup namespace.
-fn belongs_to(process: impl AsFd, id: &ContainerId, scratch: &mut Scratch) -> bool {
+pub(super) fn belongs_to(process: impl AsFd, id: &ContainerId, scratch: &mut Scratch) -> bool {
     let file = match openat(process, c"cgroup", READ, Mode::empty()) {
         Ok(file) => file,
         // A recording may lack the file. A process that has ended shows no interfaces either.

@@ -2,6 +2,21 @@
 
 use super::{devices::DeviceNames, failure::PassReport, interfaces::Interfaces, stat_file::Scratch};
 
+/// What was visited to count descriptors.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Visited {
+    /// Processes and child cgroups.
+    pub places: u64,
+    /// Descriptors.
+    pub descriptors: u64,
+}
+
+impl Visited {
+    pub(super) fn is_above(self, most: Self) -> bool {
+        self.places > most.places || self.descriptors > most.descriptors
+    }
+}
+
 /// A buffer, the report, and what is known from earlier passes.
 #[derive(Debug, Default)]
 pub struct Pass {
@@ -15,6 +30,8 @@ pub struct Pass {
     pub interfaces: Interfaces,
     /// How many child cgroups of containers were visited so far in this pass.
     pub children: u64,
+    /// What was visited so far in this pass to count descriptors.
+    pub visited: Visited,
     /// Whether to look again for files that were absent before: controllers can be enabled later.
     pub recheck_absent: bool,
 }

@@ -78,12 +78,25 @@ pub struct ScopeSample {
     pub hugetlb: Vec<Hugetlb>,
     /// `net/dev`, if the container may claim its namespace
     pub net: NetTable,
+    /// Open file descriptors of the processes
+    pub descriptors: Descriptors,
     /// Bytes read and written over all devices, if every row was read.
     pub(super) io_sums: Option<(u64, u64)>,
     /// The number of lines of `io.stat` without a usable row.
     pub(super) io_none: NoRows,
     /// Rows of `io.stat` kept for the next pass while `io` is `None`.
     spare_io: Vec<IoRow>,
+}
+
+/// The open file descriptors of all processes of one container.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Descriptors {
+    /// All of them; `None` unless those of every process could be counted.
+    pub open: Option<u64>,
+    /// Those that are sockets; `None` unless all could be looked at.
+    pub sockets: Option<u64>,
+    /// Soft limit on open files of the main process.
+    pub max_open_files: Option<Limit>,
 }
 
 /// Huge pages of one size.

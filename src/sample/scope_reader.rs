@@ -246,8 +246,8 @@ impl ScopeReader {
         }
         sample.io_sums = self.io.add(rows.iter().map(|row: &IoRow| (row.device(), row.rbytes, row.wbytes)));
         if sample.io_sums.is_none() {
-            // These are not new devices, but the rest of torn rows.
-            pass.report.skipped(KernelFile::IoStat.name(), sample.io_none.bare);
+            // Bare rows are then not new devices, but the rest of torn rows.
+            pass.report.skipped(KernelFile::IoStat.name(), sample.io_none.bare + self.io.rows_beyond());
         }
     }
 
@@ -387,7 +387,7 @@ fn is_gone(path: &Path, identity: Identity) -> bool {
 }
 
 /// Whether this is a real failure: the file was not just removed, withdrawn or not offered.
-fn is_worth_telling(reason: &Reason) -> bool {
+pub(super) fn is_worth_telling(reason: &Reason) -> bool {
     !matches!(reason, Reason::Errno(Errno::ENOENT | Errno::ENODEV | Errno::EOPNOTSUPP))
 }
 
@@ -400,7 +400,7 @@ fn take_nothing(wanted: FileSet, sample: &mut ScopeSample) {
 }
 
 /// Visits at most `most` directories below one. Directories that were removed meanwhile are skipped.
-fn walk_below(
+pub(super) fn walk_below(
     top: &Path,
     most: u64,
     visit: &mut dyn FnMut(&Path) -> Result<(), Reason>,

@@ -12,27 +12,33 @@ const DOUBT: Duration = Duration::from_secs(10);
 pub(super) struct Tally<K> {
     known: Vec<(K, u64, u64)>,
     doubted_since: Option<Instant>,
+    overflows: bool,
 }
 
 impl<K> Default for Tally<K> {
     fn default() -> Self {
-        Self { known: Vec::new(), doubted_since: None }
+        Self { known: Vec::new(), doubted_since: None, overflows: false }
     }
 }
 
 impl<K: Copy + PartialEq> Tally<K> {
     /// The sums over rows with different keys. `None` if a counter is missing, if a row is missing that was
-    /// there before, or if a counter fell.
+    /// there before, if a counter fell, or if a sum is 2⁶⁴ or more.
     pub(super) fn add(
         &mut self,
         rows: impl Iterator<Item = (K, Option<u64>, Option<u64>)> + Clone,
     ) -> Option<(u64, u64)> {
         let mut sums = (0_u64, 0_u64);
+        self.overflows = false;
+        let mut overflows = false;
         let (mut next, mut met, mut count) = (0, 0, 0);
         let mut fell = false;
         for (key, first, second) in rows.clone() {
             let (first, second) = first.zip(second)?;
-            sums = (sums.0.wrapping_add(first), sums.1.wrapping_add(second));
+            let (total, is_over) = sums.0.overflowing_add(first);
+            let (other_total, is_other_over) = sums.1.overflowing_add(second);
+            sums = (total, other_total);
+            overflows |= is_over | is_other_over;
             count += 1;
             if let Some((at, before)) = self.find(next, key) {
                 fell |= first < before.0 || second < before.1;
@@ -52,7 +58,13 @@ impl<K: Copy + PartialEq> Tally<K> {
             self.known.reserve_exact(count);
             self.known.extend(rows);
         }
-        Some(sums)
+        self.overflows = overflows;
+        (!overflows).then_some(sums)
+    }
+
+    /// How many of the rows last added have no place in a sum: 1 if a sum was 2⁶⁴ or more.
+    pub(super) fn rows_beyond(&self) -> u64 {
+        u64::from(self.overflows)
     }
 
     /// Rows keep their order, so the wanted row is nearly always the next.
@@ -98,6 +110,20 @@ mod tests {
         assert_eq!(tally.add([(1, Some(10), None), (2, Some(1), Some(2))].into_iter()), None);
         assert_eq!(add(&mut tally, &[(2, 2, 2), (3, 5, 5), (1, 10, 20)]), Some((17, 27)));
         assert_eq!(add(&mut tally, &[(2, 2, 2), (3, 5, 5), (1, 11, 20)]), Some((18, 27)));
+    }
+
+    #[test]
+    fn a_sum_that_does_not_fit_is_unknown_and_counted() {
+        let mut tally = Tally::default();
+        assert_eq!(add(&mut tally, &[(1, u64::MAX - 1, 0), (2, 1, u64::MAX)]), Some((u64::MAX, u64::MAX)));
+        assert_eq!(tally.rows_beyond(), 0);
+        for rows in [[(1, u64::MAX, 0), (2, 1, u64::MAX)], [(1, u64::MAX, 1), (2, 1, u64::MAX)]] {
+            assert_eq!(add(&mut tally, &rows), None);
+            assert_eq!(tally.rows_beyond(), 1);
+        }
+        // Another reason is not counted as this one.
+        assert_eq!(add(&mut tally, &[(1, u64::MAX, 1)]), None);
+        assert_eq!(tally.rows_beyond(), 0);
     }
 
     #[test]

@@ -15,7 +15,10 @@ use tokio_rustls::{
     rustls::{
         self, ServerConfig,
         crypto::ring,
-        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+        pki_types::{
+            CertificateDer, PrivateKeyDer,
+            pem::{self, PemObject},
+        },
     },
 };
 use x509_cert::{Certificate, der::Decode};
@@ -72,17 +75,22 @@ pub fn load_tls(certificate: &Path, key: &Path) -> Result<Tls, TlsError> {
     let file_error =
         |path: &Path, problem: String| TlsError::File { path: path.display().to_string(), problem };
     let read = |path| read_pem(path).map_err(|problem| file_error(path, problem));
-    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&read(certificate)?)
+    let content = read(certificate)?;
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&content)
         .collect::<Result<_, _>>()
-        .map_err(|error| file_error(certificate, pem_problem(&error)))?;
+        .map_err(|error| file_error(certificate, pem_problem(CERTIFICATE, &content, &error)))?;
     // An empty file gives an empty list, not an error.
     let Some(first) = chain.first() else {
-        return Err(file_error(certificate, "expected a certificate in PEM, found none".into()));
+        return Err(file_error(certificate, pem_problem(CERTIFICATE, &content, &pem::Error::NoItemsFound)));
     };
     let expiry = Certificate::from_der(first)
         .ok()
         .map(|parsed| parsed.tbs_certificate().validity().not_after.to_unix_duration());
     let private = private_key(&read(key)?).map_err(|problem| file_error(key, problem))?;
+    if ring::sign::any_supported_type(&private).is_err() {
+        let problem = "expected an RSA, ECDSA or Ed25519 key, found one that is damaged or of another kind";
+        return Err(file_error(key, problem.into()));
+    }
     let pair_error = |problem| TlsError::Pair {
         certificate: certificate.display().to_string(),
         key: key.display().to_string(),
@@ -93,7 +101,13 @@ pub fn load_tls(certificate: &Path, key: &Path) -> Result<Tls, TlsError> {
         .map_err(pair_error)?
         .with_no_client_auth()
         .with_single_cert(chain, private)
-        .map_err(pair_error)?;
+        .map_err(|error| match error {
+            rustls::Error::InvalidCertificate(_) => {
+                let problem = "expected an X.509 certificate, found one that is damaged";
+                file_error(certificate, problem.into())
+            }
+            other => pair_error(other),
+        })?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Tls { acceptor: TlsAcceptor::from(Arc::new(config)), expiry })
 }
@@ -103,7 +117,8 @@ pub fn load_tls(certificate: &Path, key: &Path) -> Result<Tls, TlsError> {
 /// # Errors
 /// What is wrong with the file.
 pub(super) fn first_certificate(path: &Path) -> Result<CertificateDer<'static>, String> {
-    CertificateDer::from_pem_slice(&read_pem(path)?).map_err(|error| pem_problem(&error))
+    let content = read_pem(path)?;
+    CertificateDer::from_pem_slice(&content).map_err(|error| pem_problem(CERTIFICATE, &content, &error))
 }
 
 /// A file's content, if it is a regular file of a sensible size that can be read now.
@@ -136,27 +151,32 @@ fn read_pem(path: &Path) -> Result<Vec<u8>, String> {
     Ok(content)
 }
 
-fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
-    let text = String::from_utf8_lossy(pem);
+fn private_key(content: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
+    let text = String::from_utf8_lossy(content);
     let is_encrypted = |line: &str| {
         line.starts_with("-----BEGIN ENCRYPTED PRIVATE KEY") || line.starts_with("Proc-Type: 4,ENCRYPTED")
     };
     if text.lines().any(is_encrypted) {
         return Err(format!("the key is encrypted, and {}", encrypted_key()));
     }
-    PrivateKeyDer::from_pem_slice(pem).map_err(|error| match error {
-        rustls::pki_types::pem::Error::NoItemsFound => {
-            let label = text.lines().find_map(|line| line.strip_prefix("-----BEGIN ")?.strip_suffix("-----"));
-            let found = label.map_or_else(|| "none".into(), |label| format!("\"{label}\""));
-            format!("expected a private key in PEM, found {found}")
-        }
-        other => other.to_string(),
-    })
+    PrivateKeyDer::from_pem_slice(content).map_err(|error| pem_problem(PRIVATE_KEY, content, &error))
 }
 
-fn pem_problem(error: &rustls::pki_types::pem::Error) -> String {
-    match error {
-        rustls::pki_types::pem::Error::NoItemsFound => "expected a certificate in PEM, found none".into(),
-        other => other.to_string(),
-    }
+const CERTIFICATE: &str = "a certificate";
+const PRIVATE_KEY: &str = "a private key";
+
+/// What was found in a file instead of what is expected. The content itself is never shown.
+fn pem_problem(expected: &str, content: &[u8], error: &pem::Error) -> String {
+    let text = String::from_utf8_lossy(content);
+    let found = match error {
+        _ if text.trim().is_empty() => "an empty file".to_owned(),
+        pem::Error::NoItemsFound => {
+            let label = text.lines().find_map(|line| line.strip_prefix("-----BEGIN ")?.strip_suffix("-----"));
+            label.map_or_else(|| "none".to_owned(), |label| format!("\"{label}\""))
+        }
+        pem::Error::MissingSectionEnd { .. } => "one that is cut off: its last line is missing".to_owned(),
+        pem::Error::Base64Decode(_) => "one that is damaged: it is not base64".to_owned(),
+        _ => "a file that is damaged".to_owned(),
+    };
+    format!("expected {expected} in PEM, found {found}")
 }

@@ -6,9 +6,27 @@ use std::{
     str::FromStr,
 };
 
+/// Where the server listens, if it does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Bind {
+    /// `none`: nowhere. There is no port.
+    Nowhere,
+    /// At an address.
+    At(Address),
+}
+
+impl FromStr for Bind {
+    type Err = BindError;
+
+    /// Reads `none`, or what [`Address`] reads.
+    fn from_str(text: &str) -> Result<Self, BindError> {
+        if text == "none" { Ok(Self::Nowhere) } else { text.parse().map(Self::At) }
+    }
+}
+
 /// An address and a port to serve on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Bind {
+pub struct Address {
     host: Host,
     port: u16,
 }
@@ -20,7 +38,7 @@ enum Host {
     Name(String),
 }
 
-/// Why a text is not an address and a port.
+/// Why a text is neither an address and a port nor `none`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BindError {
     /// There is no colon with a port after it.
@@ -34,7 +52,7 @@ pub enum BindError {
     Host(String),
 }
 
-impl Bind {
+impl Address {
     /// The addresses to listen on. A name can have several.
     ///
     /// # Errors
@@ -60,7 +78,7 @@ impl Bind {
     }
 }
 
-impl FromStr for Bind {
+impl FromStr for Address {
     type Err = BindError;
 
     /// Reads `ADDRESS:PORT`, `[IPV6]:PORT`, `NAME:PORT`, or `:PORT` for all IPv4 addresses.
@@ -74,6 +92,10 @@ impl FromStr for Bind {
             let is_address = text.parse::<Ipv6Addr>().is_ok();
             return Err(if is_address { no_port() } else { BindError::Host(host.to_owned()) });
         };
+        // A URL or a path.
+        if port.contains('/') {
+            return Err(no_port());
+        }
         let is_number = port.bytes().all(|byte| byte.is_ascii_digit());
         let number = port.parse().ok().filter(|_| is_number);
         Ok(Self { host, port: number.ok_or_else(|| BindError::Port(port.to_owned()))? })
@@ -108,7 +130,7 @@ fn is_odd(c: char) -> bool {
     c.is_whitespace() || c.is_control() || "/:@[]%?#\"'\\".contains(c)
 }
 
-impl fmt::Display for Bind {
+impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.host {
             Host::Address(address) => SocketAddr::new(*address, self.port).fmt(f),
@@ -122,8 +144,15 @@ impl fmt::Display for Bind {
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Result<Bind, BindError> {
+    fn parse(text: &str) -> Result<Address, BindError> {
         text.parse()
+    }
+
+    #[test]
+    fn none_is_no_address() {
+        assert_eq!("none".parse(), Ok(Bind::Nowhere));
+        assert_eq!("none:1".parse(), parse("none:1").map(Bind::At));
+        assert_eq!("None".parse::<Bind>(), Err(BindError::NoPort("None".to_owned())));
     }
 
     #[test]
@@ -147,7 +176,7 @@ mod tests {
 
     #[test]
     fn what_names_no_address_and_port_is_told_apart() {
-        for text in ["nowhere", "127.0.0.1", "::1", "[::1]", "12096", ""] {
+        for text in ["nowhere", "127.0.0.1", "::1", "[::1]", "12096", "", "unix://", "h:1/metrics"] {
             assert_eq!(parse(text), Err(BindError::NoPort(text.to_owned())));
         }
         for (text, port) in

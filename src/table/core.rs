@@ -2,7 +2,7 @@
 
 use super::{
     family::{
-        Family, Topic,
+        Family, Instrument, Topic,
         Unit::{BitsPerSecond, Bytes, BytesPerSecond, Cpus},
     },
     group::{Group, Set},
@@ -27,12 +27,18 @@ pub(crate) const FAMILIES: &[Family] = &[
          between: container_cpu_usage_ratios_peak",
     )
     .unit(Cpus)
+    .semantic("container.cpu.usage", "{cpu}", Instrument::Gauge, &[])
     .from(&[CpuStat], "cpu.stat usage_usec, per window")
+    .polled()
     .get(|row, out| out.float(row.container.rates.cpu_ratio)),
     MEMORY
         .gauge("container_memory_usage_bytes", "Memory charged to the container, page cache included")
         .unit(Bytes)
+        .semantic("container.memory.usage", "By", Instrument::UpDownCounter, &[])
         .from(&[MemoryCurrent], "memory.current")
+        .of_host()
+        // cAdvisor has the same series.
+        .also_in(Set::Cadvisor)
         .get(|row, out| out.int(row.container.sample.memory_current)),
     MEMORY
         .gauge(
@@ -41,7 +47,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         )
         .unit(Bytes)
         .from(&[MemoryMax], "memory.max, or MemTotal of /proc/meminfo")
-        .get(|row, out| out.int(row.container.memory_limit(row.page.machine.memory_bytes))),
+        .get(|row, out| out.int(row.container.memory_limit(row.page.machine.meminfo.mem_total))),
     NETWORK
         .gauge("container_network_receive_bytes", RECEIVED)
         .unit(Bytes)
@@ -68,6 +74,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         )
         .unit(BitsPerSecond)
         .net_dev("net/dev column 1 × 8, per window")
+        .polled()
         .get(|row, out| out.float(row.container.rates.network.map(|(receive, _)| receive * 8.0))),
     NETWORK
         .gauge(
@@ -77,6 +84,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         )
         .unit(BitsPerSecond)
         .net_dev("net/dev column 9 × 8, per window")
+        .polled()
         .get(|row, out| out.float(row.container.rates.network.map(|(_, transmit)| transmit * 8.0))),
     IO.gauge(
         "container_blkio_receive_byteps",
@@ -85,6 +93,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     )
     .unit(BytesPerSecond)
     .from(&[IoStat], "io.stat rbytes, per window")
+    .polled()
     .get(|row, out| out.float(row.container.rates.block.map(|(read, _)| read))),
     IO.gauge(
         "container_blkio_transmit_byteps",
@@ -93,5 +102,6 @@ pub(crate) const FAMILIES: &[Family] = &[
     )
     .unit(BytesPerSecond)
     .from(&[IoStat], "io.stat wbytes, per window")
+    .polled()
     .get(|row, out| out.float(row.container.rates.block.map(|(_, written)| written))),
 ];

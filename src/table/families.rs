@@ -10,6 +10,7 @@ const PARTS: &[&[Family]] = &[
     cadvisor::memory::FAMILIES,
     cadvisor::pressure::FAMILIES,
     cadvisor::io::FAMILIES,
+    cadvisor::disk::FAMILIES,
     cadvisor::network::FAMILIES,
     cadvisor::pids::FAMILIES,
     cadvisor::state::HEALTH,

@@ -1,9 +1,9 @@
 //! One family of the table, and the builder for its row.
 
-pub use super::heading::{Heading, MetricType, Unit};
+pub use super::heading::{Heading, Instrument, MetricType, Semantic, Unit};
 
 use super::{
-    Label, Row, Sink,
+    Label, Page, Row, Sink,
     group::{Group, Set},
 };
 use crate::sample::{FileSet, KernelFile, Machine};
@@ -17,6 +17,10 @@ pub struct Needs {
     pub net_dev: bool,
     /// `hugetlb.<size>.*` of the cgroup: the file names depend on the machine.
     pub hugetlb: bool,
+    /// The sizes of the container's files, which Docker measures.
+    pub disk: bool,
+    /// `fd` and `limits` of the container's processes.
+    pub descriptors: bool,
 }
 
 impl Needs {
@@ -27,9 +31,15 @@ impl Needs {
             files: self.files.union(other.files),
             net_dev: self.net_dev || other.net_dev,
             hugetlb: self.hugetlb || other.hugetlb,
+            disk: self.disk || other.disk,
+            descriptors: self.descriptors || other.descriptors,
         }
     }
 }
+
+/// The needs of a family that has not named any.
+const NOTHING: Needs =
+    Needs { files: FileSet::of(&[]), net_dev: false, hugetlb: false, disk: false, descriptors: false };
 
 /// How a family gets its samples.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +48,8 @@ pub enum Getter {
     Container(fn(Row<'_>, &mut dyn Sink)),
     /// From the machine, once.
     Machine(fn(&Machine) -> Option<u64>),
+    /// From the pass, once.
+    Page(fn(&Page<'_>) -> u64),
 }
 
 /// One row of the table.
@@ -59,6 +71,12 @@ pub struct Family {
     pub needs: Needs,
     /// Whether it is also served for containers that do not run.
     pub of_stopped: bool,
+    /// Whether it is also served for the host, from the host's own files.
+    pub of_host: bool,
+    /// Whether its numbers are of a polling window, so that it needs the polling tick.
+    pub is_polled: bool,
+    /// The other set that it belongs to: it is served with that set when its own is left out.
+    pub also_in: Option<Set>,
     /// Its getter.
     pub getter: Getter,
 }
@@ -155,8 +173,11 @@ impl Topic {
             also: None,
             labels: &[],
             origin: "",
-            needs: Needs { files: FileSet::of(&[]), net_dev: false, hugetlb: false },
+            needs: NOTHING,
             of_stopped: false,
+            of_host: false,
+            is_polled: false,
+            also_in: None,
             getter: Getter::Container(|_row, _out| ()),
         })
     }
@@ -195,6 +216,23 @@ impl Draft {
         self
     }
 
+    /// Docker must measure the container's files; `origin` says where in its answer the number is.
+    pub const fn disk(mut self, origin: &'static str) -> Self {
+        self.0.needs.disk = true;
+        self.0.origin = origin;
+        self
+    }
+
+    /// The `/proc` entries of the container's processes must be read; `origin` says where in them the number
+    /// is.
+    pub const fn descriptors(mut self, origin: &'static str) -> Self {
+        self.0.needs.descriptors = true;
+        // It says whether there are child cgroups.
+        self.0.needs.files = FileSet::of(&[KernelFile::CgroupStat]);
+        self.0.origin = origin;
+        self
+    }
+
     /// No file of the container must be read: the number comes from Docker, or is known anyway.
     pub const fn unread(mut self, origin: &'static str) -> Self {
         self.0.origin = origin;
@@ -213,9 +251,48 @@ impl Draft {
         self
     }
 
+    /// What it is in OpenTelemetry's semantic conventions; the last argument tells this family's points from
+    /// those of other families of the same metric.
+    pub const fn semantic(
+        mut self,
+        name: &'static str,
+        unit: &'static str,
+        instrument: Instrument,
+        attributes: &'static [(&'static str, &'static str)],
+    ) -> Self {
+        self.0.heading.semantic = Some(Semantic { name, unit, instrument, attributes, time_since: None });
+        self
+    }
+
+    /// The time since its value is a metric of OpenTelemetry's semantic conventions, in seconds.
+    pub const fn semantic_time_since(mut self, name: &'static str, help: &'static str) -> Self {
+        let instrument = Instrument::Gauge;
+        self.0.heading.semantic =
+            Some(Semantic { name, unit: "s", instrument, attributes: &[], time_since: Some(help) });
+        self
+    }
+
     /// It is also served for containers that do not run.
     pub const fn of_stopped(mut self) -> Self {
         self.0.of_stopped = true;
+        self
+    }
+
+    /// It is also served for the host, by the same getter.
+    pub const fn of_host(mut self) -> Self {
+        self.0.of_host = true;
+        self
+    }
+
+    /// Its numbers are of a polling window.
+    pub const fn polled(mut self) -> Self {
+        self.0.is_polled = true;
+        self
+    }
+
+    /// It belongs to another set too.
+    pub const fn also_in(mut self, set: Set) -> Self {
+        self.0.also_in = Some(set);
         self
     }
 
@@ -229,6 +306,12 @@ impl Draft {
     #[must_use]
     pub const fn get_of_machine(self, getter: fn(&Machine) -> Option<u64>) -> Family {
         self.done(Getter::Machine(getter))
+    }
+
+    /// Sets the getter of the one sample of the pass.
+    #[must_use]
+    pub const fn get_of_page(self, getter: fn(&Page<'_>) -> u64) -> Family {
+        self.done(Getter::Page(getter))
     }
 
     const fn done(self, getter: Getter) -> Family {

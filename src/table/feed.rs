@@ -1,12 +1,14 @@
 //! One pass over the table: every family of every container into a sink.
 
 use super::{
-    BaseLabels, Page, Row, Selection,
+    BaseLabels, Label, LabelValue, Number, Page, Row, Selection,
     family::Getter,
-    row::{ContainerSink, Shown, Sink},
+    getters::machine_labels,
+    row::{ContainerSink, Shown},
 };
 
 /// Feeds the selected families of some containers to a sink, family by family, each with all its containers.
+/// The host may be one of them; it has only the families that are also of the host.
 /// [`super::OwnSeries::feed`] feeds the exporter's own series.
 pub fn feed<'a, Kept>(
     selection: &Selection,
@@ -15,13 +17,21 @@ pub fn feed<'a, Kept>(
     sink: &mut impl ContainerSink<Kept>,
 ) {
     let core_only = selection.is_core_only();
+    let mut labels = [(Label::MachineId, LabelValue::Text("")); 3];
     for family in selection.families() {
         sink.begin(&family.heading);
         match family.getter {
-            Getter::Machine(value) => (sink as &mut dyn Sink).int(value(page.machine)),
+            Getter::Machine(value) => {
+                if let Some(value) = value(page.machine) {
+                    sink.sample(machine_labels(page.machine, &mut labels), Number::Int(value));
+                }
+            }
+            Getter::Page(value) => sink.integer(value(page)),
             Getter::Container(put) => {
                 for Shown { container, is_live, kept } in containers.clone() {
-                    if is_live || family.of_stopped {
+                    let is_served =
+                        if container.is_host() { family.of_host } else { is_live || family.of_stopped };
+                    if is_served {
                         sink.container(BaseLabels::of(container, core_only), kept);
                         put(Row { container, page }, sink);
                     }

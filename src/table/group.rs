@@ -29,7 +29,8 @@ impl Set {
     }
 }
 
-/// What a family is about, for `--metrics`.
+/// What a family is about, for `--metrics`. [`Self::Host`] has no families of its own: it is the families of
+/// other groups for the host, where they have them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "named after what they are about")]
 pub enum Group {
@@ -42,15 +43,18 @@ pub enum Group {
     Cgroup,
     State,
     Machine,
+    Host,
     MemoryStat,
     PressureAverages,
     Hugetlb,
     Peaks,
+    Disk,
+    Process,
 }
 
 impl Group {
     /// All groups.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::Cpu,
         Self::Memory,
         Self::Network,
@@ -60,10 +64,13 @@ impl Group {
         Self::Cgroup,
         Self::State,
         Self::Machine,
+        Self::Host,
         Self::MemoryStat,
         Self::PressureAverages,
         Self::Hugetlb,
         Self::Peaks,
+        Self::Disk,
+        Self::Process,
     ];
 
     /// Its name on the command line.
@@ -79,16 +86,22 @@ impl Group {
             Self::Cgroup => "cgroup",
             Self::State => "state",
             Self::Machine => "machine",
+            Self::Host => "host",
             Self::MemoryStat => "memory_stat",
             Self::PressureAverages => "pressure_averages",
             Self::Hugetlb => "hugetlb",
             Self::Peaks => "peaks",
+            Self::Disk => "disk",
+            Self::Process => "process",
         }
     }
 
     /// Whether it is served by default.
     #[must_use]
     pub const fn is_default(self) -> bool {
-        !matches!(self, Self::MemoryStat | Self::PressureAverages | Self::Hugetlb)
+        !matches!(
+            self,
+            Self::MemoryStat | Self::PressureAverages | Self::Hugetlb | Self::Disk | Self::Process
+        )
     }
 }

@@ -26,6 +26,7 @@ macro_rules! labels {
 }
 
 labels! {
+    BootId = "boot_id",
     Code = "code",
     ContainerId = "container_id",
     Cpu = "cpu",
@@ -38,6 +39,7 @@ labels! {
     Interface = "interface",
     Key = "key",
     Kind = "kind",
+    MachineId = "machine_id",
     Major = "major",
     Minor = "minor",
     NetworkMode = "network_mode",
@@ -49,6 +51,10 @@ labels! {
     Rustc = "rustc",
     Scope = "scope",
     State = "state",
+    Status = "status",
+    SystemUuid = "system_uuid",
+    Target = "target",
+    Ulimit = "ulimit",
     Version = "version",
     Window = "window",
 }
@@ -88,7 +94,13 @@ impl<'a> BaseLabels<'a> {
         Self { container, core_only }
     }
 
-    /// When the counters of the container's present run began, in Unix seconds; see
+    /// The container's ID; `None` for the host.
+    #[must_use]
+    pub fn container_id(self) -> Option<&'a str> {
+        (!self.container.is_host()).then(|| self.container.id.as_str())
+    }
+
+    /// When the counters of the container's present run began, or the host was booted, in Unix seconds; see
     /// [`super::family::Heading::counts_from_start`].
     #[must_use]
     pub fn began(self) -> Option<f64> {
@@ -96,14 +108,15 @@ impl<'a> BaseLabels<'a> {
     }
 
     /// Name and value of each, in the order of the page: `id`, `name`, `image`, then the chosen labels and
-    /// environment variables.
+    /// environment variables. The host has only `id`.
     pub fn pairs(self) -> impl Iterator<Item = (&'a str, &'a str)> {
         let Self { container, core_only } = self;
         let metadata = container.metadata.as_ref().filter(|_| !core_only);
         let image = metadata.and_then(|metadata| metadata.image.as_deref()).map(|image| ("image", image));
         let chosen = metadata.into_iter().flat_map(|metadata| &metadata.labels);
-        [("id", container.cgroup.as_str()), ("name", container.name())]
-            .into_iter()
+        let name = (!container.is_host()).then(|| ("name", container.name()));
+        std::iter::once(("id", container.cgroup.as_str()))
+            .chain(name)
             .chain(image)
             .chain(chosen.map(|(name, value)| (name.as_str(), value.as_str())))
     }
@@ -132,5 +145,8 @@ mod tests {
         }));
         assert_eq!(pairs(&container, false), ["id=/a", "name=web", "image=nginx", "container_label_x=1"]);
         assert_eq!(pairs(&container, true), ["id=/a", "name=web"]);
+        for core_only in [false, true] {
+            assert_eq!(pairs(&Container::host(), core_only), ["id=/"]);
+        }
     }
 }

@@ -3,6 +3,7 @@
 use super::{
     Label, LabelValue, Number, Sink,
     family::{Family, Topic, Unit::Seconds},
+    getters::known,
     group::{Group, Set},
     row::Row,
 };
@@ -57,20 +58,13 @@ pub(crate) const FAMILIES: &[Family] = &[
 
 fn info(row: Row<'_>, out: &mut dyn Sink) {
     let Some(metadata) = &row.container.metadata else { return };
-    let all = [
+    let labels = [
         (Label::ContainerId, Some(row.container.id.as_str())),
         (Label::ImageId, metadata.image_id.as_deref()),
         (Label::NetworkMode, metadata.network_mode.as_deref()),
     ];
-    let mut labels = [(Label::ContainerId, LabelValue::Text("")); 3];
-    let mut count = 0;
-    for ((name, value), slot) in
-        all.into_iter().filter_map(|(name, value)| Some((name, value?))).zip(&mut labels)
-    {
-        *slot = (name, LabelValue::Text(value));
-        count += 1;
-    }
-    out.sample(labels.get(..count).unwrap_or_default(), Number::Int(1));
+    let mut room = [(Label::ContainerId, LabelValue::Text("")); 3];
+    out.sample(known(labels, &mut room), Number::Int(1));
 }
 
 fn state(row: Row<'_>, out: &mut dyn Sink) {

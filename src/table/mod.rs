@@ -26,6 +26,7 @@ mod v2;
 pub use feed::feed;
 pub use histogram::HistogramReading;
 pub use label::{BaseLabels, Label, LabelValue};
+pub(crate) use own::float;
 pub use own::{OwnSeries, SelfMetrics};
 pub use row::{ContainerSink, FamilySink, Number, Page, Row, Shown, Sink};
 pub use selection::{Selection, UnknownMetrics};

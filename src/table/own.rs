@@ -72,6 +72,9 @@ macro_rules! own_families {
     };
 }
 
+/// The family that says when the exporter was started.
+const START_TIME: &str = "process_start_time_seconds";
+
 /// Buckets in seconds: from a host with a few containers to one with thousands (see benches/README.md).
 const SCRAPE_BUCKETS: [f64; 9] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5];
 
@@ -93,7 +96,7 @@ own_families! {
     scrape_duration: histogram "docker_stat_prom_scrape_duration_seconds" [] "Time to read and render all \
         containers";
     read_failures: counters "docker_stat_prom_read_failures_total" [File, Reason] "Files of containers that \
-        exist and could not be used";
+        exist and could not be used, and failed requests for their sizes (docker_sizes)";
     skipped_rows: counters "docker_stat_prom_skipped_rows_total" [File] "Rows of io.stat and net/dev that \
         could not be used";
     discovery_resyncs: counter "docker_stat_prom_discovery_resyncs_total" [] "Scans of the whole cgroup tree";
@@ -110,6 +113,21 @@ own_families! {
         because nobody read standard error";
     tls_expiry: gauges "docker_stat_prom_tls_certificate_expiry_timestamp_seconds" [] "When the served \
         certificate expires, unix time";
+    push_samples: counters "docker_stat_prom_push_samples_total" [Target] "Samples that a receiver took";
+    push_requests: counters "docker_stat_prom_push_requests_total" [Target] "Requests to a receiver, also \
+        those that failed";
+    push_failures: counters "docker_stat_prom_push_failures_total" [Reason, Target] "Requests that a \
+        receiver did not take, by the status of its answer or by why there was none";
+    push_dropped_samples: counters "docker_stat_prom_push_dropped_samples_total" [Reason, Target] "Samples \
+        that will not be sent (again)";
+    push_skipped_passes: counters "docker_stat_prom_push_skipped_passes_total" [] "Pushes left out because \
+        reading all series took longer than the interval";
+    push_queue_bytes: gauges "docker_stat_prom_push_queue_bytes" [Target] "Compressed requests that wait for \
+        a receiver";
+    push_lag: gauges "docker_stat_prom_push_lag_seconds" [Target] "Age of the oldest samples that wait for a \
+        receiver; 0 if none do";
+    push_last_success: gauges "docker_stat_prom_push_last_success_timestamp_seconds" [Target] "When a \
+        receiver last took a request, unix time";
     demo: gauges "docker_stat_prom_demo" [] "1 if all numbers come from a recorded host and are made to \
         change";
     cpu_seconds: counter "process_cpu_seconds_total" [] "User and system CPU time spent by the exporter";
@@ -204,6 +222,14 @@ impl OwnSeries {
             }
             sink.end();
         }
+    }
+
+    /// When the exporter's own counters began, in Unix seconds: with its start. `None` if that is not known.
+    #[must_use]
+    pub fn began(&self) -> Option<f64> {
+        let family = self.0.iter().find(|family| family.name() == START_TIME)?;
+        let began = family.get_metric().first()?.get_gauge().get_value();
+        (began > 0.0).then_some(began)
     }
 
     /// The registry's own form, to compare with the encoder of the `prometheus` crate.

@@ -21,6 +21,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         .unit(Cpus)
         .also(Group::Cpu)
         .from(&[CpuStat], "cpu.stat usage_usec, highest window")
+        .polled()
         .get(|row, out| out.float(row.container.peaks.cpu_ratio)),
     PEAKS
         .gauge(
@@ -30,6 +31,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         .unit(Bytes)
         .also(Group::Memory)
         .from(&[MemoryCurrent], "memory.current, highest reading")
+        .polled()
         .get(|row, out| out.float(row.container.peaks.memory_current)),
     PEAKS
         .gauge(
@@ -39,6 +41,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         .unit(BitsPerSecond)
         .also(Group::Network)
         .net_dev("net/dev column 1 × 8, highest window")
+        .polled()
         .get(|row, out| out.float(row.container.peaks.network.map(|(receive, _)| receive * 8.0))),
     PEAKS
         .gauge(
@@ -48,6 +51,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         .unit(BitsPerSecond)
         .also(Group::Network)
         .net_dev("net/dev column 9 × 8, highest window")
+        .polled()
         .get(|row, out| out.float(row.container.peaks.network.map(|(_, transmit)| transmit * 8.0))),
     PEAKS
         .gauge(
@@ -58,6 +62,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         .unit(BytesPerSecond)
         .also(Group::Io)
         .from(&[IoStat], "io.stat rbytes, highest window")
+        .polled()
         .get(|row, out| out.float(row.container.peaks.block.map(|(read, _)| read))),
     PEAKS
         .gauge(
@@ -68,5 +73,6 @@ pub(crate) const FAMILIES: &[Family] = &[
         .unit(BytesPerSecond)
         .also(Group::Io)
         .from(&[IoStat], "io.stat wbytes, highest window")
+        .polled()
         .get(|row, out| out.float(row.container.peaks.block.map(|(_, written)| written))),
 ];

@@ -14,10 +14,10 @@ pub fn markdown() -> String {
             set.name()
         );
         for family in FAMILIES.iter().filter(|family| family.set == set) {
-            let group = if family.group.is_default() {
-                String::new()
-            } else {
-                format!(" (with `+{}`)", family.group.name())
+            let group = match (family.group.is_default(), family.of_host) {
+                (true, false) => String::new(),
+                (true, true) => " (and host)".to_owned(),
+                (false, _) => format!(" (with `+{}`)", family.group.name()),
             };
             let _infallible = writeln!(
                 text,

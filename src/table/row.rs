@@ -15,9 +15,11 @@ pub struct Page<'a> {
     pub machine: &'a Machine,
     /// The wall clock at the pass, in Unix seconds.
     pub now: f64,
+    /// Whether the pass read everything that it needed.
+    pub is_complete: bool,
 }
 
-/// A container that is served, with what an encoder keeps for it.
+/// A container or the host that is served, with what an encoder keeps for it.
 #[derive(Debug, Clone, Copy)]
 pub struct Shown<'a, Kept> {
     /// The container.
@@ -48,6 +50,21 @@ pub enum Number {
     Scaled(u64, u8),
     /// A float.
     Float(f64),
+}
+
+impl Number {
+    /// The nearest double.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "the formats that need a double lose it too")]
+    pub fn as_f64(self) -> f64 {
+        match self {
+            Self::Int(number) => number as f64,
+            Self::Signed(number) => number as f64,
+            // Up to 2^53 digits this is the double nearest to the fraction, as a reader of text gets it.
+            Self::Scaled(digits, places) => digits as f64 / 10_f64.powi(i32::from(places)),
+            Self::Float(number) => number,
+        }
+    }
 }
 
 /// Takes the samples of a row's getter, in no output format.

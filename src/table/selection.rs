@@ -27,6 +27,8 @@ pub struct Selection {
     needs: Needs,
     core_only: bool,
     lifecycle: bool,
+    host: bool,
+    polled: bool,
 }
 
 impl Default for Selection {
@@ -37,11 +39,11 @@ impl Default for Selection {
 
 impl Selection {
     /// Reads a list such as `core,cadvisor`, `+hugetlb` or `core,v2,-network`. Sets named without a sign
-    /// replace the default; `+` and `-` add and remove sets and groups. `core` is always on, but its groups
-    /// can be removed.
+    /// replace the default; `+` and `-` add and remove sets and groups. `core` is on unless it is removed.
+    /// Then no group brings it back: the names of other families would clash with its own.
     ///
     /// # Errors
-    /// For an unknown name, or `-core`.
+    /// For an unknown name.
     pub fn parse(text: &str) -> Result<Self, UnknownMetrics> {
         let mut sets = Vec::new();
         let (mut added, mut removed) = (Vec::new(), Vec::new());
@@ -57,7 +59,7 @@ impl Selection {
             match (sign, set, group) {
                 ("", Some(set), _) => sets.push(set),
                 ("+", Some(set), _) => added_sets.push(set),
-                ("-", Some(set), _) if set != Set::Core => removed_sets.push(set),
+                ("-", Some(set), _) => removed_sets.push(set),
                 ("" | "+", None, Some(group)) => added.push(group),
                 ("-", None, Some(group)) => removed.push(group),
                 _ => return Err(error()),
@@ -73,18 +75,25 @@ impl Selection {
     }
 
     fn of(sets: &[Set], added: &[Group], removed: &[Group]) -> Self {
+        let serves_core = sets.contains(&Set::Core);
         let is_on = |family: &Family| {
-            let asked = added.contains(&family.group);
-            let by_default = sets.contains(&family.set) && family.group.is_default();
+            let set = if serves_core { family.set } else { family.also_in.unwrap_or(family.set) };
+            let asked = added.contains(&family.group) && (serves_core || set != Set::Core);
+            // Without core nothing is polled, unless somebody asks for peaks.
+            let is_default = family.group.is_default() && (serves_core || family.group != Group::Peaks);
+            let by_default = sets.contains(&set) && is_default;
             let is_removed = removed.contains(&family.group);
             let is_also_removed = family.also.is_some_and(|group| removed.contains(&group));
             (asked || by_default) && !is_removed && !is_also_removed
         };
+        let host = added.contains(&Group::Host) || sets.contains(&Set::Cadvisor);
         let families: Vec<_> = FAMILIES.iter().filter(|family| is_on(family)).collect();
         Self {
             needs: families.iter().fold(Needs::default(), |needs, family| needs.union(family.needs)),
-            core_only: families.iter().all(|family| family.set == Set::Core),
+            core_only: serves_core && families.iter().all(|family| family.set == Set::Core),
+            polled: families.iter().any(|family| family.is_polled),
             lifecycle: families.iter().any(|family| family.of_stopped),
+            host: host && !removed.contains(&Group::Host),
             families,
         }
     }
@@ -119,10 +128,37 @@ impl Selection {
         self.families.iter().any(|family| family.group == Group::Peaks)
     }
 
+    /// Whether Docker must measure the files of containers.
+    #[must_use]
+    pub fn shows_disk(&self) -> bool {
+        self.needs.disk
+    }
+
+    /// Whether `fd` and `limits` of processes are needed.
+    #[must_use]
+    pub fn reads_descriptors(&self) -> bool {
+        self.needs.descriptors
+    }
+
     /// Whether only the set `core` is served, whose only labels are `id` and `name`.
     #[must_use]
     pub fn is_core_only(&self) -> bool {
         self.core_only
+    }
+
+    /// What must be read of the host, in the same terms as of a container; `None` if nothing is served for
+    /// it.
+    #[must_use]
+    pub fn needs_of_host(&self) -> Option<Needs> {
+        let mut families = self.families.iter().filter(|family| self.host && family.of_host).peekable();
+        families.peek()?;
+        Some(families.fold(Needs::default(), |needs, family| needs.union(family.needs)))
+    }
+
+    /// Whether any family needs the polling tick.
+    #[must_use]
+    pub fn is_polled(&self) -> bool {
+        self.polled
     }
 
     /// Whether any family is served for containers that do not run.
@@ -159,8 +195,59 @@ mod tests {
     }
 
     #[test]
+    fn the_host_is_part_of_cadvisors_set_and_a_group() {
+        let has_host = |text: &str| Selection::parse(text).unwrap().needs_of_host().is_some();
+        for with in ["", "cadvisor", "core,+host", "core,v2,cadvisor", "-network,-memory"] {
+            assert!(has_host(with), "{with}");
+        }
+        for without in ["core", "core,v2", "-host", "-cadvisor", "core,lifecycle,+host,-host"] {
+            assert!(!has_host(without), "{without}");
+        }
+        let needs = Selection::parse("-network").unwrap().needs_of_host().unwrap();
+        assert!(!needs.net_dev && needs.files.contains(crate::sample::KernelFile::CpuStat));
+    }
+
+    #[test]
+    fn core_can_be_left_out_and_no_group_brings_it_back() {
+        let core = names("core");
+        for text in ["-core", "cadvisor,-core", "-core,+network", "-core,+memory", "core,cadvisor,-core"] {
+            let selection = Selection::parse(text).unwrap();
+            let found = names(text);
+            let of_core: Vec<_> = core.iter().filter(|name| found.contains(name)).collect();
+            // cAdvisor has it too.
+            assert_eq!(of_core, [&"container_memory_usage_bytes"], "{text}");
+            assert!(!selection.is_core_only() && !selection.is_polled(), "{text}");
+            assert!(found.contains(&"container_network_receive_bytes_total"), "{text}");
+        }
+        assert_eq!(names("v2,-core").iter().filter(|name| core.contains(name)).count(), 0);
+        assert!(!names("-core,-memory").contains(&"container_memory_usage_bytes"));
+        let memory = Selection::parse("cadvisor,-core,-cpu,-network,-io,-pressure,-pids,-state,-machine");
+        assert!(!memory.unwrap().is_core_only());
+        assert!(names("core,-core").is_empty());
+        // Only these sets have the family: what others ask for stays as it is.
+        assert_eq!(names("core,-network").len(), 7);
+    }
+
+    #[test]
+    fn only_rates_and_peaks_need_the_polling_tick() {
+        for (text, polled) in [
+            ("", true),
+            ("core,-cpu,-network", true),
+            ("core,-cpu,-network,-io", false),
+            ("-core", false),
+            ("-core,+peaks", true),
+        ] {
+            assert_eq!(Selection::parse(text).unwrap().is_polled(), polled, "{text}");
+        }
+        for family in FAMILIES {
+            let is_of_a_window = family.origin.ends_with("per window") || family.group == Group::Peaks;
+            assert_eq!(family.is_polled, is_of_a_window, "{}", family.name());
+        }
+    }
+
+    #[test]
     fn unknown_words_are_refused() {
-        for wrong in ["everything", "-core", "core,+", "cadvisor,nothing"] {
+        for wrong in ["everything", "core,+", "-", "-nothing", "cadvisor,nothing"] {
             let error = Selection::parse(wrong).unwrap_err().to_string();
             assert!(error.contains("cadvisor") && error.contains("hugetlb"), "{error}");
         }

@@ -29,7 +29,9 @@ const MEMORY_STAT: Topic = Topic::new(Set::V2, Group::MemoryStat);
 const CPU: Topic = Topic::new(Set::V2, Group::Cpu);
 const PRESSURE_AVERAGES: Topic = Topic::new(Set::V2, Group::PressureAverages);
 const IO: Topic = Topic::new(Set::V2, Group::Io);
+const DISK: Topic = Topic::new(Set::V2, Group::Disk);
 const CGROUP: Topic = Topic::new(Set::V2, Group::Cgroup);
+const STATE: Topic = Topic::new(Set::V2, Group::State);
 const HUGETLB: Topic = Topic::new(Set::V2, Group::Hugetlb);
 
 /// The rows, in the order of the page.
@@ -140,6 +142,21 @@ pub(crate) const FAMILIES: &[Family] = &[
         .from(&[IoStat], "io.stat dios")
         .labels(&[Label::Device])
         .get(|row, out| per_device(row, out, |io| io.dios)),
+    DISK.gauge("container_fs_rw_layer_bytes", "Files that the container has created or changed")
+        .unit(Bytes)
+        .disk("list with sizes, SizeRw")
+        .of_stopped()
+        .get(|row, out| out.int(row.container.disk.and_then(|disk| disk.sizes.rw_bytes))),
+    DISK.gauge("container_fs_root_bytes", "All files of the container, with those of its image")
+        .unit(Bytes)
+        .disk("list with sizes, SizeRootFs")
+        .of_stopped()
+        .get(|row, out| out.int(row.container.disk.and_then(|disk| disk.sizes.root_bytes))),
+    DISK.gauge("container_fs_size_age_seconds", "How long ago Docker was asked for these sizes")
+        .unit(Seconds)
+        .disk("time since the list with sizes was requested")
+        .of_stopped()
+        .get(|row, out| out.float(row.container.disk.map(|disk| disk.age_seconds))),
     PIDS.gauge("container_pids_peak", "The most threads ever")
         .from(&[PidsPeak], "pids.peak (Linux 6.1)")
         .get(|row, out| out.int(row.container.sample.pids_peak)),
@@ -152,6 +169,18 @@ pub(crate) const FAMILIES: &[Family] = &[
         .from(&[CgroupStat], "cgroup.stat nr_descendants, nr_dying_descendants")
         .labels(&[Label::State])
         .get(descendants),
+    STATE
+        .gauge("container_health_status", "1 for what the healthcheck says")
+        .unread("inspect State.Health.Status, events")
+        .labels(&[Label::Status])
+        .get(health_status),
+    STATE
+        .gauge(
+            "container_health_failing_streak",
+            "Probes of the healthcheck that failed in a row; absent once a further probe may have ended",
+        )
+        .unread("inspect State.Health.FailingStreak")
+        .get(|row, out| out.int(failing_streak(row))),
     HUGETLB
         .gauge("container_hugetlb_usage_bytes", "Huge pages used")
         .unit(Bytes)
@@ -223,6 +252,17 @@ fn descendants(row: Row<'_>, out: &mut dyn Sink) {
             out.sample(&[(Label::State, LabelValue::Name(state))], Number::Int(count));
         }
     }
+}
+
+fn health_status(row: Row<'_>, out: &mut dyn Sink) {
+    if let Some(health) = row.container.metadata.as_ref().and_then(|metadata| metadata.health) {
+        out.sample(&[(Label::Status, LabelValue::Text(health.as_str()))], Number::Int(1));
+    }
+}
+
+fn failing_streak(row: Row<'_>) -> Option<u64> {
+    let streak = row.container.metadata.as_ref()?.failing_streak?;
+    (row.page.now < streak.until).then_some(streak.count)
 }
 
 fn per_pagesize(row: Row<'_>, out: &mut dyn Sink, value: fn(&Hugetlb) -> Option<u64>) {

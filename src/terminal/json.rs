@@ -36,21 +36,13 @@ fn container(row: &Row) -> Value {
         "blkio_receive_bytes": row.block.map(|(read, _)| read),
         "blkio_transmit_bytes": row.block.map(|(_, written)| written),
         "pids": row.pids,
-        "health": row.health.map(health),
+        "health": row.health.map(Health::as_str),
         "restarts": row.restarts,
         "oom_kills": row.oom_kills,
         "cpu_pressure_ratio": cpu,
         "memory_pressure_ratio": memory,
         "io_pressure_ratio": io,
     })
-}
-
-const fn health(health: Health) -> &'static str {
-    match health {
-        Health::None => "none",
-        Health::NotHealthy => "not_healthy",
-        Health::Healthy => "healthy",
-    }
 }
 
 #[cfg(test)]

@@ -87,9 +87,10 @@ impl Row {
 impl Visitor for Overview {
     fn visit(&mut self, view: &View<'_>) {
         let machine = view.page.machine;
-        (self.now, self.cpus, self.memory_bytes) = (view.page.now, machine.cpu_cores, machine.memory_bytes);
+        (self.now, self.cpus, self.memory_bytes) =
+            (view.page.now, machine.cpu_cores, machine.meminfo.mem_total);
         let live = view.containers().filter(|shown| shown.is_live);
-        self.rows = live.map(|shown| Row::of(shown.container, machine.memory_bytes)).collect();
+        self.rows = live.map(|shown| Row::of(shown.container, machine.meminfo.mem_total)).collect();
         // What is not known comes last, and names decide between equals.
         let key = |row: &Row| row.cpu_ratio.unwrap_or(-1.0);
         self.rows.sort_by(|one, two| key(two).total_cmp(&key(one)).then_with(|| one.name.cmp(&two.name)));

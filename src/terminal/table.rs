@@ -97,7 +97,7 @@ fn cells(row: &Row) -> [Cell; HEADINGS.len()] {
     let memory = |bytes: Option<u64>| or_dash(bytes.map(binary));
     let usage = format!("{} / {}", memory(row.memory_usage), memory(row.memory_limit));
     let waiting = row.pressure.map(|share| or_dash(share.map(|share| format!("{:.1}", share * 100.0))));
-    let is_ill = f64::from(u8::from(row.health == Some(Health::NotHealthy)));
+    let is_ill = f64::from(u8::from(matches!(row.health, Some(Health::Starting | Health::Unhealthy))));
     let most = row
         .pressure
         .into_iter()
@@ -112,7 +112,7 @@ fn cells(row: &Row) -> [Cell; HEADINGS.len()] {
         pair(row.network).into(),
         pair(row.block).into(),
         count(row.pids).into(),
-        Cell::from(or_dash(row.health.map(|health| health_word(health).to_owned()))).warns(
+        Cell::from(or_dash(row.health.map(|health| health.as_str().to_owned()))).warns(
             Some(is_ill),
             1.0,
             2.0,
@@ -120,15 +120,6 @@ fn cells(row: &Row) -> [Cell; HEADINGS.len()] {
         count(row.restarts).into(),
         Cell::from(waiting.join(" / ")).warns(most, 0.1, 0.5),
     ]
-}
-
-/// Docker's word for the health, as far as it is known.
-const fn health_word(health: Health) -> &'static str {
-    match health {
-        Health::None => "none",
-        Health::NotHealthy => "not healthy",
-        Health::Healthy => "healthy",
-    }
 }
 
 fn or_dash(text: Option<String>) -> String {
@@ -169,7 +160,7 @@ mod tests {
             network: Some((1_450, 726)),
             block: Some((0, 41_200_000)),
             pids: Some(3),
-            health: Some(Health::NotHealthy),
+            health: Some(Health::Unhealthy),
             restarts: Some(2),
             pressure: [Some(0.001), Some(0.6), None],
             ..Row::default()
@@ -186,7 +177,7 @@ mod tests {
             ),
             concat!(
                 "web    12.34%       60MiB / 64MiB   93.75%   1.45kB / 726B   0B / 41.",
-                "2MB      3   not healthy          2        0.1 / 60.0 / -"
+                "2MB      3   unhealthy          2        0.1 / 60.0 / -"
             ),
             concat!(
                 "b           -               - / -        -               -           ",
@@ -201,7 +192,7 @@ mod tests {
         let rows = [row("web"), Row { name: "b".to_owned(), ..Row::default() }];
         let mut coloured = render(&rows, true);
         assert!(coloured.contains("\x1b[31m93.75%\x1b[0m"), "{coloured}");
-        assert!(coloured.contains("\x1b[33mnot healthy\x1b[0m"), "{coloured}");
+        assert!(coloured.contains("\x1b[33munhealthy\x1b[0m"), "{coloured}");
         for colour in [BOLD, YELLOW, RED, RESET] {
             coloured = coloured.replace(colour, "");
         }

@@ -56,8 +56,9 @@ impl Host {
     }
 }
 
+/// The containers that run. The host has no name.
 pub(crate) fn live(page: &str) -> Vec<&str> {
-    page.lines().filter(|line| line.starts_with("container_last_seen{")).collect()
+    page.lines().filter(|line| line.starts_with("container_last_seen{") && line.contains("name=")).collect()
 }
 
 pub(crate) fn hidden(exporter: &Exporter, id: &str) -> Option<String> {

@@ -123,12 +123,12 @@ impl FakeDockerd {
         format!("unix://{}", self.socket.display())
     }
 
-    /// Sets the answer of a path, in place of the recorded answer.
+    /// Sets the answer of a path, or of a path with its query, in place of the recorded answer.
     pub fn set(&self, path: &str, status: u16, body: impl Into<String>) {
         self.state.lock().unwrap().overrides.insert(path.to_owned(), (status, body.into()));
     }
 
-    /// Sets what is wrong with the answers of a path.
+    /// Sets what is wrong with the answers of a path, or of a path with its query.
     pub fn fault(&self, path: &str, fault: Option<Fault>) {
         let faults = &mut self.state.lock().unwrap().faults;
         match fault {
@@ -272,7 +272,7 @@ fn answer(mut stream: UnixStream, state: &Mutex<State>) {
         }
         let changed = state.overrides.get(&target).or_else(|| state.overrides.get(&path)).cloned();
         let is_refused = state.gate.as_ref().is_some_and(|gate| !gate(raw.split('?').next().unwrap()));
-        let fault = state.faults.get(&path).copied();
+        let fault = state.faults.get(&target).or_else(|| state.faults.get(&path)).copied();
         (state.delay, state.answers.clone(), changed, fault, state.versions, is_refused)
     };
     if !delay.is_zero() {

@@ -5,7 +5,7 @@ use docker_stat_prom::{
     collector::{Body, Collector, Config, Handle, Message},
     discovery::{ScopeEvent, resync},
     encode::Format,
-    metadata::{Filter, MetadataEvent, News, Source},
+    metadata::{Filter, Metadata, MetadataEvent, News, Source},
     parse::ContainerId,
     sample::{Interfaces, Keep, KernelFile, Roots},
     table::{Selection, SelfMetrics},
@@ -97,6 +97,27 @@ impl Driven {
         Self { collector, handle }
     }
 
+    /// Looks for cgroups again.
+    pub fn rescan(&mut self, host: &Path) {
+        self.collector.take(Message::Scope(resync(&host.join("sys/fs/cgroup"))));
+    }
+
+    /// Docker tells the name of a container.
+    pub fn name(&mut self, id: &ContainerId, name: &str) {
+        self.tell(Metadata { name: name.into(), ..Metadata::new(id.clone()) });
+    }
+
+    /// Docker tells the name and image of a container.
+    pub fn image(&mut self, id: &ContainerId, name: &str, image: &str) {
+        let image = Some(image.into());
+        self.tell(Metadata { name: name.into(), image, ..Metadata::new(id.clone()) });
+    }
+
+    fn tell(&mut self, metadata: Metadata) {
+        let news = News::Changed(Arc::new(metadata));
+        self.collector.take(Message::Metadata(MetadataEvent { source: Source::default(), news }));
+    }
+
     /// The answer to a scrape.
     pub fn answered(&mut self, format: Format) -> Arc<Body> {
         let (reply, mut answer) = tokio::sync::oneshot::channel();
@@ -110,14 +131,19 @@ impl Driven {
     }
 }
 
+pub fn roots(host: &Path) -> Roots {
+    Roots { cgroup: host.join("sys/fs/cgroup"), proc: host.join("proc"), sys: host.join("sys") }
+}
+
 fn config(host: &Path, selection: Selection) -> Config {
     Config {
-        roots: Roots { cgroup: host.join("sys/fs/cgroup"), proc: host.join("proc"), sys: host.join("sys") },
+        roots: roots(host),
         selection,
         filter: Filter::default(),
         polling_interval: None,
         peak_window: Duration::from_secs(60),
         history: Duration::ZERO,
+        created_lines: false,
         fd_budget: 1000,
         interfaces: Interfaces::default(),
         show_unnamed: false,

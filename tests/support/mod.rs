@@ -18,6 +18,12 @@ pub mod exporter;
 pub mod following;
 pub mod front;
 pub mod host;
+pub mod otlp;
+pub mod peers;
+pub mod prometheus;
+pub mod pushing;
+pub mod receiver;
+pub mod remote_write;
 
 use std::{
     io::Write,

@@ -22,6 +22,7 @@ impl Containers {
         });
         let memory = is_nowhere(KernelFile::MemoryCurrent).then_some(Complaint::NoMemoryController);
         let pressure = is_nowhere(KernelFile::CpuPressure).then_some(Complaint::NoPressure);
-        [network, memory, pressure].into_iter().flatten()
+        let descriptors = live().find_map(|live| live.descriptor_problem).map(Complaint::of_descriptors);
+        [network, memory, pressure, descriptors].into_iter().flatten()
     }
 }

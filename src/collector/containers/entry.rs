@@ -134,6 +134,7 @@ impl Entry {
             reader,
             network: NetReader::new(&reading.proc_root),
             problem: None,
+            descriptor_problem: None,
             claims: false,
             watched,
             settings_known: false,

@@ -5,7 +5,7 @@ use crate::{
     advice::NetworkCounters,
     metadata::Metadata,
     model::{Bursts, Container, Window},
-    sample::{FileSet, NetProblem, NetReader, Pass, ScopeReader},
+    sample::{DescriptorProblem, FileSet, NetProblem, NetReader, Pass, Processes, ScopeReader},
 };
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,7 @@ pub(super) struct LiveScope {
     pub(super) reader: ScopeReader,
     pub(super) network: NetReader,
     pub(super) problem: Option<NetProblem>,
+    pub(super) descriptor_problem: Option<DescriptorProblem>,
     pub(super) claims: bool,
     /// Whether inotify reports writes to its files.
     pub(super) watched: bool,
@@ -76,6 +77,17 @@ impl LiveScope {
         } else {
             self.network.read(&container.id, pass, &mut container.sample.net);
         }
+    }
+
+    /// Counts the file descriptors of its processes.
+    pub(super) fn read_descriptors(&mut self, container: &mut Container, reading: &Reading, pass: &mut Pass) {
+        let processes = Processes {
+            cgroup: self.reader.path(),
+            proc_root: &reading.proc_root,
+            id: &container.id,
+            main_pid: container.metadata.as_ref().and_then(|metadata| metadata.main_pid),
+        };
+        self.descriptor_problem = processes.read_descriptors(pass, &mut container.sample).err();
     }
 
     pub(super) fn verdict(&self, metadata: Option<&Metadata>) -> NetworkCounters {

@@ -5,6 +5,7 @@ mod candidates;
 mod cgroups;
 mod complaints;
 mod decisions;
+mod disk;
 mod entry;
 mod forgetting;
 mod idle;
@@ -26,7 +27,7 @@ use crate::{
     encode::LabelBlock,
     model::{Claimant, Container, Peaks, Poll, RatePoint, Rates, claims},
     parse::ContainerId,
-    sample::{Errno, FileSet, Keep, KernelFile, Netns, Pass, ScopeSample, stat_file::Scratch},
+    sample::{Errno, FileSet, Keep, KernelFile, Netns, Pass, ScopeSample, Visited, stat_file::Scratch},
     table::Shown,
 };
 use entry::Entry;
@@ -69,6 +70,8 @@ pub(super) struct Containers {
     said_few_files: bool,
     /// Whether a container was ever read. If so, the cgroup root is the right one.
     has_seen: bool,
+    /// Whether Docker's sizes have come, or were refused.
+    is_measured: bool,
 }
 
 impl Containers {
@@ -89,6 +92,7 @@ impl Containers {
             kept: Keep { directory: true, files: KernelFile::COUNT },
             said_few_files: false,
             has_seen: false,
+            is_measured: false,
         }
     }
 
@@ -144,6 +148,9 @@ impl Containers {
             if reading.hugetlb {
                 live.reader.sample_hugetlb(pass, &mut container.sample);
             }
+            if reading.descriptors {
+                live.read_descriptors(container, reading, pass);
+            }
             live.read_network(container, reading, pass);
             let events = container.sample.memory_events.as_ref();
             if let Some(kills) = events.and_then(|events| events.get("oom_kill")) {
@@ -160,6 +167,9 @@ impl Containers {
         }
         self.end_emptied();
         self.report_unopened(pass);
+        if self.reading.disk {
+            self.age_disk(pass);
+        }
         for entry in &mut self.entries {
             entry.shown = entry.is_to_be_shown(&self.reading, &self.sources);
         }
@@ -174,6 +184,7 @@ impl Containers {
         mut then: impl FnMut(&mut Container, &mut LiveScope, &Reading, &mut Pass),
     ) {
         pass.children = 0;
+        pass.visited = Visited::default();
         let keep = self.limit_open_files();
         self.unreached.tell(&mut pass.report);
         self.settle(pass);

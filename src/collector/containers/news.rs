@@ -26,6 +26,8 @@ impl Containers {
             News::Removed(id) => self.removed(source, &id),
             News::Unknown(id) => self.unknown(source, &id),
             News::Listed(ids) => self.listed(source, &ids.into_iter().collect()),
+            News::Disk(report) => self.take_disk(source, &report),
+            News::NoDisk(_) => self.is_measured = true,
             News::Oom(id) => {
                 if let Some(entry) = self.find(&id) {
                     entry.told_of_kill(OomKills::witnessed);
@@ -83,7 +85,10 @@ impl Containers {
             entry.told_of_kill(OomKills::ended_by_kill);
         }
         entry.container.metadata = Some(metadata);
-        entry.told_by = Some(source);
+        if entry.told_by.replace(source) != Some(source) {
+            // Another daemon measured it.
+            entry.container.disk = None;
+        }
         entry.unknown_to.clear();
         entry.is_refused = false;
         entry.removed_at = None;

@@ -33,6 +33,10 @@ pub(in crate::collector) struct Reading {
     pub(super) heard_files: FileSet,
     pub(super) network: bool,
     pub(super) hugetlb: bool,
+    /// Whether the descriptors of processes are counted.
+    pub(super) descriptors: bool,
+    /// Whether Docker's sizes are shown.
+    pub(super) disk: bool,
     pub(super) core_only: bool,
     pub(super) serves_stopped: bool,
     /// Whether containers that Docker does not know are shown.
@@ -63,6 +67,8 @@ impl Reading {
             heard_files: selection.files().intersection(heard),
             network: selection.reads_network(),
             hugetlb: selection.reads_hugetlb(),
+            descriptors: selection.reads_descriptors(),
+            disk: selection.shows_disk(),
             core_only: selection.is_core_only(),
             serves_stopped: Selection::serves_stopped(selection),
             show_unnamed: config.show_unnamed,

@@ -31,6 +31,7 @@ fn containers(cgroups: &Path) -> (Containers, UnboundedReceiver<ContainerId>) {
         polling_interval: None,
         peak_window: Duration::from_secs(60),
         history: Duration::ZERO,
+        created_lines: false,
         fd_budget: 100,
         show_unnamed: false,
         interfaces: crate::sample::Interfaces::default(),

@@ -155,7 +155,7 @@ mod tests {
         let mut events = Events::default();
         let created = told(State::Created);
         let starting =
-            Metadata { started: Some(1010.0), health: Some(Health::NotHealthy), ..told(State::Running) };
+            Metadata { started: Some(1010.0), health: Some(Health::Starting), ..told(State::Running) };
         let healthy = Metadata { health: Some(Health::Healthy), ..starting.clone() };
         let renamed = Metadata { name: "web2".to_owned(), ..healthy.clone() };
         let ended = Metadata { finished: Some(1040.0), state: Some(State::Exited), ..renamed.clone() };

@@ -3,15 +3,16 @@
 
 use super::{
     body::Body,
-    convert::http_date,
     events::Events,
     problem::{Problem, short},
     rows::Splitter,
+    size_row,
+    time::http_date,
     tolerant::{Inspection, List, read_info, read_inspection, read_version},
     transport::{MAX_OBJECTS, Transport},
 };
 use crate::{
-    metadata::{DockerHost, resolver::Row},
+    metadata::{DiskUse, DockerHost, resolver::Row},
     parse::ContainerId,
 };
 use bollard::{
@@ -44,6 +45,10 @@ const FIRST: Limits = Limits { wait: Duration::from_secs(10), bytes: 4 << 20 };
 const SMALL: Limits = Limits { wait: Duration::from_secs(5), bytes: 4 << 20 };
 /// A list needs about 2 KiB per container.
 const LIST: Limits = Limits { wait: Duration::from_secs(10), bytes: 64 << 20 };
+/// For a list with sizes, dockerd walks through the files of every container. Busy hosts have been seen to
+/// take five minutes. dockerd does not always stop when we give up, so giving up early and asking again would
+/// only add to its work.
+pub(super) const SIZES: Limits = Limits { wait: Duration::from_secs(600), bytes: 64 << 20 };
 /// An event stream has no end; its lines are limited one by one.
 const STREAM: Limits = Limits { wait: Duration::from_secs(10), bytes: u64::MAX };
 /// The largest head of an answer. The daemon's own is small; proxies add to it.
@@ -58,8 +63,8 @@ const GUESS: ClientVersion = ClientVersion { major_version: 1, minor_version: 44
 const EVENTS: [&str; 10] =
     ["create", "start", "die", "destroy", "rename", "pause", "unpause", "oom", "health_status", "update"];
 
-struct Limits {
-    wait: Duration,
+pub(super) struct Limits {
+    pub(super) wait: Duration,
     bytes: u64,
 }
 
@@ -165,6 +170,26 @@ impl Client {
             splitter.end().map(|()| list)
         };
         timeout(LIST.wait, exchange).await.unwrap_or(Err(Problem::Late(LIST.wait)))
+    }
+
+    /// The sizes of all containers.
+    pub(super) async fn sizes(&self) -> Result<Vec<(ContainerId, DiskUse)>, Problem> {
+        match self.sizes_once().await {
+            Err(problem) if self.is_corrected(&problem) => self.sizes_once().await,
+            other => other,
+        }
+    }
+
+    async fn sizes_once(&self) -> Result<Vec<(ContainerId, DiskUse)>, Problem> {
+        let exchange = async {
+            let mut body = self.get("/containers/json?all=1&size=1", &SIZES).await?;
+            let (mut splitter, mut sizes) = (Splitter::new(), Vec::new());
+            while let Some(chunk) = body.chunk().await? {
+                splitter.take(&chunk, &mut |text| size_row::take(&mut sizes, text))?;
+            }
+            splitter.end().map(|()| sizes)
+        };
+        timeout(SIZES.wait, exchange).await.unwrap_or(Err(Problem::Late(SIZES.wait)))
     }
 
     /// Replaces the guessed version if the daemon's refusal names a better one.

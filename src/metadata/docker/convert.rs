@@ -1,6 +1,11 @@
 //! Converts Docker's models to [`Metadata`].
 
-use super::{problem::Problem, tolerant::Inspection};
+use super::{
+    health,
+    problem::Problem,
+    time::{positive, unix_seconds},
+    tolerant::Inspection,
+};
 use crate::{
     metadata::{
         Filter, Health, Labels, Metadata, State,
@@ -11,8 +16,8 @@ use crate::{
     parse::ContainerId,
 };
 use bollard::models::{
-    ContainerStateStatusEnum, ContainerSummary, ContainerSummaryHealthStatusEnum, ContainerSummaryStateEnum,
-    EventMessage, HealthStatusEnum, SystemInfo, SystemInfoCgroupDriverEnum,
+    ContainerStateStatusEnum, ContainerSummary, ContainerSummaryStateEnum, EventMessage, SystemInfo,
+    SystemInfoCgroupDriverEnum,
 };
 use std::{collections::HashMap, time::Duration};
 
@@ -66,14 +71,15 @@ impl Converter {
         let config = inspect.config.unwrap_or_default();
         let host_config = inspect.host_config.unwrap_or_default();
         let state = inspect.state.unwrap_or_default();
-        let labels = config.labels.unwrap_or_default();
         let restart_count = inspect.restart_count.and_then(positive);
         // No `Health` in a completely read state means no healthcheck. A `Health` without a status is
         // unknown.
+        let failing_streak = health::failing_streak(&state, &config);
         let health = match state.health {
-            Some(told) => told.status.map(health),
+            Some(told) => told.status.map(health::health),
             None => state.status.filter(|_| !is_odd).map(|_| Health::None),
         };
+        let labels = config.labels.unwrap_or_default();
         let metadata = Metadata {
             labels: self.chosen(&labels, config.env.iter().flatten().map(String::as_str)),
             name: self.cut(name),
@@ -90,6 +96,7 @@ impl Converter {
             restarts: restart_count,
             oom_killed: state.oom_killed,
             health,
+            failing_streak,
             state: state.status.and_then(inspected_state),
             cgroup: expected_cgroup(driver, host_config.cgroup_parent.as_deref(), &id).into(),
             ..Metadata::new(id)
@@ -128,10 +135,6 @@ impl Converter {
         let none = HashMap::new();
         let labels = summary.labels.as_ref().unwrap_or(&none);
         let status = summary.status.as_deref().unwrap_or_default();
-        let health = match summary.health.as_ref().and_then(|health| health.status) {
-            Some(status) => listed_health(status),
-            None => health_in(status),
-        };
         let name = plain_name(own_name(summary.names.as_deref().unwrap_or_default()));
         let tells = Tells {
             // The name of a link is better than none.
@@ -151,7 +154,7 @@ impl Converter {
                 .created
                 .and_then(positive)
                 .map(|seconds| Duration::from_secs(seconds).as_secs_f64()),
-            health,
+            health: health::of_row(summary),
             cgroup: expected_cgroup(driver, None, &id).into(),
             ..Metadata::new(id)
         };
@@ -224,7 +227,8 @@ pub(super) fn understood(event: &EventMessage) -> Option<(ContainerId, Action)> 
         }
         other => match other.strip_prefix("health_status: ")? {
             "healthy" => Action::Health(Health::Healthy),
-            "unhealthy" | "starting" => Action::Health(Health::NotHealthy),
+            "unhealthy" => Action::Health(Health::Unhealthy),
+            "starting" => Action::Health(Health::Starting),
             _ => Action::Inspect,
         },
     };
@@ -234,18 +238,6 @@ pub(super) fn understood(event: &EventMessage) -> Option<(ContainerId, Action)> 
 /// A name without its leading slash, if there is one.
 pub(super) fn plain_name(name: Option<&str>) -> Option<&str> {
     name.map(|name| name.trim_start_matches('/')).filter(|name| !name.is_empty())
-}
-
-pub(super) fn positive(number: i64) -> Option<u64> {
-    u64::try_from(number).ok()
-}
-
-pub(super) fn health(status: HealthStatusEnum) -> Health {
-    match status {
-        HealthStatusEnum::EMPTY | HealthStatusEnum::NONE => Health::None,
-        HealthStatusEnum::STARTING | HealthStatusEnum::UNHEALTHY => Health::NotHealthy,
-        HealthStatusEnum::HEALTHY => Health::Healthy,
-    }
 }
 
 pub(super) fn inspected_state(status: ContainerStateStatusEnum) -> Option<State> {
@@ -274,47 +266,11 @@ pub(super) fn listed_state(state: ContainerSummaryStateEnum) -> Option<State> {
     })
 }
 
-/// Seconds since 1970 of an RFC 3339 time; `None` for Docker's "never", the year 1.
-pub(super) fn unix_seconds(text: &str) -> Option<f64> {
-    let time = chrono::DateTime::parse_from_rfc3339(text).ok()?;
-    let nanos = time.timestamp_nanos_opt().filter(|nanos| *nanos > 0)?;
-    Some(Duration::from_nanos(u64::try_from(nanos).ok()?).as_secs_f64())
-}
-
-/// The time of a `Date` header, unix s.
-pub(super) fn http_date(text: &str) -> Option<f64> {
-    let seconds = chrono::DateTime::parse_from_rfc2822(text).ok()?.timestamp();
-    Some(Duration::from_secs(positive(seconds)?).as_secs_f64())
-}
-
 /// The container's own name of several names. Names of links have the form `/other/alias`.
 fn own_name(names: &[String]) -> Option<&str> {
     let mut told = names.iter().map(String::as_str).filter(|name| plain_name(Some(name)).is_some());
     let first = told.clone().next();
     told.find(|name| !name.trim_start_matches('/').contains('/')).or(first)
-}
-
-fn listed_health(status: ContainerSummaryHealthStatusEnum) -> Option<Health> {
-    Some(match status {
-        ContainerSummaryHealthStatusEnum::EMPTY => return None,
-        ContainerSummaryHealthStatusEnum::NONE => Health::None,
-        ContainerSummaryHealthStatusEnum::STARTING | ContainerSummaryHealthStatusEnum::UNHEALTHY => {
-            Health::NotHealthy
-        }
-        ContainerSummaryHealthStatusEnum::HEALTHY => Health::Healthy,
-    })
-}
-
-/// The health in a status like `Up 2 hours (healthy)`. A status without one does not prove that there is no
-/// healthcheck.
-fn health_in(status: &str) -> Option<Health> {
-    if status.ends_with("(healthy)") {
-        Some(Health::Healthy)
-    } else if status.ends_with("(unhealthy)") || status.ends_with("(health: starting)") {
-        Some(Health::NotHealthy)
-    } else {
-        None
-    }
 }
 
 /// The exit code in a status like `Exited (137) 2 hours ago`.
@@ -426,14 +382,6 @@ mod tests {
     }
 
     #[test]
-    fn the_year_one_is_never() {
-        assert_eq!(unix_seconds("0001-01-01T00:00:00Z"), None);
-        assert_eq!(unix_seconds("2026-11-23T23:50:18.5Z"), Some(1_795_477_818.5));
-        assert_eq!(unix_seconds("2026-11-24T01:50:18+02:00"), Some(1_795_477_818.0));
-        assert_eq!(unix_seconds("yesterday"), None);
-    }
-
-    #[test]
     fn events_are_understood_in_dockers_words() {
         let id = "2".repeat(64);
         let event = |action: &str| {
@@ -445,7 +393,8 @@ mod tests {
         assert_eq!(event("start"), Some(Action::Inspect));
         assert_eq!(event("rename"), Some(Action::Rename("new".into())));
         assert_eq!(event("health_status: healthy"), Some(Action::Health(Health::Healthy)));
-        assert_eq!(event("health_status: unhealthy"), Some(Action::Health(Health::NotHealthy)));
+        assert_eq!(event("health_status: unhealthy"), Some(Action::Health(Health::Unhealthy)));
+        assert_eq!(event("health_status: starting"), Some(Action::Health(Health::Starting)));
         assert_eq!(event("exec_die"), None);
     }
 
@@ -453,8 +402,6 @@ mod tests {
     fn a_status_tells_what_it_tells() {
         assert_eq!(exit_code_in("Exited (137) 25 seconds ago"), Some(137));
         assert_eq!(exit_code_in("Up 2 minutes"), None);
-        assert_eq!(health_in("Up 2 minutes (unhealthy)"), Some(Health::NotHealthy));
-        assert_eq!(health_in("Up 2 minutes"), None);
         for (status, age) in [
             ("Up 3 seconds", Some(4.0)),
             ("Up Less than a second", Some(2.0)),
@@ -469,12 +416,6 @@ mod tests {
         ] {
             assert_eq!(age_in(status), age, "{status}");
         }
-    }
-
-    #[test]
-    fn a_date_header_is_a_time() {
-        assert_eq!(http_date("Mon, 23 Nov 2026 23:50:18 GMT"), Some(1_795_477_818.0));
-        assert_eq!(http_date("soon"), None);
     }
 
     #[test]

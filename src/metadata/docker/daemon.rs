@@ -1,6 +1,6 @@
 //! What a session knows about its daemon, and where it stores the daemon's version.
 
-use super::convert::Converter;
+use super::{convert::Converter, sizes::Wish};
 use crate::metadata::DockerHost;
 use std::sync::{Arc, OnceLock};
 
@@ -13,11 +13,13 @@ pub(super) struct Daemon {
     pub(super) converter: Converter,
     /// The version of the first daemon that reported one.
     pub(super) engine: Arc<OnceLock<String>>,
+    /// Whether the sizes of containers are wanted, and how.
+    pub(super) wish: Option<Wish>,
 }
 
 impl Daemon {
     pub(super) fn new(host: DockerHost, converter: Converter) -> Self {
-        Self { host, converter, engine: Arc::default() }
+        Self { host, converter, engine: Arc::default(), wish: None }
     }
 
     /// Stores the version of the first daemon that reported one. It is cut, because a daemon can answer

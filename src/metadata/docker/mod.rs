@@ -1,30 +1,38 @@
 //! The only place that uses bollard: GET requests to the Docker API, and its event stream.
 
 mod body;
+mod chore;
 mod client;
 mod convert;
 mod daemon;
 mod events;
+mod health;
 mod inspections;
 mod outage;
 mod problem;
 mod rows;
 mod session;
+mod size_row;
+mod sizes;
 mod stream;
+mod time;
 mod tolerant;
 mod transport;
 
-use super::{DockerHost, Filter, Labels, MetadataEvent, News, Source};
+use super::{DockerHost, FileSystem, Filter, Labels, MetadataEvent, News, Source};
 use crate::parse::ContainerId;
+use chore::at;
 use convert::{Converter, understood};
 use daemon::Daemon;
 use outage::{LASTING, Outage};
 use rows::Splitter;
-use session::{Memory, Tell, at};
+use session::{Memory, Tell};
+use sizes::Wish;
 use std::{
     cell::RefCell,
     fmt,
     os::unix::fs::MetadataExt,
+    path::Path,
     pin::pin,
     sync::{Arc, OnceLock},
     time::Duration,
@@ -68,6 +76,14 @@ impl Docker {
     ) -> Self {
         let converter = Converter { labels, filter, on_cut: Box::new(on_cut) };
         Self { daemon: Daemon::new(host, converter) }
+    }
+
+    /// Also asks how much disk space each container takes, and pauses for this long after each answer. `look`
+    /// finds out about the file system of Docker's root directory. It may hang.
+    #[must_use]
+    pub fn with_sizes(mut self, interval: Duration, look: fn(&Path) -> Option<FileSystem>) -> Self {
+        self.daemon.wish = Some(Wish { interval, look });
+        self
     }
 
     /// The place where the daemon's version is stored once it is known.

@@ -39,6 +39,17 @@ impl Problem {
         }
     }
 
+    /// One word for what it is, for a label.
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Self::Refused { .. } => "refused",
+            Self::Odd(_) => "odd",
+            Self::Late(_) => "late",
+            Self::Silent(_) => "silent",
+            Self::Denied(_) => "denied",
+        }
+    }
+
     /// Whether it shows no sign of life.
     pub(super) fn is_silence(&self) -> bool {
         matches!(self, Self::Late(_) | Self::Silent(_) | Self::Denied(_))

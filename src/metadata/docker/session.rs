@@ -1,17 +1,20 @@
 //! One connection to the daemon, from the first answer to the last.
 
 use super::{
+    chore::{Chore, at, done},
     client::Client,
-    convert::{CgroupDriver, understood, unix_seconds},
+    convert::{CgroupDriver, understood},
     daemon::Daemon,
     events::{Line, Replay},
     inspections::{Answer, Asked, Inspections},
     problem::Problem,
+    sizes::{Rounds, Sizes},
     stream::{Stream, StreamState},
+    time::unix_seconds,
     tolerant::List,
 };
 use crate::{
-    metadata::{Filter, News, Resolver, action::Action, resolver::Row, told::Newer},
+    metadata::{DiskReport, Filter, Health, News, Resolver, action::Action, resolver::Row, told::Newer},
     parse::ContainerId,
 };
 use bollard::models::EventMessage;
@@ -19,12 +22,13 @@ use futures_util::future::LocalBoxFuture;
 use std::{
     collections::{HashMap, HashSet},
     convert::Infallible,
-    future::pending,
+    path::PathBuf,
+    rc::Rc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use tokio::{
     sync::mpsc::UnboundedReceiver,
-    time::{Instant, interval_at, sleep_until, timeout},
+    time::{Instant, interval_at, timeout},
 };
 
 /// How often a silent daemon is pinged: on an event stream, a daemon that hangs looks like one without
@@ -62,6 +66,10 @@ pub(super) struct Memory {
     /// The daemon may be a different one now, so every container must be inspected.
     pub(super) inspect_all: bool,
     driver: Option<CgroupDriver>,
+    /// Docker's root directory, if the daemon has named it in this session.
+    root: Option<PathBuf>,
+    /// The requests for sizes.
+    rounds: Rc<Rounds>,
     /// The daemon's time at the start of the last session. A new stream starts there, so that no OOM kill is
     /// lost.
     since: Option<f64>,
@@ -85,12 +93,6 @@ struct Listing {
     all: Option<HashSet<ContainerId>>,
     /// When it is reported even if inspections are missing.
     until: Instant,
-}
-
-/// The answer to a request other than events and inspections.
-enum Chore {
-    Ping(Result<(), Problem>),
-    List(Result<List, Problem>),
 }
 
 pub(super) struct Session<'a> {
@@ -159,6 +161,8 @@ impl<'a> Session<'a> {
         while lookups.try_recv().is_ok() {}
         let list = self.list(client).await?;
         self.take_list(list);
+        let Memory { root, rounds, .. } = &self.memory;
+        let mut sizes = Sizes::new(client, self.daemon.wish, root.clone(), rounds);
         let mut ping = interval_at(Instant::now() + PING, PING);
         let mut chore: Option<LocalBoxFuture<'a, Chore>> = None;
         loop {
@@ -196,6 +200,7 @@ impl<'a> Session<'a> {
                 _ = ping.tick(), if chore.is_none() => {
                     chore = Some(Box::pin(async { Chore::Ping(client.ping().await) }));
                 }
+                answer = sizes.next(), if self.up.is_some() => self.sized(answer),
                 () = at(until) => self.tell_rest(),
             }
             if chore.is_none() {
@@ -218,6 +223,7 @@ impl<'a> Session<'a> {
         });
         self.daemon.note_engine(info.server_version.clone().or_else(|| client.engine()));
         self.memory.driver = CgroupDriver::of(&info).or(self.memory.driver);
+        self.memory.root = info.docker_root_dir.map(PathBuf::from);
         let told = info.system_time.as_deref().and_then(unix_seconds);
         self.now = told.or(client.date()).unwrap_or_else(|| {
             SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
@@ -269,6 +275,16 @@ impl<'a> Session<'a> {
     fn say(&mut self, what: &'static str, problem: &Problem) {
         if self.memory.said.insert(what) {
             tracing::warn!("docker at {} does not provide {what} ({problem})", self.daemon.host);
+        }
+    }
+
+    fn sized(&mut self, answer: Result<DiskReport, Problem>) {
+        match answer {
+            Ok(report) => self.tell(News::Disk(report.into())),
+            Err(problem) => {
+                self.say("the sizes of its containers", &problem);
+                self.tell(News::NoDisk(problem.word()));
+            }
         }
     }
 
@@ -460,6 +476,7 @@ impl<'a> Session<'a> {
         }
         let newer = Newer::of(&action);
         let is_destroyed = action == Action::Destroy;
+        let is_unhealthy = action == Action::Health(Health::Unhealthy);
         let action = match action {
             Action::Rename(name) => Action::Rename(self.daemon.converter.cut(name)),
             action => action,
@@ -472,26 +489,12 @@ impl<'a> Session<'a> {
                 // Its row in the list is older than this.
                 self.take_waiting(&id);
                 self.tell(news);
+                // Only an inspection tells how many probes failed. With too many waiting, it can be missing.
+                let _asked = is_unhealthy && self.inspections.ask(id);
             }
             // It is new, or the event does not fit what is known: inspect it.
             None if is_destroyed || self.inspections.ask(id) => {}
             None => self.want_list(LIST_SOON),
         }
-    }
-}
-
-/// Waits until this time, or for ever.
-pub(super) async fn at(time: Option<Instant>) {
-    match time {
-        Some(time) => sleep_until(time).await,
-        None => pending().await,
-    }
-}
-
-/// The answer to the chore. Waits for ever if there is none.
-async fn done(chore: &mut Option<LocalBoxFuture<'_, Chore>>) -> Chore {
-    match chore {
-        Some(chore) => chore.await,
-        None => pending().await,
     }
 }

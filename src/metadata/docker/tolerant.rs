@@ -14,7 +14,7 @@ use serde_json::{Map, Value, from_slice, from_str, from_value};
 const DEPTH: usize = 5;
 
 /// How many containers are read at most: more than a host can have.
-const MAX_ROWS: usize = 32_768;
+pub(super) const MAX_ROWS: usize = 32_768;
 
 /// An inspection.
 pub(super) struct Inspection {
@@ -142,7 +142,7 @@ pub(super) fn read_event(line: &[u8]) -> Option<EventMessage> {
     from_slice(line).ok().or_else(|| event(json(&String::from_utf8_lossy(line))?))
 }
 
-fn json(text: &str) -> Option<Value> {
+pub(super) fn json(text: &str) -> Option<Value> {
     from_str(text).ok()
 }
 

@@ -6,7 +6,7 @@ use crate::{
     table::{
         Label, LabelValue, Number,
         family::{
-            Family, Topic,
+            Family, Instrument, Topic,
             Unit::{Microseconds, Seconds},
         },
         getters::name,
@@ -23,6 +23,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         .unit(Seconds)
         .from(&[CpuStat], "cpu.stat usage_usec")
         .labels(&[Label::Cpu])
+        .of_host()
         .get(|row, out| {
             if let Some(cpu) = &row.container.sample.cpu {
                 out.sample(
@@ -33,11 +34,15 @@ pub(crate) const FAMILIES: &[Family] = &[
         }),
     CPU.counter("container_cpu_user_seconds_total", "CPU time used in user mode")
         .unit(Seconds)
+        .semantic("container.cpu.time", "s", Instrument::Counter, &[("cpu.mode", "user")])
         .from(&[CpuStat], "cpu.stat user_usec")
+        .of_host()
         .get(|row, out| out.usec(row.container.sample.cpu.and_then(|cpu| cpu.user_usec))),
     CPU.counter("container_cpu_system_seconds_total", "CPU time used in the kernel")
         .unit(Seconds)
+        .semantic("container.cpu.time", "s", Instrument::Counter, &[("cpu.mode", "system")])
         .from(&[CpuStat], "cpu.stat system_usec")
+        .of_host()
         .get(|row, out| out.usec(row.container.sample.cpu.and_then(|cpu| cpu.system_usec))),
     CPU.counter("container_cpu_cfs_periods_total", "Quota periods passed; only with a quota")
         .from(&[CpuStat, CpuMax], "cpu.stat nr_periods")

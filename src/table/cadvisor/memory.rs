@@ -9,7 +9,7 @@ use crate::{
     table::{
         Label, LabelValue, Number, Sink,
         family::{
-            Family, Topic,
+            Family, Instrument, Topic,
             Unit::{Bytes, Pages},
         },
         getters::{memory_stat, name, or_zero},
@@ -28,27 +28,34 @@ pub(crate) const FAMILIES: &[Family] = &[
             "Memory that can not easily be reclaimed: usage without inactive page cache",
         )
         .unit(Bytes)
+        .semantic("container.memory.working_set", "By", Instrument::UpDownCounter, &[])
         .from(&[MemoryCurrent, MemoryStat], "memory.current − memory.stat inactive_file")
+        .of_host()
         .get(|row, out| out.int(working_set(row))),
     MEMORY
         .gauge("container_memory_rss", "Anonymous memory")
         .unit(Bytes)
+        .semantic("container.memory.rss", "By", Instrument::UpDownCounter, &[])
         .from(&[MemoryStat], "memory.stat anon")
+        .of_host()
         .get(|row, out| out.int(memory_stat(row, Key::Anon))),
     MEMORY
         .gauge("container_memory_cache", "Page cache, tmpfs and shared memory included")
         .unit(Bytes)
         .from(&[MemoryStat], "memory.stat file")
+        .of_host()
         .get(|row, out| out.int(memory_stat(row, Key::File))),
     MEMORY
         .gauge("container_memory_mapped_file", "Page cache mapped by processes")
         .unit(Bytes)
         .from(&[MemoryStat], "memory.stat file_mapped")
+        .of_host()
         .get(|row, out| out.int(memory_stat(row, Key::FileMapped))),
     MEMORY
         .gauge("container_memory_swap", "Swap used")
         .unit(Bytes)
         .from(&[MemorySwapCurrent], "memory.swap.current")
+        .of_host()
         .get(|row, out| out.int(row.container.sample.swap_current)),
     MEMORY
         .gauge("container_memory_max_usage_bytes", "The most memory ever charged")
@@ -76,6 +83,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         .get(|row, out| out.int(memory_stat(row, Key::InactiveFile))),
     MEMORY
         .counter("container_memory_failures_total", "Page faults")
+        .semantic("container.paging.faults", "{fault}", Instrument::Counter, &[])
         .from(&[MemoryStat], "memory.stat pgfault, pgmajfault")
         .labels(&[Label::FailureType, Label::Scope])
         .get(page_faults),
@@ -127,11 +135,13 @@ pub(crate) const FAMILIES: &[Family] = &[
         .gauge("container_spec_memory_limit_bytes", "Memory limit; 0 without one")
         .unit(Bytes)
         .from(&[MemoryMax], "memory.max")
+        .of_host()
         .get(|row, out| out.int(row.container.sample.memory_max.map(or_zero))),
     MEMORY
         .gauge("container_spec_memory_swap_limit_bytes", "Swap limit; 0 without one")
         .unit(Bytes)
         .from(&[MemorySwapMax], "memory.swap.max")
+        .of_host()
         .get(|row, out| out.int(row.container.sample.swap_max.map(or_zero))),
     MEMORY
         .gauge(

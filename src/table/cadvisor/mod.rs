@@ -1,6 +1,7 @@
 //! The names of cAdvisor, one file per group.
 
 pub(super) mod cpu;
+pub(super) mod disk;
 pub(super) mod io;
 pub(super) mod machine;
 pub(super) mod memory;

@@ -4,7 +4,7 @@ use crate::{
     parse::net_dev::{Direction, InterfaceRow},
     table::{
         Label, LabelValue, Number, Sink,
-        family::{Family, Topic, Unit::Bytes},
+        family::{Family, Instrument, Topic, Unit::Bytes},
         group::{Group, Set},
         row::Row,
     },
@@ -17,18 +17,22 @@ pub(crate) const FAMILIES: &[Family] = &[
     NETWORK
         .counter("container_network_receive_bytes_total", "Bytes received")
         .unit(Bytes)
+        .semantic("container.network.io", "By", Instrument::Counter, &[("network.io.direction", "receive")])
         .net_dev("net/dev receive bytes")
         .labels(&[Label::Interface])
+        .of_host()
         .get(|row, out| per_interface(row, out, |net| &net.receive, |direction| direction.bytes)),
     NETWORK
         .counter("container_network_receive_packets_total", "Packets received")
         .net_dev("net/dev receive packets")
         .labels(&[Label::Interface])
+        .of_host()
         .get(|row, out| per_interface(row, out, |net| &net.receive, |direction| direction.packets)),
     NETWORK
         .counter("container_network_receive_errors_total", "Errors while packets were received")
         .net_dev("net/dev receive errs")
         .labels(&[Label::Interface])
+        .of_host()
         .get(|row, out| per_interface(row, out, |net| &net.receive, |direction| direction.errs)),
     NETWORK
         .counter(
@@ -37,27 +41,33 @@ pub(crate) const FAMILIES: &[Family] = &[
         )
         .net_dev("net/dev receive drop")
         .labels(&[Label::Interface])
+        .of_host()
         .get(|row, out| per_interface(row, out, |net| &net.receive, |direction| direction.drop)),
     NETWORK
         .counter("container_network_transmit_bytes_total", "Bytes sent")
         .unit(Bytes)
+        .semantic("container.network.io", "By", Instrument::Counter, &[("network.io.direction", "transmit")])
         .net_dev("net/dev transmit bytes")
         .labels(&[Label::Interface])
+        .of_host()
         .get(|row, out| per_interface(row, out, |net| &net.transmit, |direction| direction.bytes)),
     NETWORK
         .counter("container_network_transmit_packets_total", "Packets sent")
         .net_dev("net/dev transmit packets")
         .labels(&[Label::Interface])
+        .of_host()
         .get(|row, out| per_interface(row, out, |net| &net.transmit, |direction| direction.packets)),
     NETWORK
         .counter("container_network_transmit_errors_total", "Errors while packets were sent")
         .net_dev("net/dev transmit errs")
         .labels(&[Label::Interface])
+        .of_host()
         .get(|row, out| per_interface(row, out, |net| &net.transmit, |direction| direction.errs)),
     NETWORK
         .counter("container_network_transmit_packets_dropped_total", "Packets dropped that were to be sent")
         .net_dev("net/dev transmit drop")
         .labels(&[Label::Interface])
+        .of_host()
         .get(|row, out| per_interface(row, out, |net| &net.transmit, |direction| direction.drop)),
 ];
 

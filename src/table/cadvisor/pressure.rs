@@ -17,11 +17,13 @@ pub(crate) const FAMILIES: &[Family] = &[
         .counter("container_pressure_cpu_waiting_seconds_total", "Time in which some task waited for CPU")
         .unit(Seconds)
         .from(&[CpuPressure], "cpu.pressure some total")
+        .of_host()
         .get(|row, out| out.usec(stalled(row.container.sample.cpu_pressure, |pressure| pressure.some))),
     PRESSURE
         .counter("container_pressure_cpu_stalled_seconds_total", "Time in which all tasks waited for CPU")
         .unit(Seconds)
         .from(&[CpuPressure], "cpu.pressure full total")
+        .of_host()
         .get(|row, out| out.usec(stalled(row.container.sample.cpu_pressure, |pressure| pressure.full))),
     PRESSURE
         .counter(
@@ -30,6 +32,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         )
         .unit(Seconds)
         .from(&[MemoryPressure], "memory.pressure some total")
+        .of_host()
         .get(|row, out| out.usec(stalled(row.container.sample.memory_pressure, |pressure| pressure.some))),
     PRESSURE
         .counter(
@@ -38,16 +41,19 @@ pub(crate) const FAMILIES: &[Family] = &[
         )
         .unit(Seconds)
         .from(&[MemoryPressure], "memory.pressure full total")
+        .of_host()
         .get(|row, out| out.usec(stalled(row.container.sample.memory_pressure, |pressure| pressure.full))),
     PRESSURE
         .counter("container_pressure_io_waiting_seconds_total", "Time in which some task waited for I/O")
         .unit(Seconds)
         .from(&[IoPressure], "io.pressure some total")
+        .of_host()
         .get(|row, out| out.usec(stalled(row.container.sample.io_pressure, |pressure| pressure.some))),
     PRESSURE
         .counter("container_pressure_io_stalled_seconds_total", "Time in which all tasks waited for I/O")
         .unit(Seconds)
         .from(&[IoPressure], "io.pressure full total")
+        .of_host()
         .get(|row, out| out.usec(stalled(row.container.sample.io_pressure, |pressure| pressure.full))),
 ];
 

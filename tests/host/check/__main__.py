@@ -10,12 +10,18 @@ from .installed import as_a_compose_service, as_a_swarm_service, as_a_systemd_un
 from .kernel import main_pid, scope
 from .outages import a_stopped_exporter_says_goodbye_and_a_new_one_sees_the_same, numbers_go_on_without_docker
 from .socket_only import started_with_the_socket_only
-from .values import situations_show_what_they_are, values_agree_with_docker_stats, values_agree_with_the_files
+from .values import (
+    situations_show_what_they_are,
+    the_host_is_what_the_kernel_says,
+    values_agree_with_docker_stats,
+    values_agree_with_the_files,
+)
 
 CHECKS = [
     values_agree_with_the_files,
     values_agree_with_docker_stats,
     situations_show_what_they_are,
+    the_host_is_what_the_kernel_says,
     oom_kills_add_up_over_restarts,
     containers_come_and_go_within_a_scrape,
     a_new_container_is_never_shown_without_its_name,

@@ -31,4 +31,5 @@ class Page:
         return bool(self.all(family, **labels))
 
     def names(self):
-        return {have["name"] for have, _ in self.all("container_last_seen")}
+        """The containers that run. The host itself has no name."""
+        return {have["name"] for have, _ in self.all("container_last_seen") if "name" in have}

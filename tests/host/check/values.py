@@ -39,6 +39,38 @@ def values_agree_with_the_files():
         print(f"    {name:9} {' '.join(f'{item:>12}' for item in shown)}")
 
 
+def the_host_is_what_the_kernel_says():
+    """id="/" against the root cgroup and /proc."""
+    def cpu():
+        with open("/sys/fs/cgroup/cpu.stat", encoding="ascii") as file:
+            return int(re.search(r"^usage_usec (\d+)$", file.read(), re.M)[1])
+
+    def proc(file, line):
+        with open("/proc/" + file, encoding="ascii") as text:
+            return int(re.search(rf"^{line}\s+(\d+)", text.read(), re.M)[1])
+
+    before = cpu()
+    page = Page()
+    after = cpu()
+    host = lambda family: page.value(family, id="/")
+    usage = host("container_cpu_usage_seconds_total") * 1e6
+    assert before - 1 <= usage <= after + 1, f"{usage}, file {before}..{after}"
+    total = proc("meminfo", "MemTotal:") * 1024
+    assert host("container_spec_memory_limit_bytes") == total == page.value("machine_memory_bytes")
+    assert total > host("container_memory_usage_bytes") > host("container_memory_rss") > 0
+    assert total > host("container_memory_working_set_bytes") > 0
+    assert abs(host("container_start_time_seconds") - proc("stat", "btime")) <= 1
+    assert page.has("container_pressure_cpu_waiting_seconds_total", id="/")
+    assert page.has("container_fs_writes_bytes_total", id="/")
+    of_host = [have for _, have, _ in page.samples if have.get("id") == "/"]
+    assert not any("name" in have or "image" in have for have in of_host)
+    interfaces = {have["interface"] for have in of_host if "interface" in have}
+    assert interfaces and not any(re.match("lo$|veth|docker|br-", name) for name in interfaces), interfaces
+    with open("/etc/machine-id", encoding="ascii") as file:
+        assert page.all("machine_cpu_cores")[0][0]["machine_id"] == file.read().strip()
+    print(f"    {len(of_host)} series, interfaces {' '.join(sorted(interfaces))}")
+
+
 def bytes_of(text):
     number, unit = re.match(r"([\d.]+)\s*(\w+)", text).groups()
     factor = {"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}[unit]

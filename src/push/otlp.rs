@@ -1,0 +1,70 @@
+//! OTLP: what is sent to one target.
+
+use super::{
+    compress::gzip,
+    config::{Config, Otlp, Target},
+    encoder::{Encoder, Pass},
+    record::{Kind, Record},
+};
+use crate::encode::{Exports, Readings};
+use hyper::body::Bytes;
+
+/// Makes the requests of one target.
+pub(super) struct OpenTelemetry {
+    exports: Exports,
+    gzip: bool,
+}
+
+impl OpenTelemetry {
+    pub(super) fn new(otlp: &Otlp, target: &Target, config: &Config) -> Self {
+        let resource = resource(otlp, config);
+        let most = target.queue.max_samples_per_send;
+        Self { exports: Exports::new(resource, otlp.semantic_names, most), gzip: otlp.gzip }
+    }
+
+    fn records(&mut self, readings: &Readings) -> Vec<Record> {
+        let Self { exports, gzip: is_packed } = self;
+        let mut records = Vec::new();
+        exports.write(readings, &mut |body, points| {
+            let packed = if *is_packed { gzip(body).ok() } else { None };
+            let kind = if packed.is_some() { Kind::OtlpGzip } else { Kind::Otlp };
+            let body = packed.map_or_else(|| Bytes::copy_from_slice(body), Bytes::from);
+            let samples = u32::try_from(points).unwrap_or(u32::MAX);
+            records.push(Record { kind, samples, timestamp: readings.now_ms(), body });
+        });
+        records
+    }
+}
+
+impl Encoder for OpenTelemetry {
+    fn encode(&mut self, pass: &Pass, _is_v1: bool) -> Vec<Record> {
+        pass.readings.as_ref().map(|readings| self.records(readings)).unwrap_or_default()
+    }
+
+    fn end(&mut self, pass: &Pass, _is_v1: bool) -> Vec<Record> {
+        pass.readings.as_ref().map(|readings| self.records(readings)).unwrap_or_default()
+    }
+}
+
+/// The attributes of every resource. `job` and `instance` are what receivers for Prometheus make of
+/// `service.name` and `service.instance.id`. What the user gave for OpenTelemetry counts more.
+fn resource(otlp: &Otlp, config: &Config) -> Vec<(String, String)> {
+    let mut all: Vec<(String, String)> = Vec::new();
+    let mut put = |name: &str, value: &str| match all.iter_mut().find(|(other, _)| other == name) {
+        Some((_, old)) => value.clone_into(old),
+        None => all.push((name.to_owned(), value.to_owned())),
+    };
+    for (name, value) in &config.external_labels {
+        match name.as_str() {
+            "job" => put("service.name", value),
+            "instance" => {
+                put("service.instance.id", value);
+                put("host.name", value);
+            }
+            _ => put(name, value),
+        }
+    }
+    put("service.version", env!("CARGO_PKG_VERSION"));
+    otlp.resource_attributes.iter().for_each(|(name, value)| put(name, value));
+    all
+}

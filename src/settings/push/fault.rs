@@ -1,0 +1,28 @@
+//! What is wrong with the settings of push.
+
+use crate::advice::push as advice;
+
+/// One line that says what is wrong, and one with what would be right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::settings) struct Fault {
+    pub(in crate::settings) problem: String,
+    pub(in crate::settings) hint: &'static str,
+}
+
+impl Fault {
+    pub(super) fn of_environment(problem: String) -> Self {
+        Self { problem, hint: advice::otel() }
+    }
+
+    pub(super) fn of_url(problem: String) -> Self {
+        Self { problem, hint: advice::url() }
+    }
+
+    pub(super) fn of_file(problem: String) -> Self {
+        Self { problem, hint: advice::config() }
+    }
+
+    pub(super) fn of_label(problem: String) -> Self {
+        Self { problem, hint: advice::label() }
+    }
+}
