@@ -21,12 +21,6 @@ pub fn usage() -> &'static str {
     "see docker-stat-prom --help"
 }
 
-/// After `--output` without `--once`.
-#[must_use]
-pub fn output() -> &'static str {
-    "add --once, or leave out --output"
-}
-
 /// After a `--bind` that is not understood.
 #[must_use]
 pub fn bind() -> &'static str {

@@ -154,7 +154,7 @@ impl Settings {
             _ => Order::Serve,
         };
         if order == Order::Serve && config.output != OutputFormat::Metrics {
-            return Err(wrong.say("output", &"only --once prints anything", advice::output()));
+            return Err(wrong.say("output", &"only --once prints anything", advice::usage()));
         }
         let is_sized = selection.shows_disk();
         // A health check pushes nothing, and runs often.

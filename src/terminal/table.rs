@@ -173,7 +173,7 @@ mod tests {
         let expected = [
             concat!(
                 "NAME    CPU %   MEM USAGE / LIMIT    MEM %         NET I/O     BLOCK ",
-                "I/O   PIDS   HEALTH        RESTARTS   PSI CPU / MEM / I/O"
+                "I/O   PIDS   HEALTH      RESTARTS   PSI CPU / MEM / I/O"
             ),
             concat!(
                 "web    12.34%       60MiB / 64MiB   93.75%   1.45kB / 726B   0B / 41.",
@@ -181,7 +181,7 @@ mod tests {
             ),
             concat!(
                 "b           -               - / -        -               -           ",
-                "  -      -   -                    -             - / - / -"
+                "  -      -   -                  -             - / - / -"
             ),
         ];
         assert_eq!(text.lines().collect::<Vec<_>>(), expected);
