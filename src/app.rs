@@ -1,5 +1,6 @@
 //! Puts the parts together, starts them, and ends them in order.
 
+mod confinement;
 mod failure;
 mod signals;
 mod supervision;
@@ -27,6 +28,7 @@ use crate::{
     terminal::{self, Overview},
 };
 use anyhow::{Context, Error, anyhow};
+use confinement::confine;
 use failure::no_thread;
 use signals::Signals;
 use std::{
@@ -56,7 +58,7 @@ const LAST_PUSH: Duration = Duration::from_secs(5);
 /// [`Failure`], with a hint if something can be done about it.
 pub fn run(settings: Settings) -> Result<(), Failure> {
     let metrics = SelfMetrics::new()?;
-    let _log = start_log(settings.log, &metrics)?;
+    let mut log = collect_log(settings.log, &metrics);
     for doubt in &settings.doubts {
         tracing::warn!("{doubt}");
     }
@@ -69,6 +71,8 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
             return Ok(());
         };
         let (host, port) = address.local();
+        let certificate = settings.tls.as_ref().map(|files| files.certificate.clone());
+        confine(settings.confinement, &confinement::of_health_check(&host, port, certificate), &metrics)?;
         let probe = Probe { host, port, certificate: settings.tls.map(|files| files.certificate) };
         return runtime.block_on(server::healthcheck::check(&probe)).map_err(Failure::from);
     }
@@ -77,7 +81,7 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
         let _inside = runtime.enter();
         Signals::catch()?
     };
-    let demo = settings.demo.then(|| runtime.block_on(async { Demo::start() })).transpose()?;
+    let mut demo = settings.demo.then(|| runtime.block_on(async { Demo::unpack() })).transpose()?;
     let (roots, host) = match &demo {
         Some(demo) => (demo.roots(), demo.docker_host()),
         None => (settings.roots, settings.docker),
@@ -96,6 +100,21 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
         metrics.demo.with_label_values::<&str>(&[]).set(1.0);
     }
     let serves = settings.order == Order::Serve;
+    // The port is opened last: a port that answers belongs to an exporter that works.
+    let listener = match &settings.bind {
+        Bind::At(address) if serves => Some(runtime.block_on(async { listen(address) })?),
+        _ => None,
+    };
+    let traces = settings.selection.reads_descriptors();
+    let (tls_files, to_push) = (settings.tls.as_ref(), settings.push.as_ref());
+    to_push.filter(|_| serves).into_iter().for_each(push::make_spool);
+    let plan = confinement::of_run(&roots, &host, tls_files, to_push, demo.as_ref(), traces);
+    let sandbox = confine(settings.confinement, &plan, &metrics)?;
+    // Threads have the limits of the thread that starts them: from here on they are started.
+    log.start_writing().map_err(no_thread)?;
+    if let Some(demo) = &mut demo {
+        demo.start_moving().map_err(no_thread)?;
+    }
     let interval = settings.polling_interval;
     let output = if let Order::Once(output) = settings.order { output } else { Output::Metrics };
     let has_rates = output != Output::Metrics || settings.selection.is_polled();
@@ -127,13 +146,9 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
         engine: docker.engine(),
         secure: tls.is_some(),
         metrics: settings.metrics,
+        sandbox,
     };
     let result = runtime.block_on(async {
-        // The port is opened last: a port that answers belongs to an exporter that works.
-        let listener = match &settings.bind {
-            Bind::At(address) if serves => Some(listen(address)?),
-            _ => None,
-        };
         if demo.is_some() {
             tracing::warn!(
                 "this is a demo: a recorded host whose numbers are made to move, with made-up trouble"
@@ -171,11 +186,11 @@ fn has_spare_descriptors() -> std::io::Result<()> {
     pairs.map(drop)
 }
 
-fn start_log(settings: LogSettings, metrics: &SelfMetrics) -> Result<Log, Failure> {
+fn collect_log(settings: LogSettings, metrics: &SelfMetrics) -> Log {
     let LogSettings { level, directives, json, target } = settings;
     let style = log::Style { level, directives, json, target };
     let lost = metrics.log_lines_dropped.clone();
-    log::start(style, move || lost.inc()).map_err(no_thread)
+    log::collect(style, move || lost.inc())
 }
 
 fn tls(files: &TlsFiles) -> Result<Tls, Failure> {

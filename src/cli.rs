@@ -8,7 +8,7 @@ mod values;
 pub use kept::Kept;
 pub use push::{FROM_ENVIRONMENT, OtlpNames, Push};
 pub use shown::Shown;
-pub use values::{LogFormat, LogLevel, METRICS, OutputFormat};
+pub use values::{LogFormat, LogLevel, METRICS, OutputFormat, SandboxMode};
 
 use clap::{
     ArgAction, CommandFactory, FromArgMatches, Parser, ValueHint,
@@ -159,6 +159,14 @@ pub struct Config {
     /// What is pushed where.
     #[command(flatten)]
     pub push: Push,
+
+    /// Limit what this process can do: auto (as far as the kernel can), on (in full, or not start), off
+    ///
+    /// Once started, it gives up its capabilities, and can no longer read or write other files than it needs,
+    /// connect to other TCP ports, or run programs. The line of the log about the start says what is in
+    /// force, docker_stat_prom_sandbox too.
+    #[arg(long, env = "DOCKER_STAT_PROM_SANDBOX", value_name = "MODE", default_value = "auto")]
+    pub sandbox: SandboxMode,
 
     /// Print the metrics once, from two samples one polling interval apart, and exit
     #[arg(long, env = "DOCKER_STAT_PROM_ONCE", value_parser = BoolishValueParser::new())]

@@ -51,6 +51,7 @@
 //! - [`advice`]: all advice to operators, in words. The rooms that use it return enums.
 //! - [`log`] and [`systemd`]: messages to people and to the service manager. Neither receiver can block the
 //!   rest of the program.
+//! - [`sandbox`]: gives up what the process does not need after its start, before any thread runs.
 //! - [`cli`]: arguments and environment variables. [`settings`]: the same as typed values, and every usage
 //!   error.
 //! - [`terminal`]: what `--once` prints besides the metrics: a table or JSON of what runs now.
@@ -88,6 +89,8 @@
 //!   opened and closed at each reading.
 //! - Serving a number never waits for Docker.
 //! - Everything that waits for the collector has a deadline. If there is no answer, the caller learns why.
+//! - Each thread that outlives the start is in the sandbox: [`app`] enters it before it starts the first, the
+//!   log's. What is opened after that must be in the plan (`app/confinement.rs`).
 //! - Reading known containers, rendering them, and the polling tick allocate nothing
 //!   (`tests/allocations.rs`). These do allocate: collecting the exporter's own series, once per scrape;
 //!   building the answer; looking for processes and reading the machine's size, both now and then; containers
@@ -129,6 +132,7 @@ pub mod model;
 pub mod parse;
 pub mod push;
 pub mod sample;
+pub mod sandbox;
 pub mod server;
 pub mod settings;
 pub mod systemd;

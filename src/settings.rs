@@ -8,7 +8,7 @@ pub use bind::{Address, Bind, BindError};
 
 use crate::{
     advice::{self, Doubt},
-    cli::{self, Config, LogFormat, LogLevel, NoConfig, OutputFormat},
+    cli::{self, Config, LogFormat, LogLevel, NoConfig, OutputFormat, SandboxMode},
     metadata::{DockerHost, Filter, Labels},
     push::Config as Push,
     sample::{Interfaces, Roots, host_name},
@@ -62,6 +62,8 @@ pub struct Settings {
     pub fd_budget: usize,
     /// What is pushed where; `None` if nothing is pushed.
     pub push: Option<Push>,
+    /// How much the exporter limits itself.
+    pub confinement: Confinement,
     /// How the log is written.
     pub log: LogSettings,
     /// Settings that are valid but have no effect. They are logged once, at the start.
@@ -98,6 +100,17 @@ impl From<OutputFormat> for Output {
             OutputFormat::Json => Self::Json,
         }
     }
+}
+
+/// How much the exporter limits itself once it has started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Confinement {
+    /// Not at all.
+    None,
+    /// As far as the kernel can.
+    Possible,
+    /// In full; it does not start without.
+    Full,
 }
 
 /// The files of HTTPS, both PEM.
@@ -198,6 +211,11 @@ impl Settings {
             show_unnamed: config.shown.show_unnamed,
             fd_budget: usize::try_from(config.fd_budget).unwrap_or(usize::MAX),
             push,
+            confinement: match config.sandbox {
+                SandboxMode::Auto => Confinement::Possible,
+                SandboxMode::On => Confinement::Full,
+                SandboxMode::Off => Confinement::None,
+            },
             log,
             doubts,
         })

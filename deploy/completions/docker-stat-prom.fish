@@ -26,6 +26,9 @@ complete -c docker-stat-prom -l push_interval -d 'Time between two pushes: from 
 complete -c docker-stat-prom -l push_label -d 'A label for every series that is pushed: NAME=VALUE [default: instance=HOST, job=docker-stat-prom]' -r -f
 complete -c docker-stat-prom -l push_spool -d 'Directory for what waits to be pushed, so that it survives a restart of the exporter' -r -f -a "(__fish_complete_directories)"
 complete -c docker-stat-prom -l push_spool_bytes -d 'How much may wait in --push_spool, for each receiver: bytes, or with a unit, such as 1GB' -r -f
+complete -c docker-stat-prom -l sandbox -d 'Limit what this process can do: auto (as far as the kernel can), on (in full, or not start), off' -r -f -a "auto\t'As far as the kernel can'
+on\t'In full, or not start'
+off\t'Not at all'"
 complete -c docker-stat-prom -l output -d 'What --once prints: the metrics, or a line per running container for people (table) or scripts (json)' -r -f -a "metrics\t'The metrics, as a scrape gets them'
 table\t'A table for people'
 json\t'JSON for scripts'"

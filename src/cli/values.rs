@@ -131,6 +131,17 @@ pub(super) fn long_interval(text: &str) -> Result<Duration, String> {
     long.ok_or_else(|| "expected milliseconds, or a number with ms, s, m or h, from 1s to 24h".to_owned())
 }
 
+/// Whether the exporter limits itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SandboxMode {
+    /// As far as the kernel can.
+    Auto,
+    /// In full, or not start.
+    On,
+    /// Not at all.
+    Off,
+}
+
 /// How important a line of the log is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogLevel {

@@ -19,6 +19,7 @@ use dockerd::Daemon;
 use host::Host;
 use recording::Recording;
 use std::{
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
     thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -39,16 +40,22 @@ pub struct Demo {
 }
 
 impl Demo {
-    /// Unpacks the recorded host, starts its Docker API and sets it in motion. Must be called inside a Tokio
-    /// runtime.
+    /// Unpacks the recorded host and starts its Docker API. Must be called inside a Tokio runtime.
     ///
     /// # Errors
-    /// If the temporary folder can't be written, or no thread can be created.
-    pub fn start() -> Result<Self> {
-        let mut demo = Self::standing_still(SystemTime::now())?;
+    /// If the temporary folder can't be written.
+    pub fn unpack() -> Result<Self> {
+        Self::standing_still(SystemTime::now())
+    }
+
+    /// Sets it in motion.
+    ///
+    /// # Errors
+    /// If no thread can be created.
+    pub fn start_moving(&mut self) -> std::io::Result<()> {
         let (running, mut stopped) = oneshot::channel::<()>();
-        let (host, start) = (Arc::clone(&demo.host), Instant::now());
-        let moving = thread::Builder::new().name("demo".into()).spawn(move || {
+        let (host, start) = (Arc::clone(&self.host), Instant::now());
+        thread::Builder::new().name("demo".into()).spawn(move || {
             while matches!(stopped.try_recv(), Err(oneshot::error::TryRecvError::Empty)) {
                 if let Err(error) = go_to(&host, start.elapsed()) {
                     // This happens when the demo ends, because its folder is removed.
@@ -57,10 +64,9 @@ impl Demo {
                 }
                 thread::sleep(STEP);
             }
-        });
-        moving.context("a thread can't be started")?;
-        demo.running = Some(running);
-        Ok(demo)
+        })?;
+        self.running = Some(running);
+        Ok(())
     }
 
     /// A host that stays as recorded until [`Self::go_to`] sets the time. Its Docker reports times as if the
@@ -97,6 +103,12 @@ impl Demo {
     pub fn roots(&self) -> Roots {
         let below = |path: &str| self.folder.path().join(path);
         Roots { cgroup: below("sys/fs/cgroup"), proc: below("proc"), sys: below("sys") }
+    }
+
+    /// The folder that everything is in.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// The recorded host's Docker API.

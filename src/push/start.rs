@@ -4,7 +4,7 @@ use super::{
     config::{Config, Target},
     encoder::{Pass, Protocols},
     running::{board, endpoint, prepare, run},
-    spool::Directory,
+    spool::{self, Directory},
     status::Board,
 };
 use crate::collector::{Handle, Stopped};
@@ -70,6 +70,14 @@ pub fn start(config: Config, handle: Handle, protocols: Protocols) -> io::Result
         runtime.shutdown_background();
     })?;
     Ok(Push { stop, ended, board })
+}
+
+/// Makes the directory of the spool, if there is to be one, so that a sandbox can allow it. If that fails,
+/// [`start`] says why.
+pub fn make_spool(config: &Config) {
+    if let Some(spool) = &config.spool {
+        let _start_fails_too = spool::make(&spool.directory);
+    }
 }
 
 impl Push {

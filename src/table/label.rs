@@ -45,6 +45,7 @@ labels! {
     NetworkMode = "network_mode",
     Operation = "operation",
     Pagesize = "pagesize",
+    Part = "part",
     Reason = "reason",
     Resource = "resource",
     Revision = "revision",

@@ -128,6 +128,8 @@ own_families! {
         receiver; 0 if none do";
     push_last_success: gauges "docker_stat_prom_push_last_success_timestamp_seconds" [Target] "When a \
         receiver last took a request, unix time";
+    sandbox: gauges "docker_stat_prom_sandbox" [Part] "Whether the exporter has put this part of its \
+        sandbox in force (--sandbox)";
     demo: gauges "docker_stat_prom_demo" [] "1 if all numbers come from a recorded host and are made to \
         change";
     cpu_seconds: counter "process_cpu_seconds_total" [] "User and system CPU time spent by the exporter";

@@ -18,7 +18,7 @@ mod ack;
 mod directory;
 mod segment;
 
-pub(super) use directory::Directory;
+pub(super) use directory::{Directory, make};
 
 use super::record::{Loss, Record};
 use ack::Ack;
