@@ -23,9 +23,10 @@ use crate::{
         self, Audience, Listener,
         tls::{Tls, load_tls},
     },
-    settings::{Bind, LogSettings, Order, Settings, TlsFiles},
+    settings::{Bind, LogSettings, Order, Output, Settings, TlsFiles},
     systemd::{self, Manager},
-    table::SelfMetrics,
+    table::{Selection, SelfMetrics},
+    terminal::{self, Overview},
 };
 use anyhow::{Context, Error, anyhow};
 use confinement::confine;
@@ -33,7 +34,7 @@ use failure::no_thread;
 use listening::{asked, audience, check_health, listeners};
 use signals::Signals;
 use std::{
-    io::Write,
+    io::{IsTerminal, Write},
     os::unix::net::UnixStream,
     path::Path,
     thread,
@@ -126,12 +127,19 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
         demo.start_moving().map_err(no_thread)?;
     }
     let interval = settings.polling_interval;
-    let has_rates = settings.selection.is_polled();
+    let output = if let Order::Once(output) = settings.order { output } else { Output::Metrics };
+    let has_rates = output != Output::Metrics || settings.selection.is_polled();
     let collector = collector::Config {
         roots,
-        selection: settings.selection,
+        selection: match settings.order {
+            // They show the same whatever is served.
+            Order::Once(Output::Table | Output::Json) => Selection::default(),
+            _ => settings.selection,
+        },
         filter: settings.filter.clone(),
         polling_interval: serves.then_some(interval),
+        peak_window: settings.peak_window,
+        history: settings.history,
         created_lines: settings.created_lines,
         fd_budget: settings.fd_budget,
         interfaces: settings.interfaces,
@@ -163,7 +171,7 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
             let push = settings.push.map(|config| start_push(config, &handle)).transpose()?;
             serve((listeners, audience), tls, start, &handle, push, &mut threads.collector, signals).await
         } else {
-            once(has_rates.then_some(interval), &handle, settings.push.as_ref(), signals).await
+            once(has_rates.then_some(interval), output, &handle, settings.push.as_ref(), signals).await
         };
         if demo.is_some() {
             // The demo's files and its Docker API are removed now, which must not cause warnings.
@@ -200,20 +208,41 @@ fn tls(files: &TlsFiles) -> Result<Tls, Failure> {
     load_tls(&files.certificate, &files.key).map_err(|error| Failure::new(error, advice::certificate()))
 }
 
+/// What [`Order::Once`] prints.
+async fn printed(output: Output, handle: &Handle) -> Result<Vec<u8>, Error> {
+    if output == Output::Metrics {
+        return Ok(in_time(handle.scrape(Format::Text)).await?.text().to_vec());
+    }
+    let overview = in_time(handle.feed(Overview::default())).await?;
+    let text = match output {
+        Output::Json => terminal::json(&overview),
+        _ => terminal::table(&overview, is_colourful()),
+    };
+    Ok(text.into_bytes())
+}
+
+/// Whether standard output shows colours, and the user wants them (<https://no-color.org>).
+fn is_colourful() -> bool {
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+    std::io::stdout().is_terminal() && !is_dumb && !is_set("NO_COLOR")
+}
+
 fn start_push(config: push::Config, handle: &Handle) -> Result<Push, Failure> {
     push::start(config, handle.clone(), push::PROTOCOLS)
         .map_err(|error| Failure::from(anyhow!("nothing can be pushed: {error}")))
 }
 
-/// Takes two samples, one interval apart, and pushes the second to all targets, or else writes it to standard
-/// output. Where no rate is served, the interval is `None` and one sample is enough.
+/// Takes two samples, one interval apart, and pushes the second to all targets, or else writes what is asked
+/// for to standard output. Where no rate is served, the interval is `None` and one sample is enough.
 async fn once(
     interval: Option<Duration>,
+    output: Output,
     handle: &Handle,
     push: Option<&push::Config>,
     mut signals: Signals,
 ) -> Result<(), Failure> {
-    let printed = async {
+    let done = async {
         let begin = Instant::now();
         while !handle.is_ready() && begin.elapsed() < PATIENCE {
             sleep(LOOK_AGAIN).await;
@@ -226,11 +255,10 @@ async fn once(
         if let Some(config) = push {
             return push_once(config, handle).await;
         }
-        let page = in_time(handle.scrape(Format::Text)).await?;
+        let text = printed(output, handle).await?;
         let (done, written) = oneshot::channel();
         // A signal must end this even if the reader of standard output is stuck.
-        let writing =
-            thread::Builder::new().spawn(move || done.send(std::io::stdout().write_all(page.text())));
+        let writing = thread::Builder::new().spawn(move || done.send(std::io::stdout().write_all(&text)));
         writing.map_err(no_thread)?;
         match written.await? {
             // A reader that has gone away (`| head`) has seen what it wanted.
@@ -239,7 +267,7 @@ async fn once(
         }
     };
     tokio::select! {
-        result = printed => result,
+        result = done => result,
         () = signals.end() => Ok(()),
     }
 }

@@ -44,7 +44,7 @@
 //! - [`encode`]: how samples are written, with one sink per output format. The table never imports it.
 //! - [`collector`]: one OS thread that owns everything known about containers and takes messages, so it needs
 //!   no mutex. Its handle offers pages, a pass shown to a visitor (for push), and the result of each polling
-//!   tick (for a live page).
+//!   tick and a short history of them (for a live page).
 //! - [`server`]: routes, connections, TLS.
 //! - [`push`]: sends series to receivers, on its own thread. Each target has an encoder, a queue in memory or
 //!   on disk, and a connection.
@@ -55,16 +55,18 @@
 //! - [`sandbox`]: gives up what the process does not need after its start, before any thread runs.
 //! - [`cli`]: arguments and environment variables. [`settings`]: the same as typed values, and every usage
 //!   error.
+//! - [`terminal`]: what `--once` prints besides the metrics: a table or JSON of what runs now.
 //! - [`app`]: puts the parts together.
 //!
 //! # What always holds
 //!
 //! - Counters are read at the scrape. The polling tick reads only what the rate gauges need, and
-//!   `memory.current` while there is a subscriber to ticks. Without both there is no tick.
+//!   `memory.current` for the peaks, the history and subscribers to ticks. Without any of these there is no
+//!   tick, except that the history alone causes none.
 //! - Settings (limits, weights) are read again when inotify reports a write to a file in the container's
 //!   cgroup.
 //! - A container's run is identified by (ID, cgroup inode). The same ID with a new inode is a new run, and
-//!   its rates start over.
+//!   its rates and peaks start over.
 //! - A directory with the right name is not always a container. A cgroup without processes is not a running
 //!   container. A container for which Docker answers 404 does not belong to Docker. If several directories
 //!   have the same ID, only one is read (`collector/containers/candidates.rs` says which).
@@ -136,3 +138,4 @@ pub mod server;
 pub mod settings;
 pub mod systemd;
 pub mod table;
+pub mod terminal;

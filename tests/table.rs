@@ -7,7 +7,7 @@ use docker_stat_prom::{
     discovery::scan,
     encode::{Format, LabelBlock, Renderer, Text},
     metadata::{Chosen, DiskReport, DiskUse, FailingStreak, FileSystem, Health, Metadata, Origin, State},
-    model::{Container, Disk, RatePoint, Window},
+    model::{Bursts, Container, Disk, Poll, RatePoint, Window},
     sample::{DeviceNames, FileSet, Keep, KernelFile, Machine, NetReader, Pass, Processes, ScopeReader},
     table::{
         BaseLabels, ContainerSink, FamilySink, HistogramReading, Label, LabelValue, Number, OwnSeries, Page,
@@ -101,6 +101,7 @@ fn read(host: &Path, needs: Needs) -> (Vec<Container>, DeviceNames) {
         }
         // A window in which nothing happened.
         let mut window = Window::default();
+        let mut bursts = Bursts::new(Duration::from_secs(60), Duration::from_secs(1));
         for seconds in [0, 1] {
             let at = Duration::from_secs(seconds);
             let sample = &container.sample;
@@ -110,6 +111,9 @@ fn read(host: &Path, needs: Needs) -> (Vec<Container>, DeviceNames) {
                 block: sample.io_bytes().and(sample.io.as_deref()).map(|rows| (at, rows)),
                 cpus: None,
             });
+            let (rates, memory_current) = (container.rates, sample.memory_current);
+            bursts.take(Poll { since: at, files_at: at, network_at: at, rates, memory_current });
+            container.peaks = bursts.peaks(at);
         }
         containers.push(container);
     }

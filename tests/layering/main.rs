@@ -16,7 +16,7 @@ use std::{
 };
 
 /// Each room with those that it may import.
-const ROOMS: [(&str, &[&str]); 18] = [
+const ROOMS: [(&str, &[&str]); 19] = [
     ("parse", &[]),
     ("sample", &["parse"]),
     ("advice", &["sample"]),
@@ -27,6 +27,7 @@ const ROOMS: [(&str, &[&str]); 18] = [
     ("encode", &["model", "table"]),
     ("collector", &["parse", "sample", "discovery", "metadata", "model", "table", "encode", "advice"]),
     ("server", &["collector", "table", "encode", "advice"]),
+    ("terminal", &["collector", "metadata", "model", "parse"]),
     ("push", &["collector", "table", "encode", "sample", "advice"]),
     ("demo", &["metadata", "sample"]),
     ("cli", &[]),
@@ -52,6 +53,7 @@ const ROOMS: [(&str, &[&str]); 18] = [
             "settings",
             "systemd",
             "table",
+            "terminal",
         ],
     ),
 ];
@@ -87,7 +89,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("seccompiler", &["sandbox/calls.rs"]),
     ("prometheus", &["table/histogram.rs", "table/own.rs"]),
     ("rustls_native_certs", &["push/http/tls.rs"]),
-    ("serde_json", &["metadata/docker/", "server/routes.rs", "demo/"]),
+    ("serde_json", &["metadata/docker/", "server/routes.rs", "demo/", "terminal/json.rs"]),
     ("snap", &["push/compress.rs"]),
     ("tempfile", &["demo/mod.rs"]),
     (
