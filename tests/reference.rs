@@ -116,8 +116,8 @@ fn sections(command: &clap::Command) -> String {
             &[
                 (
                     "0",
-                    "Done, or told to stop; with --healthcheck: it is ready, has no port to ask, or lives and \
-                     wants a password or a client certificate",
+                    "Done, or told to stop; with --healthcheck: it is ready, has no port to ask, or lives \
+                     and wants a password or a client certificate",
                 ),
                 ("1", "Could not start, or died; with --healthcheck: it is not ready, or nobody answers"),
                 ("2", "Wrong usage. Nothing was opened, bound or started"),
