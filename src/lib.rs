@@ -46,6 +46,8 @@
 //! - [`server`]: routes, connections, TLS.
 //! - [`demo`]: a recorded host that is unpacked and set in motion.
 //! - [`advice`]: all advice to operators, in words. The rooms that use it return enums.
+//! - [`files`] and [`yaml`]: files that are read again when they change, and the language of those with
+//!   settings.
 //! - [`log`] and [`systemd`]: messages to people and to the service manager. Neither receiver can block the
 //!   rest of the program.
 //! - [`cli`]: arguments and environment variables. [`settings`]: the same as typed values, and every usage
@@ -111,6 +113,7 @@ pub mod collector;
 pub mod demo;
 pub mod discovery;
 pub mod encode;
+pub mod files;
 pub mod log;
 pub mod metadata;
 pub mod model;
@@ -121,3 +124,4 @@ pub mod server;
 pub mod settings;
 pub mod systemd;
 pub mod table;
+pub mod yaml;

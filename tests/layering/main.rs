@@ -16,7 +16,9 @@ use std::{
 };
 
 /// Each room with those that it may import.
-const ROOMS: [(&str, &[&str]); 17] = [
+const ROOMS: [(&str, &[&str]); 19] = [
+    ("files", &[]),
+    ("yaml", &[]),
     ("parse", &[]),
     ("sample", &["parse"]),
     ("advice", &["sample"]),
@@ -26,11 +28,11 @@ const ROOMS: [(&str, &[&str]); 17] = [
     ("table", &["parse", "sample", "metadata", "model"]),
     ("encode", &["model", "table"]),
     ("collector", &["parse", "sample", "discovery", "metadata", "model", "table", "encode", "advice"]),
-    ("server", &["collector", "table", "encode", "advice"]),
-    ("push", &["collector", "table", "encode", "sample", "advice"]),
+    ("server", &["collector", "table", "encode", "advice", "files", "yaml"]),
+    ("push", &["collector", "table", "encode", "sample", "advice", "files"]),
     ("demo", &["metadata", "sample"]),
     ("cli", &[]),
-    ("settings", &["cli", "table", "metadata", "push", "sample", "advice"]),
+    ("settings", &["cli", "table", "metadata", "push", "sample", "advice", "yaml"]),
     ("log", &["sample"]),
     ("systemd", &[]),
     (
@@ -69,7 +71,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("flate2", &["server/encoding.rs", "demo/recording.rs", "push/compress.rs"]),
     ("futures_util", &["metadata/docker/", "discovery/watcher.rs", "demo/dockerd.rs"]),
     ("glob", &["metadata/choice.rs", "sample/interfaces.rs"]),
-    ("granit_parser", &["settings/push/yaml.rs"]),
+    ("granit_parser", &["yaml/mod.rs"]),
     ("hyper", &["server/", "demo/dockerd.rs", "metadata/docker/", "push/", "settings/"]),
     ("hyper_util", &["server/connection.rs", "demo/dockerd.rs", "metadata/docker/client.rs", "push/http/"]),
     ("inotify", &["discovery/watcher.rs"]),
