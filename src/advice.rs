@@ -1,6 +1,7 @@
 //! Advice to operators, in words. Other parts of the program say with an enum what is wrong; what that means
 //! to whoever runs the exporter, and what can be done about it, stands here and nowhere else.
 
+pub mod access;
 pub mod push;
 
 use crate::sample::{DescriptorProblem, Errno, NetProblem, Reason, RootError, RootProblem, Tree, errno_of};

@@ -18,24 +18,25 @@ use crate::{
     sample::{self, Errno, errno_of, limits::raise_open_files},
     server::{
         self,
+        access::{Access, LoadError, Sources},
         healthcheck::Probe,
-        tls::{Tls, load_tls},
     },
-    settings::{Address, Bind, LogSettings, Order, Settings, TlsFiles},
+    settings::{Address, Bind, Guard, LogSettings, Order, Settings, TlsFiles},
     systemd::Manager,
     table::SelfMetrics,
 };
 use anyhow::{Context, Error, anyhow};
 use failure::no_thread;
-use signals::Signals;
+use signals::{Signals, ignore};
 use std::{
     io::Write,
     os::unix::net::UnixStream,
     path::Path,
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
-use supervision::{LOOK_AGAIN, Start, supervise, watch_for_hangs};
+use supervision::{LOOK_AGAIN, Start, reload_when_told, supervise, watch_for_hangs};
 use threads::start_threads;
 use tokio::{
     net::TcpListener,
@@ -85,12 +86,9 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
         let hint = advice::root(&error);
         Failure::new(error, hint)
     })?;
-    let tls = settings.tls.as_ref().map(tls).transpose()?;
+    let access = access(settings.tls, settings.guard, &metrics)?;
     let max_open_files = raise_open_files().context("the limit on open files can't be read")?;
     metrics.started(max_open_files);
-    if let Some(expiry) = tls.as_ref().and_then(|tls| tls.expiry) {
-        metrics.tls_expiry.with_label_values::<&str>(&[]).set(expiry.as_secs_f64());
-    }
     if demo.is_some() {
         metrics.demo.with_label_values::<&str>(&[]).set(1.0);
     }
@@ -117,7 +115,7 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
         cgroup_root: collector.roots.cgroup.clone(),
         docker: docker.host().clone(),
         engine: docker.engine(),
-        secure: tls.is_some(),
+        secure: access.is_secure(),
         metrics: settings.metrics,
     };
     let result = runtime.block_on(async {
@@ -135,7 +133,7 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
         let handle = threads.handle.clone();
         let result = if serves {
             let push = settings.push.map(|config| start_push(config, &handle)).transpose()?;
-            serve(listener, tls, start, &handle, push, &mut threads.collector, signals).await
+            serve(listener, access, start, &handle, push, &mut threads.collector, signals).await
         } else {
             once(has_rates.then_some(interval), &handle, settings.push.as_ref(), signals).await
         };
@@ -170,8 +168,18 @@ fn start_log(settings: LogSettings, metrics: &SelfMetrics) -> Result<Log, Failur
     log::start(style, move || lost.inc()).map_err(no_thread)
 }
 
-fn tls(files: &TlsFiles) -> Result<Tls, Failure> {
-    load_tls(&files.certificate, &files.key).map_err(|error| Failure::new(error, advice::certificate()))
+fn access(tls: Option<TlsFiles>, guard: Guard, metrics: &SelfMetrics) -> Result<Arc<Access>, Failure> {
+    let Guard { web_config, auth_token_file, open_health } = guard;
+    let of_flags = web_config.is_none();
+    let identity = tls.map(|files| (files.certificate, files.key));
+    let sources = Sources { identity, web_config, tokens: auth_token_file, open_health };
+    Access::load(sources, metrics.clone()).map_err(|error| {
+        let hint = match &error {
+            LoadError::Tls(_) if of_flags => advice::certificate(),
+            _ => advice::access::files(),
+        };
+        Failure::new(error, hint)
+    })
 }
 
 fn listen(bind: &Address) -> Result<TcpListener, Failure> {
@@ -195,6 +203,9 @@ async fn once(
     push: Option<&push::Config>,
     mut signals: Signals,
 ) -> Result<(), Failure> {
+    if let Some(hangup) = signals.hangup() {
+        tokio::spawn(ignore(hangup, "SIGHUP"));
+    }
     let printed = async {
         let begin = Instant::now();
         while !handle.is_ready() && begin.elapsed() < PATIENCE {
@@ -243,7 +254,7 @@ async fn in_time<T>(answer: impl Future<Output = Result<T, collector::Stopped>>)
 /// Serves until told to stop. Without a listener there is no port, and the exporter only pushes.
 async fn serve(
     listener: Option<TcpListener>,
-    tls: Option<Tls>,
+    access: Arc<Access>,
     start: Start,
     handle: &Handle,
     push: Option<Push>,
@@ -251,20 +262,21 @@ async fn serve(
     mut signals: Signals,
 ) -> Result<(), Failure> {
     if let Some(listener) = &listener {
-        let scheme = if tls.is_some() { "https" } else { "http" };
+        let scheme = if access.is_secure() { "https" } else { "http" };
         tracing::info!("serving {scheme}://{}/metrics", listener.local_addr()?);
     } else {
         tracing::info!("no port is opened (--bind none): the exporter only pushes");
     }
     let notify = tokio::spawn(supervise(handle.clone(), start));
     let hangs = tokio::spawn(watch_for_hangs(handle.clone()));
+    let reload = reload_when_told(&access, handle, &mut signals)?;
     let (stop, stopped) = oneshot::channel();
     let serving = async {
         let told = async {
             let _either_way = stopped.await;
         };
         match listener {
-            Some(listener) => server::serve(listener, tls, handle.clone(), told).await,
+            Some(listener) => server::serve(listener, access, handle.clone(), told).await,
             None => told.await,
         }
     };
@@ -276,6 +288,7 @@ async fn serve(
     };
     notify.abort();
     hangs.abort();
+    reload.abort();
     if ended.is_ok() {
         tracing::info!("told to stop");
         let _nobody_listens = Manager::from_environment().tell("STOPPING=1");

@@ -1,9 +1,11 @@
 //! The command line: flags and environment in, [`Config`] out. The flags' texts here are the README's.
 
+mod guard;
 mod push;
 mod shown;
 mod values;
 
+pub use guard::Guard;
 pub use push::{FROM_ENVIRONMENT, OtlpNames, Push};
 pub use shown::Shown;
 pub use values::{LogFormat, LogLevel, METRICS};
@@ -85,6 +87,10 @@ pub struct Config {
         default_value = "./server.crt"
     )]
     pub tls_cert: PathBuf,
+
+    /// Who may ask.
+    #[command(flatten)]
+    pub guard: Guard,
 
     /// Time between two polls for the rate gauges: milliseconds, or with a unit, such as 5s
     ///

@@ -1,12 +1,13 @@
 //! One accept loop for plain and TLS connections. No client can delay another one.
 
 use super::{
+    access::Access,
     admission::{Admission, Place},
     client::End,
     refusals::{Reason, Refusals},
     routes,
     service::Requests,
-    tls::Tls,
+    tls::SPEAKS_HTTPS,
 };
 use crate::collector::Handle;
 use hyper_util::{
@@ -22,11 +23,12 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::watch,
     time::{sleep, timeout},
 };
+use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 
 /// The largest request head. A scraper's head is far smaller.
 const HEAD_BYTES: usize = 16 * 1024;
@@ -40,6 +42,8 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// The pause after a failed accept. Accepting fails when descriptors run out; an immediate retry would only
 /// burn CPU.
 const AFTER_ACCEPT_ERROR: Duration = Duration::from_millis(100);
+/// How long a client has to read that it should have spoken TLS.
+const AFTER_REFUSAL: Duration = Duration::from_secs(1);
 
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send {}
 impl<S: AsyncRead + AsyncWrite + Send> Stream for S {}
@@ -50,13 +54,13 @@ type Error = Box<dyn std::error::Error + Send + Sync>;
 /// at most.
 pub async fn serve(
     listener: TcpListener,
-    tls: Option<Tls>,
+    access: Arc<Access>,
     handle: Handle,
     shutdown: impl Future<Output = ()>,
 ) {
     let refusals = Refusals::new(handle.metrics().clone());
     let admission = Admission::new(Arc::clone(&refusals));
-    let server = Server::new(tls, handle, Arc::clone(&refusals));
+    let server = Server::new(access, handle, Arc::clone(&refusals));
     let (stop, stopped) = watch::channel(false);
     let mut shutdown = pin!(shutdown);
     loop {
@@ -96,15 +100,16 @@ fn local(socket: &TcpStream, peer: SocketAddr) -> IpAddr {
 /// State that all connections share.
 pub(super) struct Server {
     builder: Builder<TokioExecutor>,
-    tls: Option<Tls>,
+    without_http2: Builder<TokioExecutor>,
+    access: Arc<Access>,
     routes: routes::Routes,
     refusals: Arc<Refusals>,
 }
 
 impl Server {
-    pub(super) fn new(tls: Option<Tls>, handle: Handle, refusals: Arc<Refusals>) -> Arc<Self> {
+    pub(super) fn new(access: Arc<Access>, handle: Handle, refusals: Arc<Refusals>) -> Arc<Self> {
         let routes = routes::routes(handle, &refusals);
-        Arc::new(Self { builder: builder(), tls, routes, refusals })
+        Arc::new(Self { builder: builder(), without_http2: builder().http1_only(), access, routes, refusals })
     }
 
     async fn take(
@@ -116,7 +121,9 @@ impl Server {
     ) {
         // A page is sent in large writes. Waiting to fill packets would only delay the last one.
         let _only_slower = socket.set_nodelay(true);
-        let stream = match &self.tls {
+        // A change of the rules counts for the next connection.
+        let rules = self.access.rules();
+        let stream = match rules.tls() {
             None => Box::pin(socket) as Pin<Box<dyn Stream>>,
             Some(tls) => match self.handshake(tls, socket, peer, &place, stopped.clone()).await {
                 Some(stream) => stream,
@@ -130,18 +137,25 @@ impl Server {
 
     async fn handshake(
         &self,
-        tls: &Tls,
-        socket: TcpStream,
+        tls: &Arc<ServerConfig>,
+        mut socket: TcpStream,
         peer: SocketAddr,
         place: &Place,
         mut stopped: watch::Receiver<bool>,
     ) -> Option<Pin<Box<dyn Stream>>> {
         let handshake = async {
+            let mut first = [0];
             // A client that only checks whether the port is open has not failed a handshake.
-            if socket.peek(&mut [0]).await? == 0 {
+            if socket.peek(&mut first).await? == 0 {
                 return Ok(None);
             }
-            tls.acceptor.accept(socket).await.map(Some)
+            // The first byte of a request's method, which is none of TLS.
+            if first.iter().all(u8::is_ascii_uppercase) {
+                self.refusals.refuse(Reason::PlainHttp, peer);
+                refuse_plain(&mut socket).await?;
+                return Ok(None);
+            }
+            TlsAcceptor::from(Arc::clone(tls)).accept(socket).await.map(Some)
         };
         let result: io::Result<_> = tokio::select! {
             result = handshake => result,
@@ -174,8 +188,11 @@ impl Server {
             inner: TowerToHyperService::new(warp::service(self.routes.clone())),
             client: Arc::clone(client),
             refusals: Arc::clone(&self.refusals),
+            access: Arc::clone(&self.access),
         };
-        let mut connection = pin!(self.builder.serve_connection(TokioIo::new(stream), service).into_owned());
+        let has_http2 = self.access.rules().has_http2();
+        let builder = if has_http2 { &self.builder } else { &self.without_http2 };
+        let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service).into_owned());
         let mut leaving = false;
         loop {
             tokio::select! {
@@ -220,6 +237,25 @@ impl Server {
     }
 }
 
+/// Answers a plain request on the port of HTTPS.
+async fn refuse_plain(socket: &mut TcpStream) -> io::Result<()> {
+    let head = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n";
+    let answer = format!("{head}Content-Length: {}\r\n\r\n{SPEAKS_HTTPS}", SPEAKS_HTTPS.len());
+    socket.write_all(answer.as_bytes()).await?;
+    socket.shutdown().await?;
+    // The kernel would throw the answer away with what was not read.
+    let rest = async {
+        let mut buffer = [0; 1024];
+        for _ in 0..HEAD_BYTES / buffer.len() {
+            if socket.read(&mut buffer).await? == 0 {
+                break;
+            }
+        }
+        Ok(())
+    };
+    timeout(AFTER_REFUSAL, rest).await.unwrap_or(Ok(()))
+}
+
 fn builder() -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     // hyper's own timers are not used: `Client` has deadlines for whole requests and answers, the same for
@@ -239,6 +275,7 @@ mod tests {
     use super::*;
     use crate::{
         collector::{Body, Message},
+        server::access::Sources,
         table::SelfMetrics,
     };
     use std::sync::{Weak, mpsc};
@@ -274,7 +311,8 @@ mod tests {
         });
         let refusals = Refusals::new(handle.metrics().clone());
         let admission = Admission::new(Arc::clone(&refusals));
-        let server = Server::new(None, handle, refusals);
+        let access = Access::load(Sources::default(), handle.metrics().clone()).unwrap();
+        let server = Server::new(access, handle, refusals);
         let peer = SocketAddr::from(([127, 0, 0, 2], 1));
         let place = admission.admit(peer.ip(), peer.ip()).unwrap();
         let (client, stream) = duplex(64 * 1024);

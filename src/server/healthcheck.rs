@@ -1,7 +1,7 @@
 //! `--healthcheck`: asks a running exporter whether it is ready. For container runtimes that run a command as
 //! a health check.
 
-use super::tls::first_certificate;
+use super::tls::{SPEAKS_HTTPS, first_certificate};
 use crate::advice::Mismatch;
 use anyhow::{Context, Result, anyhow, bail};
 use std::{
@@ -79,6 +79,9 @@ async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> Result<()> {
     }
     end?;
     let answer = String::from_utf8_lossy(&answer);
+    if answer.ends_with(SPEAKS_HTTPS) {
+        bail!("{}", Mismatch::ServerSpeaksTls);
+    }
     let status = answer.lines().next().unwrap_or_default();
     if status.split(' ').nth(1) != Some("200") {
         let reason = answer.split("\r\n\r\n").nth(1).unwrap_or_default().trim();

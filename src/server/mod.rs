@@ -1,5 +1,6 @@
 //! HTTP and HTTPS: takes requests and sends the collector's answers. Knows nothing about containers.
 
+pub mod access;
 mod admission;
 mod client;
 mod connection;
@@ -14,7 +15,7 @@ mod refusals;
 mod routes;
 mod service;
 mod target;
-pub mod tls;
+mod tls;
 
 pub use connection::serve;
 pub use listen::listen;

@@ -27,10 +27,14 @@ pub(super) enum Reason {
     ConnectionPages,
     Target,
     Malformed,
+    PlainHttp,
+    Unauthorized,
+    Rate,
+    Passwords,
 }
 
 impl Reason {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 14] = [
         Self::Connections,
         Self::PeerConnections,
         Self::PushedOut,
@@ -41,6 +45,10 @@ impl Reason {
         Self::ConnectionPages,
         Self::Target,
         Self::Malformed,
+        Self::PlainHttp,
+        Self::Unauthorized,
+        Self::Rate,
+        Self::Passwords,
     ];
 
     const fn label(self) -> &'static str {
@@ -55,6 +63,10 @@ impl Reason {
             Self::ConnectionPages => "connection_pages",
             Self::Target => "target",
             Self::Malformed => "malformed",
+            Self::PlainHttp => "plain_http",
+            Self::Unauthorized => "unauthorized",
+            Self::Rate => "rate",
+            Self::Passwords => "passwords",
         }
     }
 
@@ -70,6 +82,10 @@ impl Reason {
             Self::ConnectionPages => "answered 503: two pages are being sent on this connection already",
             Self::Target => "answered 400: the request has no path",
             Self::Malformed => "closed a connection: the request is not HTTP",
+            Self::PlainHttp => "answered 400: plain HTTP on the port of HTTPS",
+            Self::Unauthorized => "answered 401: without the right password or token",
+            Self::Rate => "answered 429: more requests than rate_limit allows",
+            Self::Passwords => "answered 503: too many passwords wait to be checked",
         }
     }
 }

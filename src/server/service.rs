@@ -2,6 +2,7 @@
 //! the answer until the kernel has its last byte.
 
 use super::{
+    access::Access,
     client::{Answering, Client},
     refusals::{Reason, Refusals},
     target,
@@ -30,6 +31,7 @@ pub(super) struct Requests<S> {
     pub(super) inner: S,
     pub(super) client: Arc<Client>,
     pub(super) refusals: Arc<Refusals>,
+    pub(super) access: Arc<Access>,
 }
 
 type Future<B> = Pin<Box<dyn std::future::Future<Output = Result<Response<Outgoing<B>>, Infallible>> + Send>>;
@@ -49,11 +51,15 @@ where
         let is_head_only = request.method() == Method::HEAD && request.version() == Version::HTTP_2;
         let answering = Arc::new(self.client.begin());
         let refusals = Arc::clone(&self.refusals);
+        let access = Arc::clone(&self.access);
+        let peer = self.client.peer();
         let answer = match target::with_path(request.method(), request.uri()) {
             Some(target) => {
                 *request.uri_mut() = target;
                 request.extensions_mut().insert(Arc::clone(&self.client));
-                Some(self.inner.call(request))
+                let (path, headers) = (request.uri().path().to_owned(), request.headers().clone());
+                // Nothing is done before this is polled.
+                Some((path, headers, self.inner.call(request)))
             }
             None => {
                 refusals.refuse(Reason::Target, self.client.peer());
@@ -62,9 +68,18 @@ where
         };
         Box::pin(async move {
             let mut response = match answer {
-                Some(answer) => answer.await?,
                 None => bad_request(),
+                Some((path, headers, answer)) => match access.admit(&path, &headers, peer).await {
+                    Ok(()) => answer.await?,
+                    Err(denied) => {
+                        refusals.refuse(denied.reason(), peer);
+                        denied.response()
+                    }
+                },
             };
+            for (name, value) in access.rules().headers() {
+                response.headers_mut().insert(name, value.clone());
+            }
             response
                 .headers_mut()
                 .insert(header::X_CONTENT_TYPE_OPTIONS, header::HeaderValue::from_static("nosniff"));

@@ -46,6 +46,7 @@ labels! {
     Operation = "operation",
     Pagesize = "pagesize",
     Reason = "reason",
+    Result = "result",
     Resource = "resource",
     Revision = "revision",
     Rustc = "rustc",

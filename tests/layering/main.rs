@@ -60,7 +60,8 @@ const ROOMS: [(&str, &[&str]); 19] = [
 /// use them all.
 const CRATES: &[(&str, &[&str])] = &[
     ("anyhow", &["app.rs", "app/", "demo/", "server/healthcheck.rs"]),
-    ("base64", &["push/"]),
+    ("base64", &["push/", "server/access/gate.rs"]),
+    ("bcrypt", &["server/access/"]),
     ("bollard", &["metadata/docker/"]),
     ("bytes", &["server/", "demo/dockerd.rs"]),
     ("chrono", &["metadata/docker/time.rs", "demo/state.rs", "push/http/answer.rs"]),
@@ -77,19 +78,29 @@ const CRATES: &[(&str, &[&str])] = &[
     ("inotify", &["discovery/watcher.rs"]),
     ("memchr", &["parse/", "encode/label_block.rs", "metadata/docker/transport.rs"]),
     ("mimalloc", &["main.rs"]),
-    ("nix", &["sample/", "push/spool/directory.rs"]),
+    ("nix", &["sample/", "push/spool/directory.rs", "systemd.rs"]),
     ("procfs", &["sample/"]),
     ("prost", &["tests/support/"]),
     ("regex_lite", &["push/relabel/pattern.rs"]),
     ("rustix", &["sample/stat_file.rs"]),
     ("prometheus", &["table/histogram.rs", "table/own.rs"]),
-    ("rustls_native_certs", &["push/http/tls.rs"]),
+    ("rustls_native_certs", &["push/http/tls.rs", "server/access/handshake.rs"]),
     ("serde_json", &["metadata/docker/", "server/routes.rs", "demo/"]),
     ("snap", &["push/compress.rs"]),
     ("tempfile", &["demo/mod.rs"]),
     (
         "thiserror",
-        &["parse/", "sample/", "metadata/", "settings/", "table/", "collector/", "push/", "server/tls.rs"],
+        &[
+            "parse/",
+            "sample/",
+            "metadata/",
+            "settings/",
+            "table/",
+            "collector/",
+            "push/",
+            "server/tls.rs",
+            "server/access/sources.rs",
+        ],
     ),
     (
         "tokio",
@@ -106,7 +117,14 @@ const CRATES: &[(&str, &[&str])] = &[
     ),
     (
         "tokio_rustls",
-        &["server/tls.rs", "server/healthcheck.rs", "metadata/docker/transport.rs", "push/http/"],
+        &[
+            "server/tls.rs",
+            "server/access/",
+            "server/connection.rs",
+            "server/healthcheck.rs",
+            "metadata/docker/transport.rs",
+            "push/http/",
+        ],
     ),
     (
         "tracing",
@@ -126,7 +144,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ),
     ("tracing_subscriber", &["log.rs"]),
     ("warp", &["server/", "demo/dockerd.rs"]),
-    ("x509_cert", &["server/tls.rs"]),
+    ("x509_cert", &["server/tls.rs", "server/access/clients.rs"]),
     ("zmij", &["encode/line.rs"]),
     ("zstd", &["server/encoding.rs"]),
 ];
