@@ -18,7 +18,7 @@ use crate::{
     sample::{self, Errno, errno_of, limits::raise_open_files},
     server::{
         self,
-        access::{Access, LoadError, Sources},
+        access::{self, Access, LoadError, Sources},
         healthcheck::Probe,
     },
     settings::{Address, Bind, Guard, LogSettings, Order, Settings, TlsFiles},
@@ -69,7 +69,9 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
             return Ok(());
         };
         let (host, port) = address.local();
-        let probe = Probe { host, port, certificate: settings.tls.map(|files| files.certificate) };
+        let sources = sources(settings.tls, settings.guard);
+        let reach = access::reach(&sources).map_err(|error| unusable(error, &sources))?;
+        let probe = Probe { host, port, reach };
         return runtime.block_on(server::healthcheck::check(&probe)).map_err(Failure::from);
     }
     // Signals are caught before there is anything to clean up.
@@ -86,7 +88,8 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
         let hint = advice::root(&error);
         Failure::new(error, hint)
     })?;
-    let access = access(settings.tls, settings.guard, &metrics)?;
+    let sources = sources(settings.tls, settings.guard);
+    let access = Access::load(sources.clone(), metrics.clone()).map_err(|error| unusable(error, &sources))?;
     let max_open_files = raise_open_files().context("the limit on open files can't be read")?;
     metrics.started(max_open_files);
     if demo.is_some() {
@@ -168,18 +171,18 @@ fn start_log(settings: LogSettings, metrics: &SelfMetrics) -> Result<Log, Failur
     log::start(style, move || lost.inc()).map_err(no_thread)
 }
 
-fn access(tls: Option<TlsFiles>, guard: Guard, metrics: &SelfMetrics) -> Result<Arc<Access>, Failure> {
+fn sources(tls: Option<TlsFiles>, guard: Guard) -> Sources {
     let Guard { web_config, auth_token_file, open_health } = guard;
-    let of_flags = web_config.is_none();
     let identity = tls.map(|files| (files.certificate, files.key));
-    let sources = Sources { identity, web_config, tokens: auth_token_file, open_health };
-    Access::load(sources, metrics.clone()).map_err(|error| {
-        let hint = match &error {
-            LoadError::Tls(_) if of_flags => advice::certificate(),
-            _ => advice::access::files(),
-        };
-        Failure::new(error, hint)
-    })
+    Sources { identity, web_config, tokens: auth_token_file, open_health }
+}
+
+fn unusable(error: LoadError, sources: &Sources) -> Failure {
+    let hint = match &error {
+        LoadError::Tls(_) if sources.web_config.is_none() => advice::certificate(),
+        _ => advice::access::files(),
+    };
+    Failure::new(error, hint)
 }
 
 fn listen(bind: &Address) -> Result<TcpListener, Failure> {

@@ -541,3 +541,54 @@ fn what_should_be_looked_at_is_said() {
     folder.write("web.yml", TLS);
     assert!(!Exporter::start(&mut folder.exporter()).log().contains("WARN"));
 }
+
+/// A health check in the environment of the exporter.
+fn is_healthy(exporter: &Exporter, arguments: &[(&str, PathBuf)]) -> bool {
+    let mut command = exporter::command();
+    for (flag, path) in arguments {
+        command.arg(flag).arg(path);
+    }
+    exporter::run(command.args(["--healthcheck", "-b", &exporter.address])).status.success()
+}
+
+#[test]
+fn a_health_check_passes_whatever_is_asked_of_clients() {
+    let users = format!("basic_auth_users:\n  alice: {}\n", hash("right"));
+    let folder = Folder::new("");
+    folder.write("tokens", "token-of-prometheus\n");
+    let tokens = ("--auth_token_file", folder.path("tokens"));
+    let web = ("--web_config", folder.path("web.yml"));
+    for text in [
+        String::new(),
+        users.clone(),
+        format!("{TLS}{users}"),
+        with_clients("RequireAndVerifyClientCert"),
+        format!(
+            "{}  client_allowed_sans: [nobody.example]\n{users}",
+            with_clients("RequireAndVerifyClientCert")
+        ),
+    ] {
+        folder.write("web.yml", &text);
+        for arguments in [vec![web.clone()], vec![web.clone(), tokens.clone()]] {
+            let mut command = exporter::without_docker();
+            for (flag, path) in &arguments {
+                command.arg(flag).arg(path);
+            }
+            let exporter = Exporter::start(&mut command);
+            support::eventually("it is healthy", || is_healthy(&exporter, &arguments).then_some(()));
+            // Not for those who do not know the files.
+            if text.contains("users") && !text.contains("tls") {
+                assert!(!is_healthy(&exporter, &[]), "{text}");
+            }
+        }
+    }
+    // What it shows is good for nothing else.
+    let sources = Sources { tokens: Some(folder.path("tokens")), ..Sources::default() };
+    let shown = docker_stat_prom::server::access::reach(&sources).unwrap().authorization.unwrap();
+    let mut command = exporter::without_docker();
+    let exporter = Exporter::start(command.arg("--auth_token_file").arg(folder.path("tokens")));
+    assert_ne!(ask(&exporter, "/readyz", &[("Authorization", &shown)]).status, 401);
+    for path in ["/metrics", "/", "/debug/containers"] {
+        assert_eq!(ask(&exporter, path, &[("Authorization", &shown)]).status, 401, "{path}");
+    }
+}

@@ -1,14 +1,13 @@
 //! `--healthcheck`: asks a running exporter whether it is ready. For container runtimes that run a command as
 //! a health check.
 
-use super::tls::{SPEAKS_HTTPS, first_certificate};
+use super::{
+    access::{Identity, Reach},
+    tls::SPEAKS_HTTPS,
+};
 use crate::advice::Mismatch;
 use anyhow::{Context, Result, anyhow, bail};
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
@@ -30,14 +29,14 @@ const PATIENCE: Duration = Duration::from_secs(4);
 const TLS_ALERT: &[u8] = &[0x15, 0x03];
 
 /// Which exporter to ask, and how.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Probe {
     /// Address or name of the server.
     pub host: String,
     /// Its port.
     pub port: u16,
-    /// The file with the certificate that the server must show; `None` for plain HTTP.
-    pub certificate: Option<PathBuf>,
+    /// What the server shows, and what it wants to see.
+    pub reach: Reach,
 }
 
 /// Asks `/readyz`.
@@ -47,15 +46,16 @@ pub struct Probe {
 pub async fn check(probe: &Probe) -> Result<()> {
     let asked = async {
         let socket = TcpStream::connect((probe.host.as_str(), probe.port)).await?;
-        if let Some(certificate) = &probe.certificate {
-            let connector = TlsConnector::from(Arc::new(client(certificate)?));
+        let authorization = probe.reach.authorization.as_deref();
+        if let Some(identity) = &probe.reach.tls {
+            let connector = TlsConnector::from(Arc::new(client(identity)?));
             let name = ServerName::try_from("localhost")?;
             let stream = connector.connect(name, socket).await.map_err(|error| {
                 if is_no_tls(&error) { anyhow!("{}", Mismatch::ServerSpeaksHttp) } else { error.into() }
             })?;
-            ask(stream).await
+            ask(stream, authorization).await
         } else {
-            ask(socket).await
+            ask(socket, authorization).await
         }
     };
     timeout(PATIENCE, asked)
@@ -68,8 +68,10 @@ pub async fn check(probe: &Probe) -> Result<()> {
         })
 }
 
-async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> Result<()> {
-    stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await?;
+async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin, authorization: Option<&str>) -> Result<()> {
+    let credentials = authorization.map(|value| format!("Authorization: {value}\r\n")).unwrap_or_default();
+    let head = "GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n";
+    stream.write_all(format!("{head}{credentials}\r\n").as_bytes()).await?;
     let mut answer = Vec::new();
     // Only the status line is needed.
     let end = stream.take(4096).read_to_end(&mut answer).await;
@@ -96,16 +98,18 @@ fn is_no_tls(error: &std::io::Error) -> bool {
     matches!(cause, Some(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType)))
 }
 
-fn client(certificate: &Path) -> Result<ClientConfig> {
+fn client(identity: &Identity) -> Result<ClientConfig> {
     let provider = Arc::new(ring::default_provider());
-    let expected =
-        first_certificate(certificate).map_err(|problem| anyhow!("{}: {problem}", certificate.display()))?;
+    let expected = identity.chain.first().cloned().ok_or_else(|| anyhow!("there is no certificate"))?;
     let verifier = Arc::new(TheVeryCertificate { expected, provider: Arc::clone(&provider) });
-    Ok(ClientConfig::builder_with_provider(provider)
+    let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .dangerous()
-        .with_custom_certificate_verifier(verifier)
-        .with_no_client_auth())
+        .with_custom_certificate_verifier(verifier);
+    Ok(match &identity.key {
+        Some(key) => builder.with_client_auth_cert(identity.chain.clone(), key.clone_key())?,
+        None => builder.with_no_client_auth(),
+    })
 }
 
 /// Trusts exactly one certificate: the one that the exporter serves. Its names do not matter on loopback.

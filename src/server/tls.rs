@@ -107,15 +107,6 @@ pub(super) fn expiry(certificate: &CertificateDer<'_>) -> Option<Duration> {
     Some(parsed.tbs_certificate().validity().not_after.to_unix_duration())
 }
 
-/// The first certificate in a file.
-///
-/// # Errors
-/// What is wrong with the file.
-pub(super) fn first_certificate(path: &Path) -> Result<CertificateDer<'static>, String> {
-    let content = read_pem(path)?;
-    CertificateDer::from_pem_slice(&content).map_err(|error| pem_problem(CERTIFICATE, &content, &error))
-}
-
 /// A file's content, if it is a regular file of a sensible size that can be read now.
 pub(super) fn read_pem(path: &Path) -> Result<Vec<u8>, String> {
     // Opening a FIFO would wait for a writer.

@@ -22,6 +22,7 @@ use hyper::{
     header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use std::{
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -102,6 +103,18 @@ impl Access {
     #[must_use]
     pub fn is_secure(&self) -> bool {
         self.rules().tls.is_some()
+    }
+
+    /// The files that are read, and where links lead from them. They must stay readable, and so must what
+    /// replaces them: their folders.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        let mut files: Vec<_> = self.seen().into_iter().map(|(path, _)| path).collect();
+        let targets: Vec<_> = files.iter().filter_map(|path| path.canonicalize().ok()).collect();
+        files.extend(targets);
+        files.sort_unstable();
+        files.dedup();
+        files
     }
 
     /// Whether there are files that can be read again.
@@ -209,9 +222,8 @@ impl Access {
         match credentials(headers.get(AUTHORIZATION)) {
             Credentials::None => Err(denied),
             Credentials::Bearer(token) => {
-                let of_health = rules.of_health.as_ref().filter(|_| is_health);
                 let is_right = rules.tokens.has(&token, &self.key)
-                    | of_health.is_some_and(|tokens| tokens.has(&token, &self.key));
+                    || (is_health && rules.of_health.has(&token, &self.key));
                 is_right.then_some(()).ok_or(denied)
             }
             Credentials::Basic(..) if rules.users.is_empty() => Err(denied),

@@ -7,7 +7,7 @@ use super::{
     names::{ClientAuth, Version},
     rate::Bucket,
     sources::{LoadError, Reader, Seen, Sources},
-    tokens::Tokens,
+    tokens::{self, Tokens},
     users::{DEAR, Users},
 };
 use crate::advice::access::{self as advice, Concern};
@@ -36,8 +36,8 @@ pub(in crate::server) struct Rules {
     headers: Vec<(HeaderName, HeaderValue)>,
     pub(super) users: Users,
     pub(super) tokens: Tokens,
-    /// What `--healthcheck` shows if there are only passwords, of which it knows none.
-    pub(super) of_health: Option<Tokens>,
+    /// What `--healthcheck` shows.
+    pub(super) of_health: Tokens,
     pub(super) bucket: Option<Arc<Bucket>>,
     /// What should be looked at and does not change with time.
     concerns: Vec<Concern>,
@@ -61,26 +61,23 @@ impl Rules {
         before: Option<&Self>,
         reader: &mut Reader,
     ) -> Result<Self, LoadError> {
-        let Document { web, mut tls } = Document::read(sources, reader)?;
+        let Document { web, mut tls, tokens } = Document::read(sources, reader)?;
         if let Some((certificate, key)) = &sources.identity {
             if let (Some(_), Some(path)) = (&tls, &sources.web_config) {
                 return Err(LoadError::of(path, advice::twice()));
             }
             tls = Some(TlsSection::of_files(certificate, key));
         }
+        let users = Users::new(web.users);
+        let of_health = of_health(&users, &tokens).and_then(|token| Tokens::parse(&token, key).ok());
+        let of_health = of_health.unwrap_or_default();
         let tokens = match &sources.tokens {
             None => Tokens::default(),
             Some(path) => {
-                let text = reader.text(path)?;
                 let wrong =
                     |(line, problem)| LoadError::Line { file: path.display().to_string(), line, problem };
-                Tokens::parse(&text, key).map_err(wrong)?
+                Tokens::parse(&tokens, key).map_err(wrong)?
             }
-        };
-        let users = Users::new(web.users);
-        let of_health = match of_health(&users) {
-            Some(token) if tokens.is_empty() => Tokens::parse(&token, key).ok(),
-            _ => None,
         };
         let mut concerns = tls.as_ref().map(concerns).unwrap_or_default();
         let dear = users.cost().filter(|cost| *cost > DEAR);
@@ -127,23 +124,28 @@ impl Rules {
     }
 }
 
-/// The token of `--healthcheck` where there are only passwords: it follows from their hashes, which only those
-/// can read who can read the web config.
-pub(super) fn of_health(users: &Users) -> Option<String> {
-    (!users.is_empty()).then(|| derived("docker-stat-prom --healthcheck", &users.texts())).flatten()
+/// The token of `--healthcheck`, if it needs one: it follows from the hashes of passwords and from the tokens, so
+/// only those can make it who can read their files. It is good for `/healthz` and `/readyz` only: whoever listens
+/// on the port while the exporter is down gets nothing of use.
+pub(super) fn of_health(users: &Users, tokens: &str) -> Option<String> {
+    let tokens = tokens::lines(tokens).map(|(_, token)| token.as_bytes());
+    let texts: Vec<_> = users.texts().into_iter().chain(tokens).collect();
+    if texts.is_empty() { None } else { derived("docker-stat-prom --healthcheck", &texts) }
 }
 
-/// What the web config says, or what holds without one.
+/// What the files say, or what holds without them.
 pub(super) struct Document {
     pub(super) web: WebConfig,
     pub(super) tls: Option<TlsSection>,
+    /// The text of the file of tokens; empty without one.
+    pub(super) tokens: String,
 }
 
 impl Document {
-    /// Reads the web config, if there is one.
+    /// Reads the web config and the tokens.
     ///
     /// # Errors
-    /// If it can't be read, or is wrong.
+    /// If a file can't be read, or the web config is wrong.
     pub(super) fn read(sources: &Sources, reader: &mut Reader) -> Result<Self, LoadError> {
         let mut web = match &sources.web_config {
             None => {
@@ -155,7 +157,8 @@ impl Document {
             }
         };
         let tls = web.tls.take();
-        Ok(Self { web, tls })
+        let tokens = sources.tokens.as_ref().map(|path| reader.text(path)).transpose()?;
+        Ok(Self { web, tls, tokens: tokens.unwrap_or_default() })
     }
 }
 
