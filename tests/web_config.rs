@@ -521,8 +521,9 @@ fn a_wrong_file_ends_with_1_before_the_port_opens() {
 fn what_should_be_looked_at_is_said() {
     use std::os::unix::fs::PermissionsExt;
     let folder = Folder::new(&format!(
-        "tls_server_config:\n  cert_file: stale.crt\n  key_file: server.key\n  min_version: TLS10\n  \
-         client_auth_type: RequireAnyClientCert\n  client_allowed_sans: [x]\nbasic_auth_users:\n  alice: {}\n",
+        "{}  min_version: TLS10\n  client_auth_type: RequireAnyClientCert\n  client_allowed_sans: [x]\n\
+         basic_auth_users:\n  alice: {}\n",
+        TLS.replace("server.crt", "stale.crt"),
         hash("right").replace("$04", "$13")
     ));
     fs::set_permissions(folder.path("server.key"), fs::Permissions::from_mode(0o644)).unwrap();

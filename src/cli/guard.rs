@@ -7,10 +7,10 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, Args)]
 #[command(rename_all = "snake_case")]
 pub struct Guard {
-    /// TLS, client certificates, users, headers and a rate limit, in the format of Prometheus' exporter-toolkit
+    /// TLS, client certificates, users, headers and a rate limit, in exporter-toolkit's format
     ///
-    /// The same file serves all exporters of a host. Relative paths in it are relative to its folder. It is read
-    /// again when it or a file that it names changes, and on SIGHUP. The README lists its keys.
+    /// The same file serves all Prometheus exporters of a host. Relative paths in it are relative to its
+    /// folder. It is read again when it or a file that it names changes, and on SIGHUP.
     #[arg(
         long, alias = "web-config", env = "DOCKER_STAT_PROM_WEB_CONFIG", value_hint = ValueHint::FilePath,
         value_name = "FILE"
@@ -19,8 +19,8 @@ pub struct Guard {
 
     /// Answer only requests with one of the bearer tokens in this file, one per line
     ///
-    /// With users in --web_config as well, a token or a password is enough. A token has at least 16 characters.
-    /// The file is read again when it changes, and on SIGHUP.
+    /// With users in --web_config as well, a token or a password is enough. A token has at least 16
+    /// characters. The file is read again when it changes, and on SIGHUP.
     #[arg(
         long, alias = "auth-token-file", env = "DOCKER_STAT_PROM_AUTH_TOKEN_FILE",
         value_hint = ValueHint::FilePath, value_name = "FILE"

@@ -57,9 +57,10 @@ where
             Some(target) => {
                 *request.uri_mut() = target;
                 request.extensions_mut().insert(Arc::clone(&self.client));
-                let (path, headers) = (request.uri().path().to_owned(), request.headers().clone());
+                let credentials = request.headers().get(header::AUTHORIZATION).cloned();
+                let path = request.uri().path().to_owned();
                 // Nothing is done before this is polled.
-                Some((path, headers, self.inner.call(request)))
+                Some((path, credentials, self.inner.call(request)))
             }
             None => {
                 refusals.refuse(Reason::Target, self.client.peer());
@@ -69,7 +70,7 @@ where
         Box::pin(async move {
             let mut response = match answer {
                 None => bad_request(),
-                Some((path, headers, answer)) => match access.admit(&path, &headers, peer).await {
+                Some((path, credentials, answer)) => match access.admit(&path, credentials, peer).await {
                     Ok(()) => answer.await?,
                     Err(denied) => {
                         refusals.refuse(denied.reason(), peer);

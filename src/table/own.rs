@@ -115,8 +115,8 @@ own_families! {
         certificate expires, unix time";
     config_reloads: counters "docker_stat_prom_config_reloads_total" [Result] "How often certificates, \
         passwords and tokens were read again, by what came of it";
-    config_last_reload: gauges "docker_stat_prom_config_last_reload_successful" [] "Whether the last state of \
-        certificates, passwords and tokens is in force";
+    config_last_reload: gauges "docker_stat_prom_config_last_reload_successful" [] "Whether the last \
+        state of certificates, passwords and tokens is in force";
     push_samples: counters "docker_stat_prom_push_samples_total" [Target] "Samples that a receiver took";
     push_requests: counters "docker_stat_prom_push_requests_total" [Target] "Requests to a receiver, also \
         those that failed";

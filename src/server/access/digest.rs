@@ -39,8 +39,8 @@ impl Key {
     }
 }
 
-/// A token that follows from texts and can't be traced back to them, in hexadecimal digits. `None` if there is
-/// no SHA-256.
+/// A token that follows from texts and can't be traced back to them, in hexadecimal digits. `None` if there
+/// is no SHA-256.
 pub(super) fn derived(purpose: &str, texts: &[&[u8]]) -> Option<String> {
     let bytes = hash(sha256()?, purpose.as_bytes(), texts);
     Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect())

@@ -18,8 +18,8 @@ use base64::{
 };
 use bytes::Bytes;
 use hyper::{
-    HeaderMap, Response, StatusCode,
-    header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
+    Response, StatusCode,
+    header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use std::{
     path::PathBuf,
@@ -196,14 +196,14 @@ impl Access {
         }
     }
 
-    /// Lets a request through, or says why not.
+    /// Lets a request for a path through, by the value of its header `Authorization`, or says why not.
     ///
     /// # Errors
     /// [`Denied`]
     pub(in crate::server) async fn admit(
         &self,
         path: &str,
-        headers: &HeaderMap,
+        credentials: Option<HeaderValue>,
         peer: Peer,
     ) -> Result<(), Denied> {
         let rules = self.rules();
@@ -219,7 +219,7 @@ impl Access {
         if denied == (Denied::Unauthorized { basic: false, bearer: false }) {
             return Ok(());
         }
-        match credentials(headers.get(AUTHORIZATION)) {
+        match credentials.as_ref().map_or(Credentials::None, read) {
             Credentials::None => Err(denied),
             Credentials::Bearer(token) => {
                 let is_right = rules.tokens.has(&token, &self.key)
@@ -238,24 +238,23 @@ impl Access {
     }
 }
 
-fn credentials(header: Option<&HeaderValue>) -> Credentials {
-    let read = |header: &HeaderValue| {
-        let bytes = header.as_bytes();
-        let at = bytes.iter().position(|byte| *byte == b' ')?;
-        let (scheme, rest) = bytes.split_at(at);
-        let rest = rest.trim_ascii();
-        if scheme.eq_ignore_ascii_case(b"bearer") {
-            return Some(Credentials::Bearer(rest.to_vec()));
-        }
-        if !scheme.eq_ignore_ascii_case(b"basic") {
-            return None;
-        }
-        let text = BASE64.decode(rest).ok()?;
-        let at = text.iter().position(|byte| *byte == b':')?;
-        let (user, password) = text.split_at(at);
-        Some(Credentials::Basic(user.to_vec(), password.get(1..)?.to_vec()))
-    };
-    header.and_then(read).unwrap_or(Credentials::None)
+/// Reads the value of the header `Authorization`.
+fn read(header: &HeaderValue) -> Credentials {
+    let bytes = header.as_bytes();
+    let (scheme, rest) = bytes.split_at(bytes.iter().position(|byte| *byte == b' ').unwrap_or(bytes.len()));
+    let rest = rest.trim_ascii();
+    if scheme.eq_ignore_ascii_case(b"bearer") {
+        return Credentials::Bearer(rest.to_vec());
+    }
+    if !scheme.eq_ignore_ascii_case(b"basic") {
+        return Credentials::None;
+    }
+    let text = BASE64.decode(rest).unwrap_or_default();
+    let mut parts = text.splitn(2, |byte| *byte == b':');
+    match (parts.next(), parts.next()) {
+        (Some(user), Some(password)) => Credentials::Basic(user.to_vec(), password.to_vec()),
+        _ => Credentials::None,
+    }
 }
 
 impl Denied {
@@ -296,5 +295,44 @@ impl Denied {
             }
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn basic(header: &str) -> Option<(Vec<u8>, Vec<u8>)> {
+        match read(&HeaderValue::from_bytes(header.as_bytes()).unwrap()) {
+            Credentials::Basic(user, password) => Some((user, password)),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_user_and_a_password_are_read_as_browsers_and_scrapers_write_them() {
+        let alice = Some((b"alice".to_vec(), b"right".to_vec()));
+        for header in ["Basic YWxpY2U6cmlnaHQ=", "basic  YWxpY2U6cmlnaHQ= ", "BASIC YWxpY2U6cmlnaHQ"] {
+            assert_eq!(basic(header), alice, "{header}");
+        }
+        assert_eq!(basic("Basic Og=="), Some((Vec::new(), Vec::new())));
+        assert_eq!(basic("Basic YTpiOmM="), Some((b"a".to_vec(), b"b:c".to_vec())));
+        for header in
+            ["", "Basic", "Basic ", "Basic YWxpY2U=", "Basic !!!", "Digest YWxpY2U6cmlnaHQ=", "YTpi"]
+        {
+            assert_eq!(basic(header), None, "{header}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_says_what_would_be_taken_and_when_to_come_again() {
+        let denied = Denied::TooMany(Duration::from_millis(1_001)).response::<Bytes>();
+        assert_eq!((denied.status().as_u16(), &denied.headers()[RETRY_AFTER]), (429, &HeaderValue::from(2)));
+        let denied = Denied::Busy.response::<Bytes>();
+        assert_eq!((denied.status().as_u16(), &denied.headers()[RETRY_AFTER]), (503, &HeaderValue::from(1)));
+        for (basic, bearer, count) in [(true, false, 1), (false, true, 1), (true, true, 2)] {
+            let denied = Denied::Unauthorized { basic, bearer }.response::<Bytes>();
+            assert_eq!(denied.headers().get_all(WWW_AUTHENTICATE).iter().count(), count);
+        }
     }
 }

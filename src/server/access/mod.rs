@@ -1,5 +1,5 @@
-//! Who may ask, and how: TLS, client certificates, passwords, tokens and the rate of requests. All of it comes
-//! from files, which are read again when they change.
+//! Who may ask, and how: TLS, client certificates, passwords, tokens and the rate of requests. All of it
+//! comes from files, which are read again when they change.
 
 mod certificates;
 mod clients;

@@ -1,5 +1,5 @@
-//! Checks passwords. bcrypt is slow on purpose, so this happens on threads of its own, of which there are few;
-//! few checks may wait, each address has its turn, and results are kept.
+//! Checks passwords. bcrypt is slow on purpose, so this happens on one or two threads of its own. Few checks
+//! may wait, each address has its turn, and results are kept.
 
 use super::{
     digest::{Digest, Key},
@@ -73,7 +73,7 @@ struct Queue {
 }
 
 impl Queue {
-    /// Whether the check may wait. If too many do, it takes the place of one of the address that has the most.
+    /// Whether the check may wait. If too many do, it takes the place of one of the address that has most.
     fn push(&mut self, peer: Peer, job: Job) -> bool {
         let of_peer = self.peers.iter().find(|(at, _)| *at == peer).map_or(0, |(_, jobs)| jobs.len());
         if of_peer >= PER_PEER {

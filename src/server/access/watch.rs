@@ -13,8 +13,8 @@ use std::{
 };
 use tokio::sync::oneshot;
 
-/// How often the files are looked at. A change is taken when two looks find the same, so that a certificate is
-/// not read before its key is there.
+/// How often the files are looked at. A change is taken when two looks find the same, so that a certificate
+/// is not read before its key is there.
 const LOOK: Duration = Duration::from_secs(1);
 /// Files that change all the time are read after so many looks.
 const LOOKS: u32 = 10;
