@@ -1,5 +1,6 @@
-//! Checks passwords. bcrypt is slow on purpose, so this happens on one or two threads of its own. Few checks
-//! may wait, each address has its turn, and results are kept.
+//! Checks passwords. bcrypt is slow on purpose, so this happens on two threads of its own. Few checks may wait,
+//! each address has its turn, and results are kept. One of the threads is for addresses from which the right
+//! password came before, so that others can't hold up a scraper with wrong ones.
 
 use super::{
     digest::{Digest, Key},
@@ -20,6 +21,8 @@ const PER_PEER: usize = 8;
 /// How many results are kept. Wrong ones can't push out right ones.
 const RIGHT: usize = 256;
 const WRONG: usize = 1024;
+/// How many addresses are known to have had the right password.
+const TRUSTED: usize = 64;
 
 /// What came of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +37,7 @@ pub(super) enum Verdict {
 #[derive(Debug)]
 pub(super) struct Passwords {
     shared: Arc<Shared>,
-    threads: Mutex<usize>,
+    lanes: Mutex<Vec<Lane>>,
 }
 
 #[derive(Debug, Default)]
@@ -47,11 +50,23 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     queue: Queue,
+    /// Addresses from which the right password came, the last one last.
+    trusted: VecDeque<Peer>,
     right: Recent,
     wrong: Recent,
 }
 
+/// What a thread does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lane {
+    /// All checks, those of trusted addresses first.
+    All,
+    /// The checks of trusted addresses only.
+    Trusted,
+}
+
 struct Job {
+    peer: Peer,
     digest: Digest,
     hash: Arc<str>,
     password: Vec<u8>,
@@ -73,8 +88,10 @@ struct Queue {
 }
 
 impl Queue {
-    /// Whether the check may wait. If too many do, it takes the place of one of the address that has most.
-    fn push(&mut self, peer: Peer, job: Job) -> bool {
+    /// Whether the check may wait. If too many do, it takes the place of one of the address that has most. An
+    /// address that has none yet comes first: those that send many are not the ones that scrape.
+    fn push(&mut self, job: Job) -> bool {
+        let peer = job.peer;
         let of_peer = self.peers.iter().find(|(at, _)| *at == peer).map_or(0, |(_, jobs)| jobs.len());
         if of_peer >= PER_PEER {
             return false;
@@ -89,14 +106,15 @@ impl Queue {
         self.count += 1;
         match self.peers.iter_mut().find(|(at, _)| *at == peer) {
             Some((_, jobs)) => jobs.push_back(job),
-            None => self.peers.push_back((peer, VecDeque::from([job]))),
+            None => self.peers.push_front((peer, VecDeque::from([job]))),
         }
         true
     }
 
-    /// The next check: each address in its turn.
-    fn pop(&mut self) -> Option<Job> {
-        let (peer, mut jobs) = self.peers.pop_front()?;
+    /// The next check of an address that is chosen: each in its turn.
+    fn pop(&mut self, is_chosen: impl Fn(Peer) -> bool) -> Option<Job> {
+        let at = self.peers.iter().position(|(peer, _)| is_chosen(*peer))?;
+        let (peer, mut jobs) = self.peers.remove(at)?;
         let job = jobs.pop_front();
         if !jobs.is_empty() {
             self.peers.push_back((peer, jobs));
@@ -135,6 +153,20 @@ impl State {
     fn keep(&mut self, digest: Digest, is_right: bool) {
         if is_right { self.right.keep(digest, RIGHT) } else { self.wrong.keep(digest, WRONG) }
     }
+
+    fn trust(&mut self, peer: Peer) {
+        self.trusted.retain(|known| *known != peer);
+        self.trusted.push_back(peer);
+        if self.trusted.len() > TRUSTED {
+            self.trusted.pop_front();
+        }
+    }
+
+    fn pop(&mut self, lane: Lane) -> Option<Job> {
+        let Self { queue, trusted, .. } = self;
+        let of_trusted = queue.pop(|peer| trusted.contains(&peer));
+        of_trusted.or_else(|| if lane == Lane::All { queue.pop(|_| true) } else { None })
+    }
 }
 
 impl Shared {
@@ -142,19 +174,19 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn next(&self) -> Job {
+    fn next(&self, lane: Lane) -> Job {
         let mut state = self.lock();
         loop {
-            match state.queue.pop() {
+            match state.pop(lane) {
                 Some(job) => return job,
                 None => state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner),
             }
         }
     }
 
-    fn work(&self) {
+    fn work(&self, lane: Lane) {
         loop {
-            let Job { digest, hash, password, is_known, reply } = self.next();
+            let Job { peer, digest, hash, password, is_known, reply } = self.next(lane);
             // Nobody waits for it any more.
             if reply.is_closed() {
                 continue;
@@ -165,6 +197,9 @@ impl Shared {
                 self.lock().keep(digest, is_right);
                 is_right
             });
+            if is_right {
+                self.lock().trust(peer);
+            }
             let _gone = reply.send(is_right);
         }
     }
@@ -172,20 +207,21 @@ impl Shared {
 
 impl Passwords {
     pub(super) fn new() -> Self {
-        Self { shared: Arc::default(), threads: Mutex::new(0) }
+        Self { shared: Arc::default(), lanes: Mutex::default() }
     }
 
-    /// Starts the threads, if they do not run: two, or one on a machine with at most two processors.
+    /// Starts the threads, if they do not run.
     ///
     /// # Errors
     /// If no thread can be started.
     pub(super) fn start(&self) -> io::Result<()> {
-        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
-        let processors = thread::available_parallelism().map_or(1, usize::from);
-        while *threads < if processors > 2 { 2 } else { 1 } {
-            let shared = Arc::clone(&self.shared);
-            thread::Builder::new().name("passwords".into()).spawn(move || shared.work())?;
-            *threads += 1;
+        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        for lane in [Lane::All, Lane::Trusted] {
+            if !lanes.contains(&lane) {
+                let shared = Arc::clone(&self.shared);
+                thread::Builder::new().name("passwords".into()).spawn(move || shared.work(lane))?;
+                lanes.push(lane);
+            }
         }
         Ok(())
     }
@@ -214,12 +250,12 @@ impl Passwords {
                 return if is_right { Verdict::Right } else { Verdict::Wrong };
             }
             let (reply, answer) = oneshot::channel();
-            if !state.queue.push(peer, Job { digest, hash, password: password.to_vec(), is_known, reply }) {
+            if !state.queue.push(Job { peer, digest, hash, password: password.to_vec(), is_known, reply }) {
                 return Verdict::Busy;
             }
             answer
         };
-        self.shared.wake.notify_one();
+        self.shared.wake.notify_all();
         match answer.await {
             Ok(true) => Verdict::Right,
             Ok(false) => Verdict::Wrong,
@@ -242,10 +278,13 @@ mod tests {
         Users::new([("alice".to_owned(), Hash::parse(&hash).unwrap())].into())
     }
 
-    fn job(key: &Key, number: u8) -> (Job, oneshot::Receiver<bool>) {
+    fn job(key: &Key, from: u8, number: u8) -> (Job, oneshot::Receiver<bool>) {
         let (reply, answer) = oneshot::channel();
         let digest = key.digest(&[&[number]]);
-        (Job { digest, hash: "".into(), password: vec![number], is_known: true, reply }, answer)
+        (
+            Job { peer: peer(from), digest, hash: "".into(), password: vec![number], is_known: true, reply },
+            answer,
+        )
     }
 
     #[tokio::test]
@@ -278,9 +317,9 @@ mod tests {
         let mut queue = Queue::default();
         let mut answers = Vec::new();
         let mut push = |queue: &mut Queue, from: u8, number: u8| {
-            let (job, answer) = job(&key, number);
+            let (job, answer) = job(&key, from, number);
             answers.push(answer);
-            queue.push(peer(from), job)
+            queue.push(job)
         };
         assert_eq!((0..20).filter(|number| push(&mut queue, 2, *number)).count(), PER_PEER);
         for from in 3..10 {
@@ -290,10 +329,30 @@ mod tests {
         // A newcomer finds a place, and is not the last one to be served.
         assert!(push(&mut queue, 200, 200));
         assert_eq!(queue.count, WAITING);
-        let order: Vec<_> = std::iter::from_fn(|| queue.pop()).map(|job| job.password[0]).collect();
-        let at = order.iter().position(|number| *number == 200).unwrap();
-        assert!(at < 10, "{at}");
+        let order: Vec<_> = std::iter::from_fn(|| queue.pop(|_| true)).map(|job| job.password[0]).collect();
+        assert_eq!(order[0], 200);
         assert_eq!((order.len(), queue.count), (WAITING, 0));
+    }
+
+    #[test]
+    fn an_address_that_had_the_right_password_comes_first_and_has_a_thread() {
+        let key = Key::random().unwrap();
+        let mut state = State::default();
+        let mut answers = Vec::new();
+        for (from, number) in [(2, 1), (3, 2), (2, 3), (9, 4), (3, 5)] {
+            let (job, answer) = job(&key, from, number);
+            answers.push(answer);
+            assert!(state.queue.push(job));
+        }
+        assert!(state.pop(Lane::Trusted).is_none());
+        state.trust(peer(2));
+        let mut next = |lane| state.pop(lane).map(|job| job.password[0]);
+        assert_eq!([next(Lane::All), next(Lane::Trusted), next(Lane::Trusted)], [Some(1), Some(3), None]);
+        assert_eq!([next(Lane::All), next(Lane::All), next(Lane::All)], [Some(4), Some(2), Some(5)]);
+        for from in 0..=255 {
+            state.trust(peer(from));
+        }
+        assert_eq!((state.trusted.len(), state.trusted.front()), (TRUSTED, Some(&peer(192))));
     }
 
     #[test]
