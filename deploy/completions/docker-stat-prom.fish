@@ -2,6 +2,8 @@ complete -c docker-stat-prom -s H -l host -d 'Docker API: unix://PATH, tcp://HOS
 complete -c docker-stat-prom -s b -l bind -d 'Address and port to serve on; :PORT means all addresses, none no port at all' -r -f
 complete -c docker-stat-prom -l tls_key -d 'Private key for HTTPS, PEM (PKCS#8, PKCS#1 or SEC1)' -r -F
 complete -c docker-stat-prom -l tls_cert -d 'Certificate chain for HTTPS, PEM' -r -F
+complete -c docker-stat-prom -l web_config -d 'TLS, client certificates, users, headers and a rate limit, in exporter-toolkit\'s format' -r -F
+complete -c docker-stat-prom -l auth_token_file -d 'Answer only requests with one of the bearer tokens in this file, one per line' -r -F
 complete -c docker-stat-prom -s i -l polling_interval -d 'Time between two polls for the rate gauges: milliseconds, or with a unit, such as 5s' -r -f
 complete -c docker-stat-prom -l cgroup_root -d 'Where the host\'s cgroup v2 is mounted' -r -F
 complete -c docker-stat-prom -l proc_root -d 'Where the host\'s procfs is mounted' -r -F
@@ -32,6 +34,7 @@ trace\t'As debug, and what the libraries do'"
 complete -c docker-stat-prom -l log_format -d 'Format of the log, which goes to standard error' -r -f -a "text\t'Lines for people'
 json\t'One JSON object per line'"
 complete -c docker-stat-prom -s s -l secure -d 'Serve HTTPS only'
+complete -c docker-stat-prom -l open_health -d 'Answer /healthz and /readyz without password or token, and whatever the rate'
 complete -c docker-stat-prom -l created_lines -d 'In OpenMetrics, say when each counter began (lines ending in _created)'
 complete -c docker-stat-prom -l show_unnamed -d 'Show containers that Docker does not know, under their short IDs'
 complete -c docker-stat-prom -l once -d 'Print the metrics once, from two samples one polling interval apart, and exit'
