@@ -125,8 +125,8 @@ impl Rules {
 }
 
 /// The token of `--healthcheck`, if it needs one: it follows from the hashes of passwords and from the
-/// tokens, so only those can make it who can read their files. It is good for `/healthz` and `/readyz` only: whoever
-/// listens on the port while the exporter is down gets nothing of use.
+/// tokens, so only those can make it who can read their files. It is good for `/healthz` and `/readyz` only:
+/// whoever listens on the port while the exporter is down gets nothing of use.
 pub(super) fn of_health(users: &Users, tokens: &str) -> Option<String> {
     let tokens = tokens::lines(tokens).map(|(_, token)| token.as_bytes());
     let texts: Vec<_> = users.texts().into_iter().chain(tokens).collect();
