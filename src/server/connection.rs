@@ -151,9 +151,8 @@ impl Server {
             }
             // The first byte of a request's method, which is none of TLS.
             if first.iter().all(u8::is_ascii_uppercase) {
-                self.refusals.refuse(Reason::PlainHttp, peer);
                 refuse_plain(&mut socket).await?;
-                return Ok(None);
+                return Err(io::Error::other("plain HTTP, answered with 400"));
             }
             TlsAcceptor::from(Arc::clone(tls)).accept(socket).await.map(Some)
         };

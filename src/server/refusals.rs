@@ -27,14 +27,13 @@ pub(super) enum Reason {
     ConnectionPages,
     Target,
     Malformed,
-    PlainHttp,
     Unauthorized,
     Rate,
     Passwords,
 }
 
 impl Reason {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 13] = [
         Self::Connections,
         Self::PeerConnections,
         Self::PushedOut,
@@ -45,7 +44,6 @@ impl Reason {
         Self::ConnectionPages,
         Self::Target,
         Self::Malformed,
-        Self::PlainHttp,
         Self::Unauthorized,
         Self::Rate,
         Self::Passwords,
@@ -63,7 +61,6 @@ impl Reason {
             Self::ConnectionPages => "connection_pages",
             Self::Target => "target",
             Self::Malformed => "malformed",
-            Self::PlainHttp => "plain_http",
             Self::Unauthorized => "unauthorized",
             Self::Rate => "rate",
             Self::Passwords => "passwords",
@@ -82,7 +79,6 @@ impl Reason {
             Self::ConnectionPages => "answered 503: two pages are being sent on this connection already",
             Self::Target => "answered 400: the request has no path",
             Self::Malformed => "closed a connection: the request is not HTTP",
-            Self::PlainHttp => "answered 400: plain HTTP on the port of HTTPS",
             Self::Unauthorized => "answered 401: without the right password or token",
             Self::Rate => "answered 429: more requests than rate_limit allows",
             Self::Passwords => "answered 503: too many passwords wait to be checked",
