@@ -2,9 +2,10 @@
 //! to whoever runs the exporter, and what can be done about it, stands here and nowhere else.
 
 pub mod access;
+pub mod listening;
 pub mod push;
 
-use crate::sample::{DescriptorProblem, Errno, NetProblem, Reason, RootError, RootProblem, Tree, errno_of};
+use crate::sample::{DescriptorProblem, Errno, NetProblem, Reason, RootError, RootProblem, Tree};
 use std::{
     fmt,
     path::{Path, PathBuf},
@@ -20,12 +21,6 @@ const SEE_THE_HOST: &str = "run with -v /sys/fs/cgroup:/sys/fs/cgroup:ro or --cg
 #[must_use]
 pub fn usage() -> &'static str {
     "see docker-stat-prom --help"
-}
-
-/// After a `--bind` that is not understood.
-#[must_use]
-pub fn bind() -> &'static str {
-    "name an address and a port with -b, such as 127.0.0.1:12096, or :12096 for all addresses"
 }
 
 /// Settings that are understood and have no effect.
@@ -144,20 +139,6 @@ pub fn root(error: &RootError) -> String {
         RootProblem::NotCgroup2(_) => {
             format!("mount the host's {mount} there, or give the path of cgroup v2 with {flag}")
         }
-    }
-}
-
-/// After an address that can't be listened on.
-#[must_use]
-pub fn listening(error: &std::io::Error) -> &'static str {
-    let errno = errno_of(error);
-    match errno {
-        Errno::EADDRINUSE => {
-            "another program, perhaps another exporter, listens there: choose another port with -b"
-        }
-        Errno::EACCES => "ports below 1024 need CAP_NET_BIND_SERVICE: choose another port with -b",
-        _ => resources(errno)
-            .unwrap_or("name an address of this machine and a port with -b, such as 127.0.0.1:12096"),
     }
 }
 
@@ -477,7 +458,7 @@ mod tests {
             assert!(resources(errno).unwrap().contains(words), "{errno}");
         }
         assert_eq!(resources(Errno::ENOENT), None);
-        assert!(listening(&Errno::EMFILE.into()).contains("open files"));
+        assert!(listening::address(&Errno::EMFILE.into()).contains("open files"));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Puts the parts together, starts them, and ends them in order.
 
 mod failure;
+mod listening;
 mod signals;
 mod supervision;
 mod threads;
@@ -17,16 +18,16 @@ use crate::{
     push::{self, Push},
     sample::{self, Errno, errno_of, limits::raise_open_files},
     server::{
-        self,
+        self, Audience, Listener,
         access::{self, Access, LoadError, Sources},
-        healthcheck::Probe,
     },
-    settings::{Address, Bind, Guard, LogSettings, Order, Settings, TlsFiles},
-    systemd::Manager,
+    settings::{Bind, Guard, LogSettings, Order, Settings, TlsFiles},
+    systemd::{self, Manager},
     table::SelfMetrics,
 };
 use anyhow::{Context, Error, anyhow};
 use failure::no_thread;
+use listening::{audience, check_health, listeners};
 use signals::{Signals, ignore};
 use std::{
     io::Write,
@@ -39,7 +40,6 @@ use std::{
 use supervision::{LOOK_AGAIN, Start, reload_when_told, supervise, watch_for_hangs};
 use threads::start_threads;
 use tokio::{
-    net::TcpListener,
     sync::oneshot,
     time::{sleep, timeout},
 };
@@ -55,6 +55,11 @@ const LAST_PUSH: Duration = Duration::from_secs(5);
 /// # Errors
 /// [`Failure`], with a hint if something can be done about it.
 pub fn run(settings: Settings) -> Result<(), Failure> {
+    let serves = settings.order == Order::Serve;
+    // They are taken before there is another thread, because this changes the environment.
+    let passed = if serves { systemd::sockets() } else { Ok(Vec::new()) };
+    let passed =
+        passed.map_err(|problem| Failure::new(anyhow!(problem), advice::listening::passed_sockets()))?;
     let metrics = SelfMetrics::new()?;
     let _log = start_log(settings.log, &metrics)?;
     for doubt in &settings.doubts {
@@ -63,16 +68,17 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
     has_spare_descriptors().context("too few file descriptors are available to start")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     if settings.order == Order::HealthCheck {
-        let Bind::At(address) = &settings.bind else {
+        let Bind::At(places) = &settings.bind else {
             // A failure would make a container runtime restart an exporter that works.
             writeln!(std::io::stdout(), "{}", advice::push::no_port_to_ask())?;
             return Ok(());
         };
-        let (host, port) = address.local();
         let sources = sources(settings.tls, settings.guard);
         let reach = access::reach(&sources).map_err(|error| unusable(error, &sources))?;
-        let probe = Probe { host, port, reach };
-        return runtime.block_on(server::healthcheck::check(&probe)).map_err(Failure::from);
+        if let Some(remark) = runtime.block_on(check_health(places, reach))? {
+            writeln!(std::io::stdout(), "{remark}")?;
+        }
+        return Ok(());
     }
     // Signals are caught before there is anything to clean up.
     let signals = {
@@ -95,7 +101,6 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
     if demo.is_some() {
         metrics.demo.with_label_values::<&str>(&[]).set(1.0);
     }
-    let serves = settings.order == Order::Serve;
     let interval = settings.polling_interval;
     let has_rates = settings.selection.is_polled();
     let collector = collector::Config {
@@ -123,10 +128,9 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
     };
     let result = runtime.block_on(async {
         // The port is opened last: a port that answers belongs to an exporter that works.
-        let listener = match &settings.bind {
-            Bind::At(address) if serves => Some(listen(address)?),
-            _ => None,
-        };
+        let listeners =
+            if serves { listeners(&settings.bind, settings.is_bind_given, passed)? } else { Vec::new() };
+        let audience = audience(&settings.allowed_hosts, settings.debug_pages);
         if demo.is_some() {
             tracing::warn!(
                 "this is a demo: a recorded host whose numbers are made to move, with made-up trouble"
@@ -136,7 +140,7 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
         let handle = threads.handle.clone();
         let result = if serves {
             let push = settings.push.map(|config| start_push(config, &handle)).transpose()?;
-            serve(listener, access, start, &handle, push, &mut threads.collector, signals).await
+            serve((listeners, audience), access, start, &handle, push, &mut threads.collector, signals).await
         } else {
             once(has_rates.then_some(interval), &handle, settings.push.as_ref(), signals).await
         };
@@ -183,14 +187,6 @@ fn unusable(error: LoadError, sources: &Sources) -> Failure {
         _ => advice::access::files(),
     };
     Failure::new(error, hint)
-}
-
-fn listen(bind: &Address) -> Result<TcpListener, Failure> {
-    // Names are resolved on this thread: the runtime would need one more, and nothing else runs yet.
-    bind.addresses().and_then(|addresses| server::listen(&addresses)).map_err(|error| {
-        let hint = advice::listening(&error);
-        Failure::new(anyhow!("{bind}: {error}"), hint)
-    })
 }
 
 fn start_push(config: push::Config, handle: &Handle) -> Result<Push, Failure> {
@@ -256,7 +252,7 @@ async fn in_time<T>(answer: impl Future<Output = Result<T, collector::Stopped>>)
 
 /// Serves until told to stop. Without a listener there is no port, and the exporter only pushes.
 async fn serve(
-    listener: Option<TcpListener>,
+    (listeners, audience): (Vec<Listener>, Audience),
     access: Arc<Access>,
     start: Start,
     handle: &Handle,
@@ -264,10 +260,11 @@ async fn serve(
     dead: &mut oneshot::Receiver<()>,
     mut signals: Signals,
 ) -> Result<(), Failure> {
-    if let Some(listener) = &listener {
-        let scheme = if access.is_secure() { "https" } else { "http" };
-        tracing::info!("serving {scheme}://{}/metrics", listener.local_addr()?);
-    } else {
+    let scheme = if access.is_secure() { "https" } else { "http" };
+    for listener in &listeners {
+        tracing::info!("serving {}", listener.url(scheme));
+    }
+    if listeners.is_empty() {
         tracing::info!("no port is opened (--bind none): the exporter only pushes");
     }
     let notify = tokio::spawn(supervise(handle.clone(), start));
@@ -278,9 +275,10 @@ async fn serve(
         let told = async {
             let _either_way = stopped.await;
         };
-        match listener {
-            Some(listener) => server::serve(listener, access, handle.clone(), told).await,
-            None => told.await,
+        if listeners.is_empty() {
+            told.await;
+        } else {
+            server::serve(listeners, access, handle.clone(), audience, told).await;
         }
     };
     let mut serving = std::pin::pin!(serving);

@@ -1,20 +1,20 @@
 //! The command line: flags and environment in, [`Config`] out. The flags' texts here are the README's.
 
 mod guard;
+mod listening;
 mod push;
 mod shown;
 mod values;
 
 pub use guard::Guard;
+pub use listening::Listening;
 pub use push::{FROM_ENVIRONMENT, OtlpNames, Push};
 pub use shown::Shown;
 pub use values::{LogFormat, LogLevel, METRICS};
 
 use clap::{
-    ArgAction, CommandFactory, FromArgMatches, Parser, ValueHint,
-    builder::{BoolishValueParser, NonEmptyStringValueParser},
-    error::ErrorKind,
-    parser::ValueSource,
+    ArgAction, CommandFactory, FromArgMatches, Parser, ValueHint, builder::BoolishValueParser,
+    error::ErrorKind, parser::ValueSource,
 };
 use std::{collections::BTreeSet, ffi::OsString, path::PathBuf, time::Duration};
 use values::{count, interval};
@@ -53,16 +53,9 @@ pub struct Config {
     )]
     pub host: String,
 
-    /// Address and port to serve on; :PORT means all addresses, none no port at all
-    #[arg(
-        short,
-        long,
-        env = "DOCKER_STAT_PROM_BIND",
-        value_hint = ValueHint::Other, value_name = "ADDRESS",
-        default_value = "0.0.0.0:12096",
-        value_parser = NonEmptyStringValueParser::new()
-    )]
-    pub bind: String,
+    /// What is served where, and to whom.
+    #[command(flatten)]
+    pub listening: Listening,
 
     /// Serve HTTPS only
     #[arg(short, long, env = "DOCKER_STAT_PROM_SECURE", value_parser = BoolishValueParser::new())]
@@ -170,8 +163,10 @@ pub struct Config {
 
     /// Ask the exporter at --bind whether it is ready, and exit 0 or 1
     ///
-    /// It needs the same --bind, --secure and --tls_cert as the exporter that it asks. In a container, set
-    /// them as environment variables: the health check does not see the exporter's flags.
+    /// It needs the same --bind, --secure and --tls_cert as the exporter that it asks; of several addresses,
+    /// one has to answer. In a container, set them as environment variables: the health check does not see
+    /// the exporter's flags. With socket activation, name the socket with --bind. An exporter that wants a
+    /// password or a client certificate counts as healthy when it says so: whether it is ready can't be seen.
     #[arg(long)]
     pub healthcheck: bool,
 
@@ -263,6 +258,7 @@ impl Config {
             &mut config.shown.exclude,
             &mut config.shown.network_exclude,
             &mut config.push.push_label,
+            &mut config.listening.allowed_hosts,
         ] {
             list.retain(|item| !item.is_empty());
         }
@@ -273,6 +269,14 @@ impl Config {
     #[must_use]
     pub fn is_given(&self, flag: &str) -> bool {
         self.given.iter().any(|given| given.flag == flag)
+    }
+
+    /// The values of `--bind`. Those of the variable are separated by spaces or commas.
+    pub fn places(&self) -> impl Iterator<Item = &str> {
+        let is_variable = self.given.iter().any(|given| given.flag == "bind" && given.variable.is_some());
+        let is_separator = move |c: char| is_variable && (c == ',' || c.is_whitespace());
+        let texts = self.listening.bind.iter().flat_map(move |text| text.split(is_separator));
+        texts.filter(|text| !text.is_empty())
     }
 
     /// What the user knows the value of a flag by: the flag, or the variable that it comes from.
@@ -342,7 +346,7 @@ mod tests {
     fn the_contract_holds() {
         let config = read(&[]).unwrap();
         assert_eq!(config.host, "unix:///var/run/docker.sock");
-        assert_eq!(config.bind, "0.0.0.0:12096");
+        assert_eq!(config.listening.bind, ["0.0.0.0:12096"]);
         assert!(!config.secure);
         assert_eq!(config.tls_key, PathBuf::from("./server.key"));
         assert_eq!(config.tls_cert, PathBuf::from("./server.crt"));
@@ -350,7 +354,8 @@ mod tests {
         let config =
             read(&["-H", "tcp://h:1", "-b", ":9", "-s", "-i", "500", "--tls_key", "k", "--tls_cert", "c"])
                 .unwrap();
-        assert_eq!((config.host.as_str(), config.bind.as_str(), config.secure), ("tcp://h:1", ":9", true));
+        assert_eq!((config.host.as_str(), config.secure), ("tcp://h:1", true));
+        assert_eq!(config.listening.bind, [":9"]);
         assert_eq!(config.polling_interval, Duration::from_millis(500));
     }
 

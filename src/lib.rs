@@ -19,7 +19,8 @@
 //!   rates of [`model`] are computed earlier, from two readings.
 //! - Labels: [`metadata`] chooses Docker's labels and gives them their Prometheus names. [`model`] joins them
 //!   to the samples, [`table::BaseLabels`] puts them in order, and [`encode`] escapes them.
-//! - Sockets: [`server`] opens the listening socket when [`app`] asks for it, and accepts connections.
+//! - Sockets: [`server`] opens the listening sockets when [`app`] asks for it, or takes those that
+//!   [`systemd`] was passed, and accepts connections.
 //!   `metadata/docker/` connects to Docker, `server/healthcheck.rs` to a running exporter, and [`systemd`] to
 //!   the service manager. [`demo`] listens as a Docker daemon.
 //! - Errors go up, and each layer adds one fact: [`parse`] knows the line, [`sample`] the path, [`collector`]
@@ -48,8 +49,8 @@
 //! - [`advice`]: all advice to operators, in words. The rooms that use it return enums.
 //! - [`files`] and [`yaml`]: files that are read again when they change, and the language of those with
 //!   settings.
-//! - [`log`] and [`systemd`]: messages to people and to the service manager. Neither receiver can block the
-//!   rest of the program.
+//! - [`log`] and [`systemd`]: messages to people and to the service manager, and sockets from it. Neither
+//!   receiver can block the rest of the program.
 //! - [`cli`]: arguments and environment variables. [`settings`]: the same as typed values, and every usage
 //!   error.
 //! - [`app`]: puts the parts together.

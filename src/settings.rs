@@ -2,9 +2,10 @@
 //! anything is opened, bound or started.
 
 mod bind;
+mod hosts;
 mod push;
 
-pub use bind::{Address, Bind, BindError};
+pub use bind::{Address, Bind, BindError, Endpoint, SocketPath};
 
 use crate::{
     advice::{self, Doubt},
@@ -30,6 +31,12 @@ pub struct Settings {
     pub demo: bool,
     /// Where the server listens, and where a health check asks.
     pub bind: Bind,
+    /// Whether the user said so. If not, sockets that the service manager passes take its place.
+    pub is_bind_given: bool,
+    /// Host names that requests may be for besides those that are always allowed; `*` means any.
+    pub allowed_hosts: Vec<String>,
+    /// Whether `/debug/containers` is served, and cgroup paths are shown.
+    pub debug_pages: bool,
     /// The files of HTTPS; `None` for plain HTTP, and where nothing is served.
     pub tls: Option<TlsFiles>,
     /// Who may ask; everybody where nothing is served.
@@ -124,8 +131,9 @@ impl Settings {
 
     fn new(config: Config) -> Result<Self, NoConfig> {
         let wrong = Wrong { config: &config };
-        let bind: Bind =
-            config.bind.parse().map_err(|error: BindError| wrong.say("bind", &error, advice::bind()))?;
+        let bind = Bind::read(config.places())
+            .map_err(|error| wrong.say("bind", &error, advice::listening::bind()))?;
+        wrong.of("allowed_hosts", hosts::check(&config.listening.allowed_hosts))?;
         let docker = wrong.of("host", docker_host(&config.host))?;
         let selection = wrong.of("metrics", Selection::parse(&config.shown.metrics))?;
         // Check each list alone first, so that the error names the right one.
@@ -160,6 +168,7 @@ impl Settings {
             return Err(wrong.say("bind", &problem, advice::push::nothing_to_do()));
         }
         let log = LogSettings::new(&config);
+        let is_bind_given = config.is_given("bind");
         // With --once nothing is served.
         let serves = bind != Bind::Nowhere && order != Order::Once;
         let has_tls = config.secure && serves;
@@ -170,6 +179,9 @@ impl Settings {
             order,
             demo: config.demo,
             bind,
+            is_bind_given,
+            allowed_hosts: config.listening.allowed_hosts,
+            debug_pages: config.listening.debug_pages,
             tls: has_tls.then_some(tls),
             guard: if serves { guard } else { Guard::default() },
             docker,

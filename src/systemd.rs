@@ -1,5 +1,9 @@
-//! Messages to the service manager: `sd_notify(3)`. Sending never blocks: if the manager does not read its
-//! socket, nothing else stops.
+//! Messages to the service manager, `sd_notify(3)`, and sockets from it, `sd_listen_fds(3)`. Sending never
+//! blocks: if the manager does not read its socket, nothing else stops.
+
+mod sockets;
+
+pub use sockets::{Passed, sockets};
 
 use nix::time::{ClockId, clock_gettime};
 use std::{

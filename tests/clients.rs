@@ -161,7 +161,7 @@ fn hold_pages(exporter: &Exporter, path: &str) -> Vec<Http2> {
 
 #[test]
 fn a_client_that_takes_nothing_holds_two_pages_and_its_address_half() {
-    let exporter = Exporter::ready(&mut exporter::without_docker());
+    let exporter = Exporter::ready(exporter::without_docker().arg("--debug_pages"));
     for path in ["/metrics", "/", "/debug/containers"] {
         let connect = || Http2::new(connect_from("127.0.0.2", &exporter.address), 0);
         let ask = |client: &mut Http2, stream| {

@@ -93,6 +93,80 @@ fn the_socket_proxy_lets_through_what_is_asked_and_nothing_else() {
     }
 }
 
+/// What `systemd-analyze` says of the service, with or without the socket unit and its drop-in. `None` if it
+/// is not installed.
+fn analyze(arguments: &[&str], has_socket: bool) -> Option<(bool, String)> {
+    let folder = tempfile::tempdir().unwrap();
+    let unit = text("deploy/systemd/docker-stat-prom.service");
+    // The program need not be installed.
+    let unit = unit.replace("/usr/bin/docker-stat-prom", env!("CARGO_BIN_EXE_docker-stat-prom"));
+    let service = folder.path().join("docker-stat-prom.service");
+    fs::write(&service, unit).unwrap();
+    let mut command = Command::new("systemd-analyze");
+    command.args(arguments).arg(&service);
+    if has_socket {
+        let socket = folder.path().join("docker-stat-prom.socket");
+        fs::copy(project("deploy/systemd/socket/docker-stat-prom.socket"), &socket).unwrap();
+        let beside = folder.path().join("docker-stat-prom.service.d");
+        fs::create_dir(&beside).unwrap();
+        let drop_in = project("deploy/systemd/socket/no-network.conf");
+        fs::copy(drop_in, beside.join("no-network.conf")).unwrap();
+        if arguments[0] == "verify" {
+            command.arg(&socket);
+        }
+    }
+    let output = command.output().ok()?;
+    let said = [output.stdout, output.stderr].concat();
+    Some((output.status.success(), String::from_utf8(said).unwrap()))
+}
+
+#[test]
+fn systemd_understands_the_units_and_finds_the_service_locked_down() {
+    const TEST: &str = "systemd_understands_the_units_and_finds_the_service_locked_down";
+    for has_socket in [false, true] {
+        let Some((is_good, said)) = analyze(&["verify", "--man=no"], has_socket) else {
+            return skip(TEST, "there is no systemd-analyze");
+        };
+        assert!(is_good && !said.contains("Unknown"), "{said}");
+    }
+    // The larger, the more the service may do: from 0 to 10.
+    for (has_socket, most) in [(false, 1.6), (true, 1.0)] {
+        let (_, said) = analyze(&["security", "--offline=true", "--no-pager"], has_socket).unwrap();
+        let score = said.split("docker-stat-prom.service: ").nth(1);
+        let score: Option<f64> = score.and_then(|rest| rest.split(' ').next()?.parse().ok());
+        let Some(score) = score else { return skip(TEST, "this systemd-analyze gives no score offline") };
+        assert!(score <= most, "{said}");
+    }
+}
+
+#[test]
+fn the_package_brings_the_socket_unit_and_does_not_enable_it() {
+    let manifest = text("Cargo.toml");
+    for file in ["docker-stat-prom.socket", "no-network.conf"] {
+        let asset = format!("[\"deploy/systemd/socket/{file}\", \"usr/share/docker-stat-prom/\", \"644\"]");
+        assert!(manifest.contains(&asset), "{file}");
+        assert!(text("README.md").contains(&format!("/usr/share/docker-stat-prom/{file}")), "{file}");
+        // cargo-deb enables every unit in this folder.
+        assert!(!project("deploy/systemd").join(file).exists());
+    }
+}
+
+#[test]
+fn each_row_of_the_readmes_table_of_threats_has_its_test() {
+    let readme = text("README.md");
+    let table = readme.split("| threat | what protects | test |\n").nth(1).unwrap();
+    let rows: Vec<_> = table.lines().skip(1).take_while(|line| line.starts_with('|')).collect();
+    assert!(rows.len() >= 13, "{rows:?}");
+    for row in rows {
+        let tests = row.trim_end_matches('|').rsplit('|').next().unwrap();
+        let named: Vec<_> = between(tests, "`", '`').step_by(2).collect();
+        assert!(!named.is_empty(), "{row}");
+        for test in named {
+            assert!(project(test).exists(), "there is no {test}: {row}");
+        }
+    }
+}
+
 #[test]
 fn every_file_that_starts_the_image_names_the_one_that_the_readme_builds() {
     let readme = text("README.md");

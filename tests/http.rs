@@ -17,7 +17,7 @@ use support::{
 
 #[test]
 fn every_path_answers_as_it_should() {
-    let exporter = Exporter::ready(&mut exporter::without_docker());
+    let exporter = Exporter::ready(exporter::without_docker().arg("--debug_pages"));
     for (method, path, status, content_type) in [
         ("GET", "/metrics", 200, "text/plain; version=0.0.4; charset=utf-8"),
         ("GET", "/", 200, "text/html; charset=utf-8"),

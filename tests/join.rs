@@ -36,7 +36,7 @@ impl Host {
     fn exporter(&self) -> Exporter {
         let mut command = exporter::on_host(self.0.path());
         let socket = format!("unix://{}", self.0.path().join("docker.sock").display());
-        Exporter::ready(command.args(["-H", &socket, "-i", "100"]))
+        Exporter::ready(command.args(["-H", &socket, "-i", "100", "--debug_pages"]))
     }
 
     fn web(&self) -> PathBuf {

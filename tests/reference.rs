@@ -79,6 +79,10 @@ fn sections(command: &clap::Command) -> String {
             "Set by systemd, which is told when the exporter is ready, lives and stops",
         ),
         (
+            "LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES",
+            "Set by systemd with sockets that it has opened: they are served instead of the default --bind",
+        ),
+        (
             "OTEL_EXPORTER_OTLP_*, OTEL_EXPORTER_OTLP_METRICS_*",
             "With --otlp: ENDPOINT (where it has no URL), HEADERS, TIMEOUT, COMPRESSION, CERTIFICATE, \
              CLIENT_CERTIFICATE and CLIENT_KEY, as OpenTelemetry specifies them",
@@ -110,7 +114,11 @@ fn sections(command: &clap::Command) -> String {
         (
             "EXIT STATUS",
             &[
-                ("0", "Done, or told to stop; with --healthcheck: it is ready, or has no port to ask"),
+                (
+                    "0",
+                    "Done, or told to stop; with --healthcheck: it is ready, has no port to ask, or lives \
+                     and wants a password or a client certificate",
+                ),
                 ("1", "Could not start, or died; with --healthcheck: it is not ready, or nobody answers"),
                 ("2", "Wrong usage. Nothing was opened, bound or started"),
             ],

@@ -209,7 +209,7 @@ fn users_and_tokens_count_from_the_next_request_on() {
     let mut kept = TcpStream::connect(&exporter.address).unwrap();
     kept.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut status = |credentials: &str| {
-        write!(kept, "GET /healthz HTTP/1.1\r\nHost: x\r\nAuthorization: {credentials}\r\n\r\n").unwrap();
+        write!(kept, "GET /healthz HTTP/1.1\r\nHost: localhost\r\nAuthorization: {credentials}\r\n\r\n").unwrap();
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             let mut byte = [0];
@@ -311,7 +311,7 @@ fn wrong_passwords_do_not_hold_up_the_right_one() {
     let right = "Basic YWxpY2U6cmlnaHQ=";
     let request = |credentials: &str| {
         format!(
-            "GET /metrics HTTP/1.1\r\nHost: x\r\nAuthorization: {credentials}\r\nConnection: close\r\n\r\n"
+            "GET /metrics HTTP/1.1\r\nHost: localhost\r\nAuthorization: {credentials}\r\nConnection: close\r\n\r\n"
         )
     };
     let is_over = Arc::new(AtomicBool::new(false));
@@ -326,7 +326,7 @@ fn wrong_passwords_do_not_hold_up_the_right_one() {
                     let wrong = base64::engine::general_purpose::STANDARD.encode(wrong);
                     let mut stream = connect_from(&format!("127.0.0.{last}"), &address);
                     stream.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
-                    let head = "GET /metrics HTTP/1.1\r\nHost: x\r\nAuthorization: Basic";
+                    let head = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic";
                     let _refused = write!(stream, "{head} {wrong}\r\nConnection: close\r\n\r\n");
                     let mut answer = [0; 12];
                     let count = stream.read(&mut answer).unwrap_or(0);

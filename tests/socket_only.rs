@@ -65,7 +65,7 @@ fn secluded(first: &str) -> tempfile::TempDir {
 }
 
 fn start(host: &Path, dockerd: &FakeDockerd) -> Exporter {
-    Exporter::ready(exporter::on_host(host).args(["-H", &dockerd.url(), "-i", "100"]))
+    Exporter::ready(exporter::on_host(host).args(["-H", &dockerd.url(), "-i", "100", "--debug_pages"]))
 }
 
 #[test]
@@ -82,6 +82,7 @@ fn the_flags_that_are_missing_are_named_in_one_line() {
 fn without_docker_they_are_named_too() {
     let host = secluded("0::/\n");
     let mut command = exporter::on_host(host.path());
+    command.arg("--debug_pages");
     let exporter = Exporter::ready(support::host::no_docker(&mut command));
     says(&exporter, BOTH);
     // As on a host that is itself a container, with the first of its own.
@@ -159,7 +160,7 @@ fn in_real_namespaces_the_same_is_named() {
         }
         let dockerd = dockerd(folder.path());
         let mut command = in_namespaces(&leaf, namespaces, &mount);
-        command.arg("--cgroup_root").arg(&mount).args(["-H", &dockerd.url(), "-i", "100"]);
+        command.arg("--cgroup_root").arg(&mount).args(["-H", &dockerd.url(), "-i", "100", "--debug_pages"]);
         let exporter = Exporter::ready(&mut command);
         says(&exporter, flags);
         drop(exporter);
@@ -189,7 +190,7 @@ fn a_socket_that_may_not_be_opened_is_said_with_its_cure() {
     let group = std::os::unix::fs::MetadataExt::gid(&fs::metadata(&dockerd.socket).unwrap());
     fs::set_permissions(&dockerd.socket, fs::Permissions::from_mode(0o000)).unwrap();
     let mut command = exporter::on_host(host.path());
-    command.args(["-H", &dockerd.url(), "-i", "100"]);
+    command.args(["-H", &dockerd.url(), "-i", "100", "--debug_pages"]);
     let exporter = Exporter::ready(&mut as_nobody(command));
     let log = eventually("it is said", || {
         Some(exporter.log()).filter(|log| log.contains("can't connect to docker"))

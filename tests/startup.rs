@@ -58,7 +58,12 @@ fn wrong_usage_ends_with_2() {
 fn a_wrong_address_ends_with_2_before_anything_is_touched() {
     for (address, problem) in [
         ("nowhere", "--bind: expected ADDRESS:PORT, found \"nowhere\""),
-        ("unix://", "--bind: expected ADDRESS:PORT, found \"unix://\""),
+        ("unix://", "--bind: expected the absolute path of a socket file after unix:, without colons and"),
+        ("unix:run/x.sock", "and at most 107 bytes long, found \"run/x.sock\""),
+        (
+            "unix:/run/x.sock:0999",
+            "--bind: expected the mode of a socket file, from 0000 to 0777, found \"0999\"",
+        ),
         ("127.0.0.1:http", "--bind: expected a port from 0 to 65535, found \"http\""),
         ("127.0.0.1:99999", "found \"99999\""),
         ("a name:1", "--bind: expected an address or a host name before the port, found \"a name\""),

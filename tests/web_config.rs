@@ -549,7 +549,8 @@ fn is_healthy(exporter: &Exporter, arguments: &[(&str, PathBuf)]) -> bool {
     for (flag, path) in arguments {
         command.arg(flag).arg(path);
     }
-    exporter::run(command.args(["--healthcheck", "-b", &exporter.address])).status.success()
+    let output = exporter::run(command.args(["--healthcheck", "-b", &exporter.address]));
+    output.status.success() && output.stdout.is_empty()
 }
 
 #[test]

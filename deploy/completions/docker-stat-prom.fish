@@ -1,5 +1,6 @@
 complete -c docker-stat-prom -s H -l host -d 'Docker API: unix://PATH, tcp://HOST:PORT, http://HOST:PORT or https://HOST:PORT' -r -f
-complete -c docker-stat-prom -s b -l bind -d 'Address and port to serve on; :PORT means all addresses, none no port at all' -r -f
+complete -c docker-stat-prom -s b -l bind -d 'Where to serve: ADDRESS:PORT, :PORT (all IPv4 addresses), [::]:PORT (all), unix:/PATH, or none' -r -f
+complete -c docker-stat-prom -l allowed_hosts -d 'Host names that requests may be for, separated by commas; * for any' -r -f
 complete -c docker-stat-prom -l tls_key -d 'Private key for HTTPS, PEM (PKCS#8, PKCS#1 or SEC1)' -r -F
 complete -c docker-stat-prom -l tls_cert -d 'Certificate chain for HTTPS, PEM' -r -F
 complete -c docker-stat-prom -l web_config -d 'TLS, client certificates, users, headers and a rate limit, in exporter-toolkit\'s format' -r -F
@@ -33,6 +34,7 @@ debug\t'What the exporter does'
 trace\t'As debug, and what the libraries do'"
 complete -c docker-stat-prom -l log_format -d 'Format of the log, which goes to standard error' -r -f -a "text\t'Lines for people'
 json\t'One JSON object per line'"
+complete -c docker-stat-prom -l debug_pages -d 'Serve /debug/containers, and show cgroup paths on /'
 complete -c docker-stat-prom -s s -l secure -d 'Serve HTTPS only'
 complete -c docker-stat-prom -l open_health -d 'Answer /healthz and /readyz without password or token, and whatever the rate'
 complete -c docker-stat-prom -l created_lines -d 'In OpenMetrics, say when each counter began (lines ending in _created)'

@@ -31,7 +31,7 @@ pub use devices::DeviceNames;
 pub use failure::{Failure, PassReport, Reason};
 pub use file_system::{FileSystem, file_system_of};
 pub use host::HostReader;
-pub use host_name::host_name;
+pub use host_name::{host_name, host_names};
 pub use identity::{Identity, Topology};
 pub use interfaces::{BadGlob, Interfaces};
 pub use machine::{Machine, MachineReader};

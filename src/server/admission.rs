@@ -2,11 +2,10 @@
 
 use super::{
     client::{Client, worst_reader},
-    peer::Peer,
+    peer::{Origin, Peer},
     refusals::{Reason, Refusals},
 };
 use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -61,12 +60,11 @@ impl Admission {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns a place for a connection from `address` to the exporter's own address `local`. When none is
-    /// left, the connection that has been idle for the longest time gives up its place. But a peer takes no
-    /// place from another peer that has no more connections than itself.
-    pub(super) fn admit(self: &Arc<Self>, address: IpAddr, local: IpAddr) -> Option<Place> {
-        let peer = Peer::of(address);
-        let own = is_own(address.to_canonical(), local.to_canonical());
+    /// Returns a place for a connection. When none is left, the connection that has been idle for the longest
+    /// time gives up its place. But a peer takes no place from another peer that has no more connections than
+    /// itself.
+    pub(super) fn admit(self: &Arc<Self>, origin: Origin) -> Option<Place> {
+        let (peer, own) = (origin.peer(), origin.is_own);
         let mut table = self.lock();
         let of_peer = table.iter().filter(|entry| entry.client.peer() == peer).count();
         let of_others = table.iter().filter(|entry| !entry.own).count();
@@ -91,7 +89,7 @@ impl Admission {
             let idle = longest_idle(table.iter().filter(may_go));
             let fullest = || table.iter().filter(crowded).max_by_key(|entry| count(entry.client.peer()));
             let Some(client) = idle.or_else(|| fullest().map(|entry| Arc::clone(&entry.client))) else {
-                self.refusals.refuse(reason, address);
+                self.refusals.refuse(reason, origin);
                 return None;
             };
             self.refusals.refuse(Reason::PushedOut, client.peer());
@@ -113,19 +111,11 @@ fn longest_idle<'a>(entries: impl Iterator<Item = &'a Entry> + Clone) -> Option<
     longest.or_else(|| worst_reader(clients(), Duration::ZERO)).map(Arc::clone)
 }
 
-/// Whether this may be a health check from this machine: it comes from exactly the address that health checks
-/// use, or from the address that is served on. All of 127.0.0.0/8 would be too much, because any local
-/// program could use hundreds of those addresses.
-fn is_own(address: IpAddr, local: IpAddr) -> bool {
-    address == Ipv4Addr::LOCALHOST
-        || address == Ipv6Addr::LOCALHOST
-        || (address == local && !address.is_loopback())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::table::SelfMetrics;
+    use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
     fn admission() -> Arc<Admission> {
         Admission::new(Refusals::new(SelfMetrics::new().unwrap()))
@@ -137,8 +127,12 @@ mod tests {
         IpAddr::from([127, 0, 0, u8::try_from(last).unwrap()])
     }
 
+    fn from(address: IpAddr) -> Origin {
+        Origin::between(SocketAddr::new(address, 1), LOCAL)
+    }
+
     fn fill(admission: &Arc<Admission>, addresses: usize) -> Vec<Place> {
-        (0..120).map(|index| admission.admit(address(2 + index % addresses), LOCAL).unwrap()).collect()
+        (0..120).map(|index| admission.admit(from(address(2 + index % addresses))).unwrap()).collect()
     }
 
     fn is_pushed_out(place: &Place) -> bool {
@@ -148,14 +142,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn one_peer_gets_a_quarter_and_pushes_out_its_own() {
         let admission = admission();
-        let other = admission.admit(address(9), LOCAL).unwrap();
-        let held: Vec<_> = (0..40).map(|_| admission.admit(address(2), LOCAL).unwrap()).collect();
+        let other = admission.admit(from(address(9))).unwrap();
+        let held: Vec<_> = (0..40).map(|_| admission.admit(from(address(2))).unwrap()).collect();
         assert_eq!(held.iter().filter(|place| is_pushed_out(place)).count(), 8);
         assert!(!is_pushed_out(&other));
         let asking: Vec<_> = held.iter().map(|place| place.client().begin()).collect();
-        assert!(admission.admit(address(2), LOCAL).is_none());
+        assert!(admission.admit(from(address(2))).is_none());
         drop(asking);
-        assert!(admission.admit(address(2), LOCAL).is_some());
+        assert!(admission.admit(from(address(2))).is_some());
     }
 
     #[tokio::test(start_paused = true)]
@@ -164,18 +158,18 @@ mod tests {
         let held = fill(&admission, 60);
         tokio::time::advance(std::time::Duration::from_secs(1)).await;
         drop(held[0].client().begin());
-        let _newcomer = admission.admit(address(200), LOCAL).unwrap();
+        let _newcomer = admission.admit(from(address(200))).unwrap();
         assert!(!is_pushed_out(&held[0]) && is_pushed_out(&held[1]));
         // No client is idle, so the one that takes nothing goes. No client goes while the exporter still
         // works on its answer.
         let answering: Vec<_> = held.iter().map(|place| place.client().begin()).collect();
         let mut newcomers = Vec::new();
-        while let Some(place) = admission.admit(address(201), LOCAL) {
+        while let Some(place) = admission.admit(from(address(201))) {
             assert!(newcomers.len() < 8);
             newcomers.push((place.client().begin(), place));
         }
         answering[7].ready(1);
-        assert!(admission.admit(address(202), LOCAL).is_some());
+        assert!(admission.admit(from(address(202))).is_some());
         assert!(is_pushed_out(&held[7]));
     }
 
@@ -185,11 +179,11 @@ mod tests {
         let held = fill(&admission, 4);
         // All clients have a request, so none is idle.
         let _asking: Vec<_> = held.iter().map(|place| place.client().begin()).collect();
-        let scraper = admission.admit(address(200), LOCAL).unwrap();
+        let scraper = admission.admit(from(address(200))).unwrap();
         assert_eq!(held.iter().filter(|place| is_pushed_out(place)).count(), 1);
         // It has not sent its request yet, so it is the only idle one.
         for crowd in 2..6 {
-            let _either_way = admission.admit(address(crowd), LOCAL);
+            let _either_way = admission.admit(from(address(crowd)));
         }
         assert!(!is_pushed_out(&scraper));
     }
@@ -199,11 +193,8 @@ mod tests {
         let admission = admission();
         let held = fill(&admission, 60);
         let _asking: Vec<_> = held.iter().map(|place| place.client().begin()).collect();
-        assert!(admission.admit(address(200), LOCAL).is_none());
-        let own: Vec<_> = (0..8).map(|_| admission.admit(LOCAL, LOCAL)).collect();
+        assert!(admission.admit(from(address(200))).is_none());
+        let own: Vec<_> = (0..8).map(|_| admission.admit(from(LOCAL))).collect();
         assert!(own.iter().all(Option::is_some));
-        let elsewhere = IpAddr::from([192, 0, 2, 1]);
-        assert!(is_own(elsewhere, elsewhere) && is_own(Ipv6Addr::LOCALHOST.into(), LOCAL));
-        assert!(!is_own(address(2), address(2)) && !is_own(elsewhere, LOCAL));
     }
 }

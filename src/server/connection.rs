@@ -4,10 +4,14 @@ use super::{
     access::Access,
     admission::{Admission, Place},
     client::End,
+    hosts::AllowedHosts,
+    listen::Listener,
+    peer::Origin,
     refusals::{Reason, Refusals},
     routes,
     service::Requests,
     tls::SPEAKS_HTTPS,
+    wire::Wire,
 };
 use crate::collector::Handle;
 use hyper_util::{
@@ -16,15 +20,15 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use std::{
+    future::poll_fn,
     io,
-    net::{IpAddr, SocketAddr},
     pin::{Pin, pin},
     sync::Arc,
+    task::Poll,
     time::Duration,
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
     sync::watch,
     time::{sleep, timeout},
 };
@@ -50,27 +54,39 @@ impl<S: AsyncRead + AsyncWrite + Send> Stream for S {}
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
+/// What is shown to whom.
+#[derive(Debug, Clone)]
+pub struct Audience {
+    /// Which host names requests may be for.
+    pub hosts: AllowedHosts,
+    /// Whether `/debug/containers` is served, and cgroup paths are shown.
+    pub debug_pages: bool,
+}
+
 /// Serves the collector behind `handle` until `shutdown` resolves. Then waits for open requests, for `DRAIN`
 /// at most.
 pub async fn serve(
-    listener: TcpListener,
+    listeners: Vec<Listener>,
     access: Arc<Access>,
     handle: Handle,
+    audience: Audience,
     shutdown: impl Future<Output = ()>,
 ) {
     let refusals = Refusals::new(handle.metrics().clone());
     let admission = Admission::new(Arc::clone(&refusals));
-    let server = Server::new(access, handle, Arc::clone(&refusals));
+    let server = Server::new(access, handle, audience, Arc::clone(&refusals));
     let (stop, stopped) = watch::channel(false);
     let mut shutdown = pin!(shutdown);
+    let mut turn = 0;
     loop {
+        turn += 1;
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = accept(&listeners, turn) => accepted,
             () = &mut shutdown => break,
         };
         match accepted {
             Ok((socket, peer)) => {
-                if let Some(place) = admission.admit(peer.ip(), local(&socket, peer)) {
+                if let Some(place) = admission.admit(peer) {
                     tokio::spawn(Arc::clone(&server).take(socket, peer, place, stopped.clone()));
                 }
             }
@@ -80,7 +96,7 @@ pub async fn serve(
             }
         }
     }
-    drop((listener, stopped));
+    drop((listeners, stopped));
     stop.send_replace(true);
     // This resolves when every connection has dropped its receiver.
     if timeout(DRAIN, stop.closed()).await.is_err() {
@@ -88,13 +104,15 @@ pub async fn serve(
     }
 }
 
-/// The local address that the peer connected to. If that is unknown, an address that can't be the peer's.
-fn local(socket: &TcpStream, peer: SocketAddr) -> IpAddr {
-    let unspecified = match peer {
-        SocketAddr::V4(_) => IpAddr::from([0, 0, 0, 0]),
-        SocketAddr::V6(_) => IpAddr::from([0_u16; 8]),
-    };
-    socket.local_addr().map_or(unspecified, |address| address.ip())
+/// The next connection on any of the listeners. Each turn begins with another one, so that a flood on one
+/// delays no other.
+async fn accept(listeners: &[Listener], turn: usize) -> io::Result<(Wire, Origin)> {
+    poll_fn(|context| {
+        let (before, from) = listeners.split_at(turn.checked_rem(listeners.len()).unwrap_or_default());
+        let mut ready = from.iter().chain(before).map(|listener| listener.poll_accept(context));
+        ready.find(Poll::is_ready).unwrap_or(Poll::Pending)
+    })
+    .await
 }
 
 /// State that all connections share.
@@ -103,24 +121,25 @@ pub(super) struct Server {
     without_http2: Builder<TokioExecutor>,
     access: Arc<Access>,
     routes: routes::Routes,
+    hosts: Arc<AllowedHosts>,
     refusals: Arc<Refusals>,
 }
 
 impl Server {
-    pub(super) fn new(access: Arc<Access>, handle: Handle, refusals: Arc<Refusals>) -> Arc<Self> {
-        let routes = routes::routes(handle, &refusals);
-        Arc::new(Self { builder: builder(), without_http2: builder().http1_only(), access, routes, refusals })
+    pub(super) fn new(
+        access: Arc<Access>,
+        handle: Handle,
+        audience: Audience,
+        refusals: Arc<Refusals>,
+    ) -> Arc<Self> {
+        let routes = routes::routes(handle, &refusals, audience.debug_pages);
+        let without_http2 = builder().http1_only();
+        let hosts = Arc::new(audience.hosts);
+        Arc::new(Self { builder: builder(), without_http2, access, routes, hosts, refusals })
     }
 
-    async fn take(
-        self: Arc<Self>,
-        socket: TcpStream,
-        peer: SocketAddr,
-        place: Place,
-        stopped: watch::Receiver<bool>,
-    ) {
-        // A page is sent in large writes. Waiting to fill packets would only delay the last one.
-        let _only_slower = socket.set_nodelay(true);
+    async fn take(self: Arc<Self>, socket: Wire, peer: Origin, place: Place, stopped: watch::Receiver<bool>) {
+        socket.hurry();
         // A change of the rules counts for the next connection.
         let rules = self.access.rules();
         let stream = match rules.tls() {
@@ -138,8 +157,8 @@ impl Server {
     async fn handshake(
         &self,
         tls: &Arc<ServerConfig>,
-        mut socket: TcpStream,
-        peer: SocketAddr,
+        mut socket: Wire,
+        peer: Origin,
         place: &Place,
         mut stopped: watch::Receiver<bool>,
     ) -> Option<Pin<Box<dyn Stream>>> {
@@ -178,7 +197,7 @@ impl Server {
     pub(super) async fn serve(
         &self,
         stream: Pin<Box<dyn Stream>>,
-        peer: SocketAddr,
+        peer: Origin,
         place: Place,
         mut stopped: watch::Receiver<bool>,
     ) -> Result<(), Error> {
@@ -186,6 +205,8 @@ impl Server {
         let service = Requests {
             inner: TowerToHyperService::new(warp::service(self.routes.clone())),
             client: Arc::clone(client),
+            origin: peer,
+            hosts: Arc::clone(&self.hosts),
             refusals: Arc::clone(&self.refusals),
             access: Arc::clone(&self.access),
         };
@@ -218,7 +239,7 @@ impl Server {
         }
     }
 
-    fn count(&self, end: End, peer: SocketAddr) {
+    fn count(&self, end: End, peer: Origin) {
         match end {
             End::NoRequest => self.refusals.refuse(Reason::NoRequest, peer),
             End::Slow => self.refusals.refuse(Reason::Slow, peer),
@@ -229,7 +250,7 @@ impl Server {
     }
 
     /// Counts connections that hyper refuses before there is a request.
-    fn blame(&self, error: &Error, peer: SocketAddr) {
+    fn blame(&self, error: &Error, peer: Origin) {
         if error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse) {
             self.refusals.refuse(Reason::Malformed, peer);
         }
@@ -237,7 +258,7 @@ impl Server {
 }
 
 /// Answers a plain request on the port of HTTPS.
-async fn refuse_plain(socket: &mut TcpStream) -> io::Result<()> {
+async fn refuse_plain(socket: &mut Wire) -> io::Result<()> {
     let head = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n";
     let answer = format!("{head}Content-Length: {}\r\n\r\n{SPEAKS_HTTPS}", SPEAKS_HTTPS.len());
     socket.write_all(answer.as_bytes()).await?;
@@ -311,9 +332,10 @@ mod tests {
         let refusals = Refusals::new(handle.metrics().clone());
         let admission = Admission::new(Arc::clone(&refusals));
         let access = Access::load(Sources::default(), handle.metrics().clone()).unwrap();
-        let server = Server::new(access, handle, refusals);
-        let peer = SocketAddr::from(([127, 0, 0, 2], 1));
-        let place = admission.admit(peer.ip(), peer.ip()).unwrap();
+        let audience = Audience { hosts: AllowedHosts::new(&[], &[]), debug_pages: false };
+        let server = Server::new(access, handle, audience, refusals);
+        let peer = Origin::between(([127, 0, 0, 2], 1).into(), [127, 0, 0, 2].into());
+        let place = admission.admit(peer).unwrap();
         let (client, stream) = duplex(64 * 1024);
         tokio::spawn(async move {
             let (_stop, stopped) = watch::channel(false);

@@ -23,8 +23,9 @@ td { overflow-wrap: anywhere }
 "#;
 
 /// The landing page: what this is, where the metrics are, which containers were found, and which of their
-/// numbers are missing. `docker_answers` says whether the Docker that names come from answers now.
-pub(super) fn html(report: &Report, docker_answers: bool) -> String {
+/// numbers are missing. `docker_answers` says whether the Docker that names come from answers now;
+/// `debug_pages`, whether cgroup paths are shown, and the way to more.
+pub(super) fn html(report: &Report, docker_answers: bool, debug_pages: bool) -> String {
     let Report { containers, missing } = report;
     let live = containers.iter().filter(|container| container.live).count();
     let named = containers.iter().filter(|container| container.live && container.named).count();
@@ -35,18 +36,22 @@ pub(super) fn html(report: &Report, docker_answers: bool) -> String {
         "<p>Docker does not answer: names and states are missing or out of date.</p>\n"
     };
     let missing = missing.map(|missing| format!("<p><strong>{missing}</strong></p>\n")).unwrap_or_default();
+    let (json, cgroup) = if debug_pages {
+        (" · <a href=\"debug/containers\">Containers as JSON</a>", "<th>cgroup</th>")
+    } else {
+        ("", "")
+    };
     let mut page = String::from(HEAD);
     let _infallible = write!(
         page,
         "<h1>docker-stat-prom {} <small>({})</small></h1>\n\
          <p>Prometheus exporter for Docker containers: reads cgroup v2 and /proc directly.</p>\n\
          <p><a href=\"metrics\">Metrics</a> · <a href=\"healthz\">Health</a> · <a \
-         href=\"readyz\">Readiness</a> · \
-         <a href=\"debug/containers\">Containers as JSON</a></p>\n\
+         href=\"readyz\">Readiness</a>{json}</p>\n\
          <p>{live} containers found, {named} named by Docker, {} without a name, {hidden} hidden, {} not \
          running.</p>\n\
          {missing}{outage}\
-         <table>\n<tr><th>name</th><th>image</th><th>state</th><th>cgroup</th><th>network \
+         <table>\n<tr><th>name</th><th>image</th><th>state</th>{cgroup}<th>network \
          counters</th><th>not offered by the kernel</th></tr>\n",
         env!("CARGO_PKG_VERSION"),
         env!("BUILD_REVISION"),
@@ -60,14 +65,16 @@ pub(super) fn html(report: &Report, docker_answers: bool) -> String {
             None => " (no name from Docker)".to_owned(),
         };
         page.push_str("<tr>");
-        for cell in [
-            &format!("{}{remark}", container.name),
-            container.image.as_deref().unwrap_or_default(),
-            container.state.unwrap_or_default(),
-            &container.cgroup,
-            container.network.as_str(),
-            &container.missing_files.join(", "),
-        ] {
+        let (name, missing) = (format!("{}{remark}", container.name), container.missing_files.join(", "));
+        let cells = [
+            Some(name.as_str()),
+            Some(container.image.as_deref().unwrap_or_default()),
+            Some(container.state.unwrap_or_default()),
+            debug_pages.then_some(container.cgroup.as_str()),
+            Some(container.network.as_str()),
+            Some(missing.as_str()),
+        ];
+        for cell in cells.into_iter().flatten() {
             page.push_str("<td>");
             push_escaped(&mut page, cell);
             page.push_str("</td>");
@@ -124,19 +131,29 @@ mod tests {
         let hidden =
             ContainerReport { set_aside: true, network: NetworkCounters::SetAside, ..stopped.clone() };
         let report = report([container("web"), hidden, stopped.clone(), stopped]);
-        let page = html(&report, true);
+        let page = html(&report, true, false);
         assert!(
             page.contains(
                 "1 containers found, 1 named by Docker, 0 without a name, 1 hidden, 2 not running."
             )
         );
         assert!(!page.contains("Docker does not answer"));
-        assert!(html(&report, false).contains("Docker does not answer"));
+        assert!(html(&report, false, false).contains("Docker does not answer"));
+    }
+
+    #[test]
+    fn cgroup_paths_are_shown_only_on_request() {
+        let report = report([container("web")]);
+        let (shown, hidden) = (html(&report, true, true), html(&report, true, false));
+        let columns = |page: &str| (page.matches("<th>").count(), page.matches("<td>").count());
+        assert_eq!((columns(&shown), columns(&hidden)), ((6, 6), (5, 5)));
+        assert!(shown.contains("/docker/1") && shown.contains("debug/containers"));
+        assert!(!hidden.contains("/docker/1") && !hidden.contains("debug"), "{hidden}");
     }
 
     #[test]
     fn a_name_is_text_and_nothing_else() {
-        let page = html(&report([container("<script>alert('x')</script>")]), true);
+        let page = html(&report([container("<script>alert('x')</script>")]), true, true);
         assert!(!page.contains("<script"));
         assert!(page.contains("&lt;script&gt;alert(&#39;x&#39;)") && page.contains("a&amp;b"));
         assert!(page.contains("1 containers found, 1 named"));

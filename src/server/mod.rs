@@ -2,10 +2,13 @@
 
 pub mod access;
 mod admission;
+mod audit;
 mod client;
 mod connection;
 mod encoding;
+mod headers;
 pub mod healthcheck;
+mod hosts;
 mod landing;
 mod listen;
 mod negotiate;
@@ -16,9 +19,11 @@ mod routes;
 mod service;
 mod target;
 mod tls;
+mod wire;
 
-pub use connection::serve;
-pub use listen::listen;
+pub use connection::{Audience, serve};
+pub use hosts::AllowedHosts;
+pub use listen::{ListenError, Listener};
 
 /// An entry point for `fuzz/`: what is chosen for `Accept` and `Accept-Encoding`, in words.
 #[doc(hidden)]

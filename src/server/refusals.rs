@@ -1,6 +1,7 @@
 //! Requests and connections that were refused, timed out or failed. Each one is counted, and each reason is
 //! logged at most once a minute.
 
+use super::audit::Audit;
 use crate::table::SelfMetrics;
 use std::{
     collections::HashMap,
@@ -26,6 +27,7 @@ pub(super) enum Reason {
     PeerPages,
     ConnectionPages,
     Target,
+    Host,
     Malformed,
     Unauthorized,
     Rate,
@@ -33,7 +35,7 @@ pub(super) enum Reason {
 }
 
 impl Reason {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::Connections,
         Self::PeerConnections,
         Self::PushedOut,
@@ -43,6 +45,7 @@ impl Reason {
         Self::PeerPages,
         Self::ConnectionPages,
         Self::Target,
+        Self::Host,
         Self::Malformed,
         Self::Unauthorized,
         Self::Rate,
@@ -60,6 +63,7 @@ impl Reason {
             Self::PeerPages => "peer_pages",
             Self::ConnectionPages => "connection_pages",
             Self::Target => "target",
+            Self::Host => "host",
             Self::Malformed => "malformed",
             Self::Unauthorized => "unauthorized",
             Self::Rate => "rate",
@@ -78,6 +82,10 @@ impl Reason {
             Self::PeerPages => "answered 503: half of all pages are being sent to this address",
             Self::ConnectionPages => "answered 503: two pages are being sent on this connection already",
             Self::Target => "answered 400: the request has no path",
+            Self::Host => {
+                "answered 421: the request is for a host that --allowed_hosts does not name (add it if it is \
+                 yours)"
+            }
             Self::Malformed => "closed a connection: the request is not HTTP",
             Self::Unauthorized => "answered 401: without the right password or token",
             Self::Rate => "answered 429: more requests than rate_limit allows",
@@ -91,6 +99,7 @@ impl Reason {
 pub(super) struct Refusals {
     metrics: SelfMetrics,
     said: Mutex<HashMap<&'static str, Instant>>,
+    audit: Audit,
 }
 
 impl Refusals {
@@ -98,11 +107,16 @@ impl Refusals {
         for reason in Reason::ALL {
             metrics.http_refused.with_label_values(&[reason.label()]).inc_by(0.0);
         }
-        Arc::new(Self { metrics, said: Mutex::default() })
+        Arc::new(Self { metrics, said: Mutex::default(), audit: Audit::default() })
     }
 
     pub(super) fn metrics(&self) -> &SelfMetrics {
         &self.metrics
+    }
+
+    /// Where requests that were answered with an error of the client are written down.
+    pub(super) fn audit(&self) -> &Audit {
+        &self.audit
     }
 
     /// Counts a client that did not get what it wanted.

@@ -35,9 +35,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) type Routes = BoxedFilter<(Answer,)>;
 
 /// The routes that serve the collector behind `handle`.
-pub(super) fn routes(handle: Handle, refusals: &Arc<Refusals>) -> Routes {
+pub(super) fn routes(handle: Handle, refusals: &Arc<Refusals>, debug_pages: bool) -> Routes {
     let pages = Pages::new(Arc::clone(refusals));
-    let site = Arc::new(Site { handle, pages, compressor: Compressor::start() });
+    let site = Arc::new(Site { handle, pages, compressor: Compressor::start(), debug_pages });
     warp::method()
         .and(warp::path::full())
         .and(warp::header::headers_cloned())
@@ -53,12 +53,17 @@ struct Site {
     handle: Handle,
     pages: Arc<Pages>,
     compressor: Compressor,
+    /// Whether PIDs and cgroup paths are shown.
+    debug_pages: bool,
 }
 
 impl Site {
     async fn route(&self, method: &Method, path: &str, headers: &HeaderMap, client: &Arc<Client>) -> Answer {
         if !matches!(path, "/" | "/metrics" | "/healthz" | "/readyz" | "/debug/containers") {
             return text(StatusCode::NOT_FOUND, "not found: try /metrics\n");
+        }
+        if path.starts_with("/debug/") && !self.debug_pages {
+            return text(StatusCode::NOT_FOUND, "not found: --debug_pages turns it on\n");
         }
         if !matches!(*method, Method::GET | Method::HEAD) {
             let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
@@ -118,7 +123,7 @@ impl Site {
         match self.within(PATIENCE, self.handle.report()).await {
             Ok(report) if path == "/" => {
                 let docker_answers = self.handle.metrics().docker_up.get() > 0.0;
-                page(&report, docker_answers, permit)
+                page(&report, docker_answers, self.debug_pages, permit)
             }
             Ok(report) => json(&report, permit),
             Err(no_answer) => no_answer,
@@ -169,8 +174,8 @@ fn busy() -> Answer {
     answer
 }
 
-fn page(report: &Report, docker_answers: bool, permit: Permit) -> Answer {
-    let body = keep(landing::html(report, docker_answers), permit);
+fn page(report: &Report, docker_answers: bool, debug_pages: bool, permit: Permit) -> Answer {
+    let body = keep(landing::html(report, docker_answers, debug_pages), permit);
     let mut answer = respond(StatusCode::OK, "text/html; charset=utf-8", body);
     // Users choose names and images freely, so no script or resource in them may run or load.
     let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
@@ -215,7 +220,7 @@ mod tests {
         let metrics = SelfMetrics::new().unwrap();
         let handle = Handle::silent_for(sender, metrics, Duration::from_secs(silence)).unwrap();
         let pages = Pages::new(Refusals::new(handle.metrics().clone()));
-        (Site { handle, pages, compressor: Compressor::start() }, receiver)
+        (Site { handle, pages, compressor: Compressor::start(), debug_pages: true }, receiver)
     }
 
     fn wait<T>(future: impl Future<Output = T>) -> T {

@@ -3,7 +3,11 @@
 
 use super::{
     access::Access,
+    audit::Asked,
     client::{Answering, Client},
+    headers::protect,
+    hosts::AllowedHosts,
+    peer::Origin,
     refusals::{Reason, Refusals},
     target,
 };
@@ -30,6 +34,8 @@ const PIECE: usize = 64 * 1024;
 pub(super) struct Requests<S> {
     pub(super) inner: S,
     pub(super) client: Arc<Client>,
+    pub(super) origin: Origin,
+    pub(super) hosts: Arc<AllowedHosts>,
     pub(super) refusals: Arc<Refusals>,
     pub(super) access: Arc<Access>,
 }
@@ -51,39 +57,42 @@ where
         let is_head_only = request.method() == Method::HEAD && request.version() == Version::HTTP_2;
         let answering = Arc::new(self.client.begin());
         let refusals = Arc::clone(&self.refusals);
-        let access = Arc::clone(&self.access);
-        let peer = self.client.peer();
+        let (access, peer) = (Arc::clone(&self.access), self.client.peer());
+        let asked = Asked::of(&request, self.origin);
         let answer = match target::with_path(request.method(), request.uri()) {
+            None => Err(Reason::Target),
+            Some(_) if !self.hosts.allow(request.uri(), request.headers()) => Err(Reason::Host),
             Some(target) => {
                 *request.uri_mut() = target;
                 request.extensions_mut().insert(Arc::clone(&self.client));
                 let credentials = request.headers().get(header::AUTHORIZATION).cloned();
                 let path = request.uri().path().to_owned();
                 // Nothing is done before this is polled.
-                Some((path, credentials, self.inner.call(request)))
-            }
-            None => {
-                refusals.refuse(Reason::Target, self.client.peer());
-                None
+                Ok((path, credentials, self.inner.call(request)))
             }
         };
+        if let Err(reason) = &answer {
+            refusals.refuse(*reason, self.client.peer());
+        }
         Box::pin(async move {
             let mut response = match answer {
-                None => bad_request(),
-                Some((path, credentials, answer)) => match access.admit(&path, credentials, peer).await {
+                Ok((path, credentials, answer)) => match access.admit(&path, credentials, peer).await {
                     Ok(()) => answer.await?,
                     Err(denied) => {
                         refusals.refuse(denied.reason(), peer);
                         denied.response()
                     }
                 },
+                Err(Reason::Host) => refusal(StatusCode::MISDIRECTED_REQUEST, OTHER_HOST),
+                Err(_) => refusal(StatusCode::BAD_REQUEST, NO_PATH),
             };
             for (name, value) in access.rules().headers() {
                 response.headers_mut().insert(name, value.clone());
             }
-            response
-                .headers_mut()
-                .insert(header::X_CONTENT_TYPE_OPTIONS, header::HeaderValue::from_static("nosniff"));
+            protect(response.headers_mut());
+            if response.status().is_client_error() {
+                refusals.audit().refused(response.status(), &asked);
+            }
             refusals.metrics().http_requests.with_label_values(&[response.status().as_str()]).inc();
             let size = response.body().size_hint();
             if let Some(length) = size.exact().filter(|_| is_head_only) {
@@ -95,10 +104,12 @@ where
     }
 }
 
-fn bad_request<B: From<Bytes>>() -> Response<B> {
-    let text = "bad request: expected a path such as /metrics\n";
+const NO_PATH: &str = "bad request: expected a path such as /metrics\n";
+const OTHER_HOST: &str = "this server does not answer under that host name: --allowed_hosts adds it\n";
+
+fn refusal<B: From<Bytes>>(status: StatusCode, text: &'static str) -> Response<B> {
     let mut response = Response::new(B::from(Bytes::from_static(text.as_bytes())));
-    *response.status_mut() = StatusCode::BAD_REQUEST;
+    *response.status_mut() = status;
     let plain = header::HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, plain);
     response

@@ -18,7 +18,7 @@ use tokio_rustls::rustls::{
         pem::{self, PemObject},
     },
 };
-use x509_cert::{Certificate, der::Decode};
+use x509_cert::{Certificate, TbsCertificate, der::Decode};
 
 /// The largest PEM file. Even a chain with a dozen certificates is far smaller.
 const PEM_BYTES: u64 = 1024 * 1024;
@@ -106,6 +106,25 @@ pub(super) fn expiry(certificate: &CertificateDer<'_>) -> Option<Duration> {
     let parsed = Certificate::from_der(certificate).ok()?;
     Some(parsed.tbs_certificate().validity().not_after.to_unix_duration())
 }
+
+/// Whether one certificate can be the renewal of the other: it is for the same key, or for the same names by
+/// the same authority.
+pub(super) fn is_renewed(one: &[u8], other: &[u8]) -> bool {
+    let parse = |der| Certificate::from_der(der).ok();
+    let Some((one, other)) = parse(one).zip(parse(other)) else { return false };
+    let (one, other) = (one.tbs_certificate(), other.tbs_certificate());
+    let names = |certificate: &TbsCertificate| {
+        let extensions = certificate.extensions().into_iter().flatten();
+        let names = extensions.filter(|extension| extension.extn_id.to_string() == ALTERNATIVE_NAMES);
+        names.map(|extension| extension.extn_value.as_bytes().to_vec()).collect::<Vec<_>>()
+    };
+    let is_same_key = one.subject_public_key_info() == other.subject_public_key_info();
+    let is_same_owner = one.subject() == other.subject() && one.issuer() == other.issuer();
+    is_same_key || (is_same_owner && names(one) == names(other))
+}
+
+/// The extension with the names of a certificate.
+const ALTERNATIVE_NAMES: &str = "2.5.29.17";
 
 /// A file's content, if it is a regular file of a sensible size that can be read now.
 pub(super) fn read_pem(path: &Path) -> Result<Vec<u8>, String> {

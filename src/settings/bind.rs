@@ -3,6 +3,7 @@
 use std::{
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs},
+    path::PathBuf,
     str::FromStr,
 };
 
@@ -11,16 +12,126 @@ use std::{
 pub enum Bind {
     /// `none`: nowhere. There is no port.
     Nowhere,
-    /// At an address.
-    At(Address),
+    /// At these places, one or more.
+    At(Vec<Endpoint>),
 }
 
-impl FromStr for Bind {
+impl Bind {
+    /// Reads the values of `--bind`: each is `none`, or what [`Endpoint`] reads.
+    ///
+    /// # Errors
+    /// If one of them is neither, or if two of them exclude each other.
+    pub fn read<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Self, BindError> {
+        let texts: Vec<_> = texts.into_iter().collect();
+        match texts.as_slice() {
+            [] => return Err(BindError::NoPort(String::new())),
+            ["none"] => return Ok(Self::Nowhere),
+            several if several.contains(&"none") => return Err(BindError::NoneAndMore),
+            _ => {}
+        }
+        let mut places: Vec<Endpoint> = Vec::new();
+        for text in texts {
+            let place: Endpoint = text.parse()?;
+            if places.iter().any(|other| other.is_same(&place)) {
+                return Err(BindError::Twice(text.to_owned()));
+            }
+            places.push(place);
+        }
+        // Where all IPv4 addresses are named too, [::] can only mean those of IPv6.
+        let all_ipv4: Vec<_> = places.iter().filter_map(Endpoint::port_on_all_ipv4).collect();
+        for place in &mut places {
+            if let Endpoint::Tcp(address) = place {
+                let is_all = address.host == Host::Address(Ipv6Addr::UNSPECIFIED.into());
+                address.ipv6_only = is_all && all_ipv4.contains(&address.port);
+            }
+        }
+        Ok(Self::At(places))
+    }
+}
+
+/// A place to serve at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Endpoint {
+    /// An address and a port.
+    Tcp(Address),
+    /// A socket file.
+    Unix(SocketPath),
+}
+
+impl Endpoint {
+    /// Whether both can't be had at the same time. Port 0 is another port each time.
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Tcp(one), Self::Tcp(other)) => one == other && one.port != 0,
+            (Self::Unix(one), Self::Unix(other)) => one.path == other.path,
+            _ => false,
+        }
+    }
+
+    fn port_on_all_ipv4(&self) -> Option<u16> {
+        let Self::Tcp(Address { host, port, .. }) = self else { return None };
+        (*host == Host::Address(Ipv4Addr::UNSPECIFIED.into())).then_some(*port)
+    }
+}
+
+impl FromStr for Endpoint {
     type Err = BindError;
 
-    /// Reads `none`, or what [`Address`] reads.
+    /// Reads `unix:/PATH`, `unix:/PATH:MODE`, or what [`Address`] reads.
     fn from_str(text: &str) -> Result<Self, BindError> {
-        if text == "none" { Ok(Self::Nowhere) } else { text.parse().map(Self::At) }
+        // A host may be called unix.
+        let is_port = |rest: &str| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit());
+        match text.strip_prefix("unix:").filter(|rest| !is_port(rest)) {
+            Some(path) => SocketPath::parse(path).map(Self::Unix),
+            None => text.parse().map(Self::Tcp),
+        }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(SocketPath { path, .. }) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// A socket file to serve on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SocketPath {
+    /// Where it is; absolute.
+    pub path: PathBuf,
+    /// Its permissions. Whoever may write to it may connect.
+    pub mode: u32,
+}
+
+/// Owner and group may connect.
+const MODE: u32 = 0o660;
+/// The longest path of a socket: `sun_path` has one byte more, for the final zero.
+const PATH_BYTES: usize = 107;
+
+impl SocketPath {
+    /// Reads `/PATH` or `/PATH:MODE`, with slashes before it as in a URL.
+    fn parse(text: &str) -> Result<Self, BindError> {
+        let wrong = || BindError::Socket(text.to_owned());
+        let (path, mode) = match text.rsplit_once(':') {
+            Some((path, digits)) => {
+                let is_octal =
+                    (3..=4).contains(&digits.len()) && digits.bytes().all(|b| (b'0'..b'8').contains(&b));
+                let mode = u32::from_str_radix(digits, 8).ok().filter(|mode| is_octal && *mode <= 0o777);
+                (path, mode.ok_or_else(|| BindError::Mode(digits.to_owned()))?)
+            }
+            None => (text, MODE),
+        };
+        // Docker writes unix:///PATH.
+        let path = path.strip_prefix("//").unwrap_or(path);
+        let is_plain = path.starts_with('/') && !path.ends_with('/') && path.len() <= PATH_BYTES;
+        if is_plain && !path.contains(|c: char| c == ':' || c.is_control()) {
+            Ok(Self { path: path.into(), mode })
+        } else {
+            Err(wrong())
+        }
     }
 }
 
@@ -29,6 +140,8 @@ impl FromStr for Bind {
 pub struct Address {
     host: Host,
     port: u16,
+    /// Whether `[::]` leaves out IPv4, because another place has it.
+    ipv6_only: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +163,21 @@ pub enum BindError {
     /// The text before the last colon is neither an address nor a name.
     #[error("expected an address or a host name before the port, found \"{0}\"")]
     Host(String),
+    /// The text after `unix:` is not the path of a socket file.
+    #[error(
+        "expected the absolute path of a socket file after unix:, without colons and at most 107 bytes long, \
+         found \"{0}\""
+    )]
+    Socket(String),
+    /// The text after the path of a socket file is not a mode.
+    #[error("expected the mode of a socket file, from 0000 to 0777, found \"{0}\"")]
+    Mode(String),
+    /// `none` beside another place.
+    #[error("none can't be given together with an address")]
+    NoneAndMore,
+    /// The same place again.
+    #[error("{0} is given twice")]
+    Twice(String),
 }
 
 impl Address {
@@ -64,17 +192,27 @@ impl Address {
         }
     }
 
-    /// Host and port to connect to from this machine. A server that listens on all addresses is reached on
-    /// loopback.
+    /// Whether only IPv6 is to be served, where this is `[::]`.
     #[must_use]
-    pub fn local(&self) -> (String, u16) {
-        let host = match &self.host {
-            Host::Address(IpAddr::V4(address)) if address.is_unspecified() => Ipv4Addr::LOCALHOST.to_string(),
-            Host::Address(IpAddr::V6(address)) if address.is_unspecified() => Ipv6Addr::LOCALHOST.to_string(),
-            Host::Address(address) => address.to_string(),
-            Host::Name(name) => name.clone(),
+    pub fn ipv6_only(&self) -> bool {
+        self.ipv6_only
+    }
+
+    /// Hosts to try from this machine, and the port. A server that listens on all addresses is reached on
+    /// loopback: over IPv4 where the host has no IPv6.
+    #[must_use]
+    pub fn local(&self) -> (Vec<String>, u16) {
+        let v4 = || Ipv4Addr::LOCALHOST.to_string();
+        let hosts = match &self.host {
+            Host::Address(IpAddr::V4(address)) if address.is_unspecified() => vec![v4()],
+            Host::Address(IpAddr::V6(address)) if address.is_unspecified() => {
+                let v6 = Ipv6Addr::LOCALHOST.to_string();
+                if self.ipv6_only { vec![v6] } else { vec![v6, v4()] }
+            }
+            Host::Address(address) => vec![address.to_string()],
+            Host::Name(name) => vec![name.clone()],
         };
-        (host, self.port)
+        (hosts, self.port)
     }
 }
 
@@ -98,7 +236,8 @@ impl FromStr for Address {
         }
         let is_number = port.bytes().all(|byte| byte.is_ascii_digit());
         let number = port.parse().ok().filter(|_| is_number);
-        Ok(Self { host, port: number.ok_or_else(|| BindError::Port(port.to_owned()))? })
+        let port = number.ok_or_else(|| BindError::Port(port.to_owned()))?;
+        Ok(Self { host, port, ipv6_only: false })
     }
 }
 
@@ -148,29 +287,85 @@ mod tests {
         text.parse()
     }
 
+    fn places(texts: &[&str]) -> Result<Vec<Endpoint>, BindError> {
+        match Bind::read(texts.iter().copied())? {
+            Bind::At(places) => Ok(places),
+            Bind::Nowhere => Ok(Vec::new()),
+        }
+    }
+
     #[test]
     fn none_is_no_address() {
-        assert_eq!("none".parse(), Ok(Bind::Nowhere));
-        assert_eq!("none:1".parse(), parse("none:1").map(Bind::At));
-        assert_eq!("None".parse::<Bind>(), Err(BindError::NoPort("None".to_owned())));
+        assert_eq!(Bind::read(["none"]), Ok(Bind::Nowhere));
+        assert_eq!(places(&["none:1"]), parse("none:1").map(|address| vec![Endpoint::Tcp(address)]));
+        assert_eq!(places(&["None"]), Err(BindError::NoPort("None".to_owned())));
+        assert_eq!(places(&["none", ":1"]), Err(BindError::NoneAndMore));
+        assert_eq!(places(&[]), Err(BindError::NoPort(String::new())));
+    }
+
+    #[test]
+    fn all_addresses_of_ipv6_are_ipv4s_too_unless_those_are_named() {
+        let ipv6_only = |texts: &[&str]| {
+            let places = places(texts).unwrap();
+            places.iter().any(|place| matches!(place, Endpoint::Tcp(address) if address.ipv6_only()))
+        };
+        assert!(!ipv6_only(&["[::]:1"]) && !ipv6_only(&["[::]:1", "127.0.0.1:1"]));
+        assert!(!ipv6_only(&["[::]:1", "0.0.0.0:2"]));
+        assert!(ipv6_only(&["[::]:1", "0.0.0.0:1"]) && ipv6_only(&[":1", "[::]:1"]));
+    }
+
+    #[test]
+    fn a_place_is_given_once() {
+        for text in ["127.0.0.1:1", "unix:/a"] {
+            assert_eq!(places(&[text, text]), Err(BindError::Twice(text.to_owned())));
+        }
+        assert_eq!(places(&["unix:/a", "unix:/a:0600"]), Err(BindError::Twice("unix:/a:0600".to_owned())));
+        assert_eq!(places(&["127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:1", "[::1]:1"]).unwrap().len(), 4);
+    }
+
+    #[test]
+    fn a_socket_file_has_a_path_and_perhaps_a_mode() {
+        for (text, path, mode) in [
+            ("unix:/run/x.sock", "/run/x.sock", 0o660),
+            ("unix:///run/x.sock", "/run/x.sock", 0o660),
+            ("unix:/run/x.sock:0600", "/run/x.sock", 0o600),
+            ("unix:/run/x.sock:666", "/run/x.sock", 0o666),
+        ] {
+            let place: Endpoint = text.parse().unwrap();
+            assert_eq!(place, Endpoint::Unix(SocketPath { path: path.into(), mode }));
+            assert_eq!(place.to_string(), format!("unix:{path}"));
+        }
+        let long = format!("/{}", "x".repeat(PATH_BYTES));
+        for path in ["", "run/x", "/", "/x/", "//", "@abstract", "/a:b:0600", "/a\n", long.as_str()] {
+            let shown = path.strip_suffix(":0600").map_or(path, |_| path);
+            assert_eq!(format!("unix:{path}").parse::<Endpoint>(), Err(BindError::Socket(shown.to_owned())));
+        }
+        for mode in ["", "9", "0999", "660x", "1777", "00660", "+660"] {
+            let parsed = format!("unix:/x:{mode}").parse::<Endpoint>();
+            assert_eq!(parsed, Err(BindError::Mode(mode.to_owned())));
+        }
+        assert_eq!("unix:1".parse(), parse("unix:1").map(Endpoint::Tcp));
     }
 
     #[test]
     fn one_text_says_where_to_listen_and_where_to_ask() {
-        for (text, listens, asked) in [
-            ("0.0.0.0:12096", "0.0.0.0:12096", ("127.0.0.1", 12096)),
-            (":1", "0.0.0.0:1", ("127.0.0.1", 1)),
-            ("[::]:2", "[::]:2", ("::1", 2)),
-            (":::2", "[::]:2", ("::1", 2)),
-            ("::1:2", "[::1]:2", ("::1", 2)),
-            ("192.0.2.1:3", "192.0.2.1:3", ("192.0.2.1", 3)),
-            ("127.0.0.1:0", "127.0.0.1:0", ("127.0.0.1", 0)),
+        for (text, listens, hosts, port) in [
+            ("0.0.0.0:12096", "0.0.0.0:12096", &["127.0.0.1"][..], 12096),
+            (":1", "0.0.0.0:1", &["127.0.0.1"], 1),
+            ("[::]:2", "[::]:2", &["::1", "127.0.0.1"], 2),
+            (":::2", "[::]:2", &["::1", "127.0.0.1"], 2),
+            ("::1:2", "[::1]:2", &["::1"], 2),
+            ("192.0.2.1:3", "192.0.2.1:3", &["192.0.2.1"], 3),
+            ("127.0.0.1:0", "127.0.0.1:0", &["127.0.0.1"], 0),
+            ("localhost:9", "localhost:9", &["localhost"], 9),
         ] {
             let bind = parse(text).unwrap();
-            assert_eq!(bind.addresses().unwrap(), [listens.parse().unwrap()]);
-            assert_eq!((bind.to_string().as_str(), bind.local()), (listens, (asked.0.to_owned(), asked.1)));
+            if !text.contains("localhost") {
+                assert_eq!(bind.addresses().unwrap(), [listens.parse().unwrap()]);
+            }
+            let hosts = hosts.iter().map(|host| (*host).to_owned()).collect::<Vec<_>>();
+            assert_eq!((bind.to_string().as_str(), bind.local()), (listens, (hosts, port)));
         }
-        assert_eq!(parse("localhost:9").unwrap().local(), ("localhost".to_owned(), 9));
         assert_eq!(parse("[fe80::1%eth0]:9").unwrap().to_string(), "[fe80::1%eth0]:9");
     }
 

@@ -178,7 +178,7 @@ class Exporter:
     """The binary, serving on a free port of 127.0.0.1."""
 
     def __init__(self, binary, host=None, dockerd=None, flags=(), tls=False):
-        command = [binary, "-b", "127.0.0.1:0", *flags]
+        command = [binary, "-b", "127.0.0.1:0", "--debug_pages", *flags]
         if host:
             for flag, path in (("--cgroup_root", "sys/fs/cgroup"), ("--proc_root", "proc"), ("--sys_root", "sys")):
                 command += [flag, os.path.join(host, path)]

@@ -47,7 +47,9 @@ impl Host {
 
     pub(crate) fn exporter(&self, arguments: &[&str]) -> Exporter {
         let mut command = exporter::on_host(self.folder.path());
-        Exporter::ready(command.arg("-H").arg(self.dockerd.url()).args(["-i", "100"]).args(arguments))
+        Exporter::ready(
+            command.arg("-H").arg(self.dockerd.url()).args(["-i", "100", "--debug_pages"]).args(arguments),
+        )
     }
 
     pub(crate) fn asked_about(&self, id: &str) -> usize {

@@ -58,7 +58,12 @@ pub struct Exporter {
 impl Exporter {
     /// Starts it on a free port and waits until it listens.
     pub fn start(command: &mut Command) -> Self {
-        let mut child = command.args(["-b", "127.0.0.1:0", "-v"]).stderr(Stdio::piped()).spawn().unwrap();
+        Self::start_where_told(command.args(["-b", "127.0.0.1:0"]))
+    }
+
+    /// Starts it and waits until it listens on an address and a port: the first such is `address`.
+    pub fn start_where_told(command: &mut Command) -> Self {
+        let mut child = command.arg("-v").stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
         let log = Arc::new(Mutex::new(String::new()));
         let address = lines
