@@ -209,7 +209,8 @@ fn users_and_tokens_count_from_the_next_request_on() {
     let mut kept = TcpStream::connect(&exporter.address).unwrap();
     kept.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut status = |credentials: &str| {
-        write!(kept, "GET /healthz HTTP/1.1\r\nHost: localhost\r\nAuthorization: {credentials}\r\n\r\n").unwrap();
+        let head = "GET /healthz HTTP/1.1\r\nHost: localhost";
+        write!(kept, "{head}\r\nAuthorization: {credentials}\r\n\r\n").unwrap();
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             let mut byte = [0];
@@ -310,9 +311,8 @@ fn wrong_passwords_do_not_hold_up_the_right_one() {
     let exporter = Exporter::start(&mut with_web(folder.path()));
     let right = "Basic YWxpY2U6cmlnaHQ=";
     let request = |credentials: &str| {
-        format!(
-            "GET /metrics HTTP/1.1\r\nHost: localhost\r\nAuthorization: {credentials}\r\nConnection: close\r\n\r\n"
-        )
+        let head = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close";
+        format!("{head}\r\nAuthorization: {credentials}\r\n\r\n")
     };
     let is_over = Arc::new(AtomicBool::new(false));
     let attackers: Vec<_> = (2..6)
