@@ -84,7 +84,7 @@ fn a_user_can_not_take_over_a_containers_series() {
                 host.exporter(&[])
             } else {
                 let mut command = exporter::on_host(host.folder.path());
-                Exporter::ready(no_docker(&mut command))
+                Exporter::ready(no_docker(command.arg("--debug_pages")))
             };
             let name =
                 if with_docker { "name=\"web\"".to_owned() } else { format!("name=\"{}\"", &WEB[..12]) };
@@ -191,7 +191,7 @@ fn what_was_read_before_docker_told_is_disowned_with_its_path_and_kills() {
         let socket = host.folder.path().join("late.sock");
         let mut command = exporter::on_host(host.folder.path());
         let url = format!("unix://{}", socket.display());
-        let exporter = Exporter::ready(command.args(["-H", &url, "-i", "100"]));
+        let exporter = Exporter::ready(command.args(["-H", &url, "-i", "100", "--debug_pages"]));
         let unnamed = [format!("name=\"{}\"", &WEB[..12])];
         let unnamed = [unnamed[0].as_str()];
         eventually("it is shown while Docker is away", || {

@@ -44,10 +44,31 @@ def as_a_systemd_unit():
     sh(f"dpkg -i --force-confold {package}")
     assert "METRICS=core" in open("/etc/default/docker-stat-prom", encoding="ascii").read(), "kept over an upgrade"
     eventually("it runs after the upgrade", lambda: get("/readyz") == "ready\n")
+    with_the_socket_unit(reference)
     sh("dpkg --purge docker-stat-prom")
     assert get("/healthz") == "" and not os.path.exists("/etc/default/docker-stat-prom")
     exporter.start()
     eventually("all are shown", lambda: set(RUNNING) <= Page().names())
+
+
+def with_the_socket_unit(reference):
+    """systemd has the port, and the exporter has no network: everything is there all the same."""
+    share, etc = "/usr/share/docker-stat-prom", "/etc/systemd/system"
+    sh("sed -i /METRICS=core/d /etc/default/docker-stat-prom; systemctl stop docker-stat-prom")
+    sh(f"mkdir -p {etc}/docker-stat-prom.service.d && cp {share}/no-network.conf {etc}/docker-stat-prom.service.d/")
+    sh(f"cp {share}/docker-stat-prom.socket {etc}/ && systemctl daemon-reload && systemctl enable --now docker-stat-prom.socket")
+    # The first connection starts it.
+    eventually("it is ready", lambda: get("/readyz") == "ready\n")
+    eventually("everything is there", lambda: everything_is_there(Page(), reference) is None)
+    pid = sh("systemctl show -P MainPID docker-stat-prom")
+    assert os.readlink(f"/proc/{pid}/ns/net") != os.readlink("/proc/1/ns/net")
+    score = sh("systemd-analyze security --no-pager docker-stat-prom | tail -1")
+    print("    with the socket unit: " + score.strip("\u2192 "))
+    assert float(re.search(r"\.service: (\d+\.\d+)", score).group(1)) <= 1.0
+    sh("systemctl disable --now docker-stat-prom.socket; systemctl stop docker-stat-prom")
+    sh(f"rm -r {etc}/docker-stat-prom.socket {etc}/docker-stat-prom.service.d; systemctl daemon-reload")
+    sh("systemctl start docker-stat-prom")
+    eventually("it has its own port again", lambda: get("/readyz") == "ready\n")
 
 
 def in_a_container():
