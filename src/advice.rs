@@ -1,6 +1,7 @@
 //! Advice to operators, in words. Other parts of the program say with an enum what is wrong; what that means
 //! to whoever runs the exporter, and what can be done about it, stands here and nowhere else.
 
+pub mod access;
 mod doubt;
 pub mod listening;
 pub mod push;

@@ -21,9 +21,9 @@ use crate::{
     sample::{self, Errno, errno_of, limits::raise_open_files},
     server::{
         self, Audience, Listener,
-        tls::{Tls, load_tls},
+        access::{self, Access, LoadError, Sources},
     },
-    settings::{Bind, LogSettings, Order, Output, Settings, TlsFiles},
+    settings::{Bind, Guard, LogSettings, Order, Output, Settings, TlsFiles},
     systemd::{self, Manager},
     table::{Selection, SelfMetrics},
     terminal::{self, Overview},
@@ -32,15 +32,16 @@ use anyhow::{Context, Error, anyhow};
 use confinement::confine;
 use failure::no_thread;
 use listening::{asked, audience, check_health, listeners};
-use signals::Signals;
+use signals::{Signals, ignore};
 use std::{
     io::{IsTerminal, Write},
     os::unix::net::UnixStream,
     path::Path,
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
-use supervision::{LOOK_AGAIN, Start, supervise, watch_for_hangs};
+use supervision::{LOOK_AGAIN, Start, reload_when_told, supervise, watch_for_hangs};
 use threads::start_threads;
 use tokio::{
     sync::oneshot,
@@ -76,11 +77,11 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
             writeln!(std::io::stdout(), "{}", advice::push::no_port_to_ask())?;
             return Ok(());
         };
-        let certificate = settings.tls.map(|files| files.certificate);
+        let sources = sources(settings.tls, settings.guard);
+        let reach = access::reach(&sources).map_err(|error| unusable(error, &sources))?;
         let places = asked(places);
-        let plan = confinement::of_health_check(&places, certificate.clone());
-        confine(settings.confinement, &plan, &metrics)?;
-        if let Some(remark) = runtime.block_on(check_health(places, certificate))? {
+        confine(settings.confinement, &confinement::of_health_check(&places), &metrics)?;
+        if let Some(remark) = runtime.block_on(check_health(places, reach))? {
             writeln!(std::io::stdout(), "{remark}")?;
         }
         return Ok(());
@@ -99,12 +100,10 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
         let hint = advice::root(&error);
         Failure::new(error, hint)
     })?;
-    let tls = settings.tls.as_ref().map(tls).transpose()?;
+    let sources = sources(settings.tls, settings.guard);
+    let access = Access::load(sources.clone(), metrics.clone()).map_err(|error| unusable(error, &sources))?;
     let max_open_files = raise_open_files().context("the limit on open files can't be read")?;
     metrics.started(max_open_files);
-    if let Some(expiry) = tls.as_ref().and_then(|tls| tls.expiry) {
-        metrics.tls_expiry.with_label_values::<&str>(&[]).set(expiry.as_secs_f64());
-    }
     if demo.is_some() {
         metrics.demo.with_label_values::<&str>(&[]).set(1.0);
     }
@@ -116,13 +115,14 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
     };
     let audience = audience(&settings.allowed_hosts, settings.debug_pages);
     let traces = settings.selection.reads_descriptors();
-    let (tls_files, to_push) = (settings.tls.as_ref(), settings.push.as_ref());
+    let to_push = settings.push.as_ref();
     to_push.filter(|_| serves).into_iter().for_each(push::make_spool);
-    let mut plan = confinement::of_run(&roots, &host, tls_files, to_push, demo.as_ref(), traces);
+    let mut plan = confinement::of_run(&roots, &host, access.files(), to_push, demo.as_ref(), traces);
     plan.removed = listening::removed(&settings.bind);
     let sandbox = confine(settings.confinement, &plan, &metrics)?;
     // Threads have the limits of the thread that starts them: from here on they are started.
     log.start_writing().map_err(no_thread)?;
+    access.start().map_err(|error| unusable(error, &sources))?;
     if let Some(demo) = &mut demo {
         demo.start_moving().map_err(no_thread)?;
     }
@@ -155,7 +155,7 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
         cgroup_root: collector.roots.cgroup.clone(),
         docker: docker.host().clone(),
         engine: docker.engine(),
-        secure: tls.is_some(),
+        secure: access.is_secure(),
         metrics: settings.metrics,
         sandbox,
     };
@@ -169,7 +169,7 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
         let handle = threads.handle.clone();
         let result = if serves {
             let push = settings.push.map(|config| start_push(config, &handle)).transpose()?;
-            serve((listeners, audience), tls, start, &handle, push, &mut threads.collector, signals).await
+            serve((listeners, audience), access, start, &handle, push, &mut threads.collector, signals).await
         } else {
             once(has_rates.then_some(interval), output, &handle, settings.push.as_ref(), signals).await
         };
@@ -204,8 +204,18 @@ fn collect_log(settings: LogSettings, metrics: &SelfMetrics) -> Log {
     log::collect(style, move || lost.inc())
 }
 
-fn tls(files: &TlsFiles) -> Result<Tls, Failure> {
-    load_tls(&files.certificate, &files.key).map_err(|error| Failure::new(error, advice::certificate()))
+fn sources(tls: Option<TlsFiles>, guard: Guard) -> Sources {
+    let Guard { web_config, auth_token_file, open_health } = guard;
+    let identity = tls.map(|files| (files.certificate, files.key));
+    Sources { identity, web_config, tokens: auth_token_file, open_health }
+}
+
+fn unusable(error: LoadError, sources: &Sources) -> Failure {
+    let hint = match &error {
+        LoadError::Tls(_) if sources.web_config.is_none() => advice::certificate(),
+        _ => advice::access::files(),
+    };
+    Failure::new(error, hint)
 }
 
 /// What [`Order::Once`] prints.
@@ -242,6 +252,9 @@ async fn once(
     push: Option<&push::Config>,
     mut signals: Signals,
 ) -> Result<(), Failure> {
+    if let Some(hangup) = signals.hangup() {
+        tokio::spawn(ignore(hangup, "SIGHUP"));
+    }
     let done = async {
         let begin = Instant::now();
         while !handle.is_ready() && begin.elapsed() < PATIENCE {
@@ -289,14 +302,14 @@ async fn in_time<T>(answer: impl Future<Output = Result<T, collector::Stopped>>)
 /// Serves until told to stop. Without a listener there is no port, and the exporter only pushes.
 async fn serve(
     (listeners, audience): (Vec<Listener>, Audience),
-    tls: Option<Tls>,
+    access: Arc<Access>,
     start: Start,
     handle: &Handle,
     push: Option<Push>,
     dead: &mut oneshot::Receiver<()>,
     mut signals: Signals,
 ) -> Result<(), Failure> {
-    let scheme = if tls.is_some() { "https" } else { "http" };
+    let scheme = if access.is_secure() { "https" } else { "http" };
     for listener in &listeners {
         tracing::info!("serving {}", listener.url(scheme));
     }
@@ -306,6 +319,7 @@ async fn serve(
     let notify = tokio::spawn(supervise(handle.clone(), start));
     let hangs = tokio::spawn(watch_for_hangs(handle.clone()));
     let targets = push.as_ref().map(|push| targets::shown(push.board().clone())).unwrap_or_default();
+    let reload = reload_when_told(&access, handle, &mut signals)?;
     let (stop, stopped) = oneshot::channel();
     let serving = async {
         let told = async {
@@ -314,7 +328,7 @@ async fn serve(
         if listeners.is_empty() {
             told.await;
         } else {
-            server::serve(listeners, tls, handle.clone(), targets, audience, told).await;
+            server::serve(listeners, access, handle.clone(), targets, audience, told).await;
         }
     };
     let mut serving = std::pin::pin!(serving);
@@ -325,6 +339,7 @@ async fn serve(
     };
     notify.abort();
     hangs.abort();
+    reload.abort();
     if ended.is_ok() {
         tracing::info!("told to stop");
         let _nobody_listens = Manager::from_environment().tell("STOPPING=1");

@@ -1,11 +1,13 @@
 //! The command line: flags and environment in, [`Config`] out. The flags' texts here are the README's.
 
+mod guard;
 mod kept;
 mod listening;
 mod push;
 mod shown;
 mod values;
 
+pub use guard::Guard;
 pub use kept::Kept;
 pub use listening::Listening;
 pub use push::{FROM_ENVIRONMENT, OtlpNames, Push};
@@ -80,6 +82,10 @@ pub struct Config {
         default_value = "./server.crt"
     )]
     pub tls_cert: PathBuf,
+
+    /// Who may ask.
+    #[command(flatten)]
+    pub guard: Guard,
 
     /// Time between two polls for the rate gauges: milliseconds, or with a unit, such as 5s
     ///

@@ -50,6 +50,8 @@
 //!   on disk, and a connection.
 //! - [`demo`]: a recorded host that is unpacked and set in motion.
 //! - [`advice`]: all advice to operators, in words. The rooms that use it return enums.
+//! - [`files`] and [`yaml`]: files that are read again when they change, and the language of those with
+//!   settings.
 //! - [`log`] and [`systemd`]: messages to people and to the service manager, and sockets from it. Neither
 //!   receiver can block the rest of the program.
 //! - [`sandbox`]: gives up what the process does not need after its start, before any thread runs.
@@ -127,6 +129,7 @@ pub mod collector;
 pub mod demo;
 pub mod discovery;
 pub mod encode;
+pub mod files;
 pub mod log;
 pub mod metadata;
 pub mod model;
@@ -139,3 +142,4 @@ pub mod settings;
 pub mod systemd;
 pub mod table;
 pub mod terminal;
+pub mod yaml;

@@ -39,6 +39,8 @@ pub struct Settings {
     pub debug_pages: bool,
     /// The files of HTTPS; `None` for plain HTTP, and where nothing is served.
     pub tls: Option<TlsFiles>,
+    /// Who may ask; everybody where nothing is served.
+    pub guard: Guard,
     /// Where the Docker API is.
     pub docker: DockerHost,
     /// Where the host's file systems are mounted.
@@ -129,6 +131,17 @@ pub struct TlsFiles {
     pub key: PathBuf,
 }
 
+/// The files that say who may ask.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Guard {
+    /// A file in the format of exporter-toolkit.
+    pub web_config: Option<PathBuf>,
+    /// A file with one bearer token per line.
+    pub auth_token_file: Option<PathBuf>,
+    /// Whether `/healthz` and `/readyz` answer to everybody.
+    pub open_health: bool,
+}
+
 /// How the log is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogSettings {
@@ -198,7 +211,10 @@ impl Settings {
         let log = LogSettings::new(&config);
         let is_bind_given = config.is_given("bind");
         // With --once nothing is served.
-        let has_tls = config.secure && bind != Bind::Nowhere && !matches!(order, Order::Once(_));
+        let serves = bind != Bind::Nowhere && !matches!(order, Order::Once(_));
+        let has_tls = config.secure && serves;
+        let cli::Guard { web_config, auth_token_file, open_health } = config.guard;
+        let guard = Guard { web_config, auth_token_file, open_health };
         let tls = TlsFiles { certificate: config.tls_cert, key: config.tls_key };
         Ok(Self {
             order,
@@ -208,6 +224,7 @@ impl Settings {
             allowed_hosts: config.listening.allowed_hosts,
             debug_pages: config.listening.debug_pages,
             tls: has_tls.then_some(tls),
+            guard: if serves { guard } else { Guard::default() },
             docker,
             roots: Roots { cgroup: config.cgroup_root, proc: config.proc_root, sys: config.sys_root },
             polling_interval: config.polling_interval,
@@ -297,8 +314,10 @@ fn doubts(config: &Config, bind: &Bind, is_sized: bool) -> Vec<Doubt> {
     let all_given = |flags: &[&str]| flags.iter().filter_map(given).collect::<Vec<_>>();
     let tls = all_given(&["tls_cert", "tls_key"]);
     let tls = (!config.once && !config.secure && !tls.is_empty()).then_some(Doubt::TlsWithoutSecure(tls));
-    let no_port = (config.secure && *bind == Bind::Nowhere)
-        .then(|| Doubt::SecureWithoutPort(config.origin_of("secure")));
+    let of_port = ["secure", "web_config", "auth_token_file", "open_health"];
+    let of_port: Vec<_> = of_port.iter().filter(|flag| config.is_given(flag)).collect();
+    let no_port = of_port.into_iter().filter(|_| *bind == Bind::Nowhere);
+    let no_port = no_port.map(|flag| Doubt::SecureWithoutPort(config.origin_of(flag)));
     let interval = given(&"disk_interval").filter(|_| !is_sized).map(Doubt::IntervalWithoutDisk);
     let mut replaced = all_given(&["host", "cgroup_root", "proc_root", "sys_root"]);
     // This one is set for other programs, and says nothing about what the user wants of the demo.

@@ -5,6 +5,7 @@ mod sockets;
 
 pub use sockets::{Passed, sockets};
 
+use nix::time::{ClockId, clock_gettime};
 use std::{
     env,
     ffi::OsString,
@@ -49,6 +50,14 @@ impl Manager {
         let Some((socket, address)) = &self.socket else { return Ok(()) };
         socket.send_to_addr(state.as_bytes(), address).map(|_bytes| ())
     }
+}
+
+/// What to tell the manager before everything is read again, with the time that it expects.
+#[must_use]
+pub fn reloading() -> String {
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC);
+    let microseconds = now.map_or(0, |now| Duration::from(now).as_micros());
+    format!("RELOADING=1\nMONOTONIC_USEC={microseconds}")
 }
 
 fn connect(name: &OsString) -> io::Result<(UnixDatagram, SocketAddr)> {

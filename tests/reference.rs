@@ -130,7 +130,8 @@ fn sections(command: &clap::Command) -> String {
                     "SIGTERM, SIGINT, SIGQUIT",
                     "Answers what was asked, then ends; at once, when sent a second time",
                 ),
-                ("SIGHUP, SIGUSR1, SIGUSR2", "Ignored: there is nothing to reload"),
+                ("SIGHUP", "Reads certificates, passwords and tokens again, and what --web_config says"),
+                ("SIGUSR1, SIGUSR2", "Ignored"),
             ],
         ),
     ] {

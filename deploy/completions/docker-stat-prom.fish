@@ -3,6 +3,8 @@ complete -c docker-stat-prom -s b -l bind -d 'Where to serve: ADDRESS:PORT, :POR
 complete -c docker-stat-prom -l allowed_hosts -d 'Host names that requests may be for, separated by commas; * for any' -r -f
 complete -c docker-stat-prom -l tls_key -d 'Private key for HTTPS, PEM (PKCS#8, PKCS#1 or SEC1)' -r -F
 complete -c docker-stat-prom -l tls_cert -d 'Certificate chain for HTTPS, PEM' -r -F
+complete -c docker-stat-prom -l web_config -d 'TLS, client certificates, users, headers and a rate limit, in exporter-toolkit\'s format' -r -F
+complete -c docker-stat-prom -l auth_token_file -d 'Answer only requests with one of the bearer tokens in this file, one per line' -r -F
 complete -c docker-stat-prom -s i -l polling_interval -d 'Time between two polls for the rate gauges: milliseconds, or with a unit, such as 5s' -r -f
 complete -c docker-stat-prom -l peak_window -d 'How long a poll counts for the metrics that end in _peak: 60s, 5m; from 1s to 1h' -r -f
 complete -c docker-stat-prom -l history -d 'How much of the polls to keep for a live page: 10m, 1h; from 10s to 24h; 0 keeps nothing' -r -f
@@ -42,6 +44,7 @@ complete -c docker-stat-prom -l log_format -d 'Format of the log, which goes to 
 json\t'One JSON object per line'"
 complete -c docker-stat-prom -l debug_pages -d 'Serve /debug/containers, and show cgroup paths on /'
 complete -c docker-stat-prom -s s -l secure -d 'Serve HTTPS only'
+complete -c docker-stat-prom -l open_health -d 'Answer /healthz and /readyz without password or token, and whatever the rate'
 complete -c docker-stat-prom -l created_lines -d 'In OpenMetrics, say when each counter began (lines ending in _created)'
 complete -c docker-stat-prom -l show_unnamed -d 'Show containers that Docker does not know, under their short IDs'
 complete -c docker-stat-prom -l once -d 'Print the metrics once, from two samples one polling interval apart, and exit'

@@ -9,7 +9,7 @@ use crate::{
     sample::{Roots, machine_id_files},
     sandbox::{self, Lack, Part, Plan},
     server::healthcheck::Place,
-    settings::{Confinement, TlsFiles},
+    settings::Confinement,
     table::SelfMetrics,
 };
 use anyhow::anyhow;
@@ -40,13 +40,14 @@ pub(super) fn confine(
 pub(super) fn of_run(
     roots: &Roots,
     docker: &DockerHost,
-    tls: Option<&TlsFiles>,
+    files: Vec<PathBuf>,
     push: Option<&push::Config>,
     demo: Option<&Demo>,
     traces: bool,
 ) -> Plan {
     let mut plan = Plan {
         proc: roots.proc.clone(),
+        files,
         traces,
         read: vec![roots.cgroup.clone(), roots.proc.clone(), roots.sys.clone()],
         temporary: demo.map(|demo| demo.folder().to_owned()),
@@ -60,9 +61,6 @@ pub(super) fn of_run(
             connects(&mut plan, address);
             plan.read.push(certificates.clone());
         }
-    }
-    if let Some(files) = tls {
-        plan.files.extend([files.certificate.clone(), files.key.clone()]);
     }
     if let Some(config) = push {
         add_push(&mut plan, config);
@@ -104,8 +102,8 @@ fn add_push(plan: &mut Plan, config: &push::Config) {
 }
 
 /// What asking a running exporter needs.
-pub(super) fn of_health_check(places: &[Place], certificate: Option<PathBuf>) -> Plan {
-    let mut plan = Plan { proc: "/proc".into(), files: certificate.into_iter().collect(), ..Plan::default() };
+pub(super) fn of_health_check(places: &[Place]) -> Plan {
+    let mut plan = Plan { proc: "/proc".into(), ..Plan::default() };
     for place in places {
         match place {
             Place::Tcp(host, port) => connects(&mut plan, &format!("{host}:{port}")),
@@ -131,7 +129,7 @@ mod tests {
     fn of(docker: &str) -> Plan {
         let roots = Roots { cgroup: "/c".into(), proc: "/p".into(), sys: "/s".into() };
         let docker = DockerHost::parse(docker, false, Path::new("/certs")).unwrap();
-        of_run(&roots, &docker, None, None, None, false)
+        of_run(&roots, &docker, Vec::new(), None, None, false)
     }
 
     #[test]

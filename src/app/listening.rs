@@ -6,6 +6,7 @@ use crate::{
     sample::host_names,
     server::{
         AllowedHosts, Audience, ListenError, Listener,
+        access::Reach,
         healthcheck::{Health, Place, Probe, check},
     },
     settings::{Bind, Endpoint, SocketPath},
@@ -69,11 +70,8 @@ pub(super) fn asked(places: &[Endpoint]) -> Vec<Place> {
 }
 
 /// Asks the exporter at these places. Returns what is to be said besides success.
-pub(super) async fn check_health(
-    places: Vec<Place>,
-    certificate: Option<PathBuf>,
-) -> Result<Option<String>, Failure> {
-    match check(&Probe { places, certificate }).await? {
+pub(super) async fn check_health(places: Vec<Place>, reach: Reach) -> Result<Option<String>, Failure> {
+    match check(&Probe { places, reach }).await? {
         Health::Ready => Ok(None),
         Health::Guarded(guarded) => Ok(Some(guarded.to_string())),
     }

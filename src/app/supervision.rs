@@ -1,9 +1,15 @@
 //! Reports on the running exporter: to systemd, and in the log when the collector hangs.
 
+use super::{
+    failure::{Failure, no_thread},
+    signals::Signals,
+};
 use crate::{
+    advice,
     collector::Handle,
     metadata::DockerHost,
     sample::{Errno, errno_of},
+    server::access::{self, Access},
     systemd::{self, Manager},
 };
 use std::{
@@ -11,7 +17,10 @@ use std::{
     sync::{Arc, OnceLock},
     time::Duration,
 };
-use tokio::time::{sleep, timeout};
+use tokio::{
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
 
 /// How often readiness is checked until the exporter is ready.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(20);
@@ -89,6 +98,36 @@ impl Start {
             self.sandbox
         );
     }
+}
+
+/// Reads certificates, passwords and tokens again when they change or the process gets SIGHUP, and tells
+/// systemd.
+///
+/// # Errors
+/// If the thread for it can't be started.
+pub(super) fn reload_when_told(
+    access: &Arc<Access>,
+    handle: &Handle,
+    signals: &mut Signals,
+) -> Result<JoinHandle<()>, Failure> {
+    let watch =
+        access.has_files().then(|| access::watch(Arc::clone(access))).transpose().map_err(no_thread)?;
+    let (hangup, handle) = (signals.hangup(), handle.clone());
+    Ok(tokio::spawn(async move {
+        let Some(mut hangup) = hangup else { return };
+        let manager = Manager::from_environment();
+        while hangup.recv().await.is_some() {
+            let _nobody_listens = manager.tell(&systemd::reloading());
+            match &watch {
+                Some(watch) => watch.reload().await,
+                None => tracing::info!("SIGHUP is ignored: {}", advice::ignored_signal()),
+            }
+            // Before it is ready, `supervise` tells so.
+            if handle.is_ready() {
+                let _nobody_listens = manager.tell("READY=1");
+            }
+        }
+    }))
 }
 
 /// Reports to the log and to systemd when the exporter is ready, and reports to systemd that it is alive as

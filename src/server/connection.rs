@@ -1,6 +1,7 @@
 //! One accept loop for plain and TLS connections. No client can delay another one.
 
 use super::{
+    access::Access,
     admission::{Admission, Place},
     client::End,
     hosts::AllowedHosts,
@@ -10,7 +11,7 @@ use super::{
     routes,
     service::Requests,
     targets::Targets,
-    tls::Tls,
+    tls::SPEAKS_HTTPS,
     wire::Wire,
 };
 use crate::collector::Handle;
@@ -28,10 +29,11 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     sync::watch,
     time::{sleep, timeout},
 };
+use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 
 /// The largest request head. A scraper's head is far smaller.
 const HEAD_BYTES: usize = 16 * 1024;
@@ -45,6 +47,8 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// The pause after a failed accept. Accepting fails when descriptors run out; an immediate retry would only
 /// burn CPU.
 const AFTER_ACCEPT_ERROR: Duration = Duration::from_millis(100);
+/// How long a client has to read that it should have spoken TLS.
+const AFTER_REFUSAL: Duration = Duration::from_secs(1);
 
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send {}
 impl<S: AsyncRead + AsyncWrite + Send> Stream for S {}
@@ -64,7 +68,7 @@ pub struct Audience {
 /// waits for open requests, for `DRAIN` at most.
 pub async fn serve(
     listeners: Vec<Listener>,
-    tls: Option<Tls>,
+    access: Arc<Access>,
     handle: Handle,
     targets: Targets,
     audience: Audience,
@@ -72,7 +76,7 @@ pub async fn serve(
 ) {
     let refusals = Refusals::new(handle.metrics().clone());
     let admission = Admission::new(Arc::clone(&refusals));
-    let server = Server::new(tls, handle, targets, audience, Arc::clone(&refusals));
+    let server = Server::new(access, handle, targets, audience, Arc::clone(&refusals));
     let (stop, stopped) = watch::channel(false);
     let mut shutdown = pin!(shutdown);
     let mut turn = 0;
@@ -116,7 +120,8 @@ async fn accept(listeners: &[Listener], turn: usize) -> io::Result<(Wire, Origin
 /// State that all connections share.
 pub(super) struct Server {
     builder: Builder<TokioExecutor>,
-    tls: Option<Tls>,
+    without_http2: Builder<TokioExecutor>,
+    access: Arc<Access>,
     routes: routes::Routes,
     hosts: Arc<AllowedHosts>,
     refusals: Arc<Refusals>,
@@ -124,19 +129,23 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) fn new(
-        tls: Option<Tls>,
+        access: Arc<Access>,
         handle: Handle,
         targets: Targets,
         audience: Audience,
         refusals: Arc<Refusals>,
     ) -> Arc<Self> {
         let routes = routes::routes(handle, &refusals, targets, audience.debug_pages);
-        Arc::new(Self { builder: builder(), tls, routes, hosts: Arc::new(audience.hosts), refusals })
+        let without_http2 = builder().http1_only();
+        let hosts = Arc::new(audience.hosts);
+        Arc::new(Self { builder: builder(), without_http2, access, routes, hosts, refusals })
     }
 
     async fn take(self: Arc<Self>, socket: Wire, peer: Origin, place: Place, stopped: watch::Receiver<bool>) {
         socket.hurry();
-        let stream = match &self.tls {
+        // A change of the rules counts for the next connection.
+        let rules = self.access.rules();
+        let stream = match rules.tls() {
             None => Box::pin(socket) as Pin<Box<dyn Stream>>,
             Some(tls) => match self.handshake(tls, socket, peer, &place, stopped.clone()).await {
                 Some(stream) => stream,
@@ -150,18 +159,24 @@ impl Server {
 
     async fn handshake(
         &self,
-        tls: &Tls,
-        socket: Wire,
+        tls: &Arc<ServerConfig>,
+        mut socket: Wire,
         peer: Origin,
         place: &Place,
         mut stopped: watch::Receiver<bool>,
     ) -> Option<Pin<Box<dyn Stream>>> {
         let handshake = async {
+            let mut first = [0];
             // A client that only checks whether the port is open has not failed a handshake.
-            if socket.peek(&mut [0]).await? == 0 {
+            if socket.peek(&mut first).await? == 0 {
                 return Ok(None);
             }
-            tls.acceptor.accept(socket).await.map(Some)
+            // The first byte of a request's method, which is none of TLS.
+            if first.iter().all(u8::is_ascii_uppercase) {
+                refuse_plain(&mut socket).await?;
+                return Err(io::Error::other("plain HTTP, answered with 400"));
+            }
+            TlsAcceptor::from(Arc::clone(tls)).accept(socket).await.map(Some)
         };
         let result: io::Result<_> = tokio::select! {
             result = handshake => result,
@@ -196,8 +211,11 @@ impl Server {
             origin: peer,
             hosts: Arc::clone(&self.hosts),
             refusals: Arc::clone(&self.refusals),
+            access: Arc::clone(&self.access),
         };
-        let mut connection = pin!(self.builder.serve_connection(TokioIo::new(stream), service).into_owned());
+        let has_http2 = self.access.rules().has_http2();
+        let builder = if has_http2 { &self.builder } else { &self.without_http2 };
+        let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service).into_owned());
         let mut leaving = false;
         loop {
             tokio::select! {
@@ -242,6 +260,25 @@ impl Server {
     }
 }
 
+/// Answers a plain request on the port of HTTPS.
+async fn refuse_plain(socket: &mut Wire) -> io::Result<()> {
+    let head = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n";
+    let answer = format!("{head}Content-Length: {}\r\n\r\n{SPEAKS_HTTPS}", SPEAKS_HTTPS.len());
+    socket.write_all(answer.as_bytes()).await?;
+    socket.shutdown().await?;
+    // The kernel would throw the answer away with what was not read.
+    let rest = async {
+        let mut buffer = [0; 1024];
+        for _ in 0..HEAD_BYTES / buffer.len() {
+            if socket.read(&mut buffer).await? == 0 {
+                break;
+            }
+        }
+        Ok(())
+    };
+    timeout(AFTER_REFUSAL, rest).await.unwrap_or(Ok(()))
+}
+
 fn builder() -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     // hyper's own timers are not used: `Client` has deadlines for whole requests and answers, the same for
@@ -261,6 +298,7 @@ mod tests {
     use super::*;
     use crate::{
         collector::{Body, Message},
+        server::access::Sources,
         table::SelfMetrics,
     };
     use std::sync::{Weak, mpsc};
@@ -296,8 +334,9 @@ mod tests {
         });
         let refusals = Refusals::new(handle.metrics().clone());
         let admission = Admission::new(Arc::clone(&refusals));
+        let access = Access::load(Sources::default(), handle.metrics().clone()).unwrap();
         let audience = Audience { hosts: AllowedHosts::new(&[], &[]), debug_pages: false };
-        let server = Server::new(None, handle, Targets::default(), audience, refusals);
+        let server = Server::new(access, handle, Targets::default(), audience, refusals);
         let peer = Origin::between(([127, 0, 0, 2], 1).into(), [127, 0, 0, 2].into());
         let place = admission.admit(peer).unwrap();
         let (client, stream) = duplex(64 * 1024);

@@ -1,15 +1,13 @@
 //! `--healthcheck`: asks a running exporter whether it is ready. For container runtimes that run a command as
 //! a health check.
 
-use super::tls::{first_certificate, is_renewed};
+use super::{
+    access::{Identity, Reach},
+    tls::{SPEAKS_HTTPS, is_renewed},
+};
 use crate::advice::{Mismatch, listening::Guarded};
 use anyhow::{Context, Result, anyhow, bail};
-use std::{
-    fmt,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpStream, UnixStream},
@@ -36,12 +34,12 @@ const UNAUTHORIZED: &str = "401";
 const TOO_MANY_REQUESTS: &str = "429";
 
 /// Which exporter to ask, and how.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Probe {
     /// Where it serves. All are asked at the same time, and one answer is enough.
     pub places: Vec<Place>,
-    /// The file with the certificate that the server must show; `None` for plain HTTP.
-    pub certificate: Option<PathBuf>,
+    /// What the server shows, and what it wants to see.
+    pub reach: Reach,
 }
 
 /// A place to ask at.
@@ -77,13 +75,14 @@ pub enum Health {
 /// # Errors
 /// If there is no answer in time at any place, or an answer that says that the exporter is not ready.
 pub async fn check(probe: &Probe) -> Result<Health> {
-    let certificate = probe.certificate.as_deref().map(client).transpose()?;
-    let connector = certificate.map(|config| TlsConnector::from(Arc::new(config)));
+    let config = probe.reach.tls.as_ref().map(client).transpose()?;
+    let connector = config.map(|config| TlsConnector::from(Arc::new(config)));
+    let head = head(probe.reach.authorization.as_deref());
     let mut asked = JoinSet::new();
     for place in probe.places.clone() {
-        let connector = connector.clone();
+        let (connector, head) = (connector.clone(), head.clone());
         asked.spawn(async move {
-            let answer = timeout(PATIENCE, ask_at(&place, connector)).await;
+            let answer = timeout(PATIENCE, ask_at(&place, connector, &head)).await;
             let answer =
                 answer.map_err(|_| anyhow!("no answer within {PATIENCE:?}")).and_then(|answer| answer);
             answer.with_context(|| place.to_string())
@@ -101,22 +100,29 @@ pub async fn check(probe: &Probe) -> Result<Health> {
     guarded.ok_or_else(|| anyhow!("{}", problems.join("; ")))
 }
 
-async fn ask_at(place: &Place, connector: Option<TlsConnector>) -> Result<Health> {
+/// The request.
+fn head(authorization: Option<&str>) -> String {
+    let credentials = authorization.map(|value| format!("Authorization: {value}\r\n")).unwrap_or_default();
+    format!("GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{credentials}\r\n")
+}
+
+async fn ask_at(place: &Place, connector: Option<TlsConnector>, head: &str) -> Result<Health> {
     match place {
         Place::Tcp(host, port) => {
-            ask_over(TcpStream::connect((host.as_str(), *port)).await?, connector).await
+            ask_over(TcpStream::connect((host.as_str(), *port)).await?, connector, head).await
         }
-        Place::Unix(path) => ask_over(UnixStream::connect(path).await?, connector).await,
+        Place::Unix(path) => ask_over(UnixStream::connect(path).await?, connector, head).await,
     }
 }
 
 async fn ask_over(
     socket: impl AsyncRead + AsyncWrite + Unpin,
     connector: Option<TlsConnector>,
+    head: &str,
 ) -> Result<Health> {
-    let Some(connector) = connector else { return ask(socket).await };
+    let Some(connector) = connector else { return ask(socket, head).await };
     let answer = match connector.connect(ServerName::try_from("localhost")?, socket).await {
-        Ok(stream) => ask(stream).await,
+        Ok(stream) => ask(stream, head).await,
         Err(error) if is_no_tls(&error) => bail!("{}", Mismatch::ServerSpeaksHttp),
         Err(error) => Err(error.into()),
     };
@@ -126,8 +132,8 @@ async fn ask_over(
     if wants_certificate { Ok(Health::Guarded(Guarded::Certificate)) } else { answer }
 }
 
-async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> Result<Health> {
-    stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await?;
+async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin, head: &str) -> Result<Health> {
+    stream.write_all(head.as_bytes()).await?;
     let mut answer = Vec::new();
     // Only the status line is needed.
     let end = stream.take(4096).read_to_end(&mut answer).await;
@@ -137,6 +143,9 @@ async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> Result<Health> 
     }
     end?;
     let answer = String::from_utf8_lossy(&answer);
+    if answer.ends_with(SPEAKS_HTTPS) {
+        bail!("{}", Mismatch::ServerSpeaksTls);
+    }
     let status = answer.lines().next().unwrap_or_default();
     match status.split(' ').nth(1) {
         Some("200") => Ok(Health::Ready),
@@ -156,7 +165,17 @@ fn cause(error: &std::io::Error) -> Option<&rustls::Error> {
 
 /// Whether the server has shown its certificate and now wants ours.
 fn wants_ours(error: &std::io::Error) -> bool {
-    matches!(cause(error), Some(rustls::Error::AlertReceived(AlertDescription::CertificateRequired)))
+    let Some(rustls::Error::AlertReceived(alert)) = cause(error) else { return false };
+    // Another one than ours may be in force, just after a renewal.
+    matches!(
+        alert,
+        AlertDescription::CertificateRequired
+            | AlertDescription::UnknownCA
+            | AlertDescription::BadCertificate
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::CertificateExpired
+            | AlertDescription::AccessDenied
+    )
 }
 
 /// Whether the answer to the TLS handshake was not TLS at all.
@@ -164,16 +183,20 @@ fn is_no_tls(error: &std::io::Error) -> bool {
     matches!(cause(error), Some(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType)))
 }
 
-fn client(certificate: &Path) -> Result<ClientConfig> {
+fn client(identity: &Identity) -> Result<ClientConfig> {
     let provider = Arc::new(ring::default_provider());
-    let expected =
-        first_certificate(certificate).map_err(|problem| anyhow!("{}: {problem}", certificate.display()))?;
+    let expected = identity.chain.first().cloned().ok_or_else(|| anyhow!("there is no certificate"))?;
     let verifier = Arc::new(TheVeryCertificate { expected, provider: Arc::clone(&provider) });
-    Ok(ClientConfig::builder_with_provider(provider)
+    let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .dangerous()
-        .with_custom_certificate_verifier(verifier)
-        .with_no_client_auth())
+        .with_custom_certificate_verifier(verifier);
+    // Just after a renewal, the key may not be that of the certificate.
+    let ours = identity
+        .key
+        .as_ref()
+        .and_then(|key| builder.clone().with_client_auth_cert(identity.chain.clone(), key.clone_key()).ok());
+    Ok(ours.unwrap_or_else(|| builder.with_no_client_auth()))
 }
 
 /// Trusts exactly one certificate: the one that the exporter serves. Its names do not matter on loopback. The

@@ -1,5 +1,6 @@
 //! HTTP and HTTPS: takes requests and sends the collector's answers. Knows nothing about containers.
 
+pub mod access;
 mod admission;
 mod audit;
 mod client;
@@ -19,7 +20,7 @@ mod routes;
 mod service;
 mod target;
 mod targets;
-pub mod tls;
+mod tls;
 mod wire;
 
 pub use connection::{Audience, serve};

@@ -29,10 +29,13 @@ pub(super) enum Reason {
     Target,
     Host,
     Malformed,
+    Unauthorized,
+    Rate,
+    Passwords,
 }
 
 impl Reason {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 14] = [
         Self::Connections,
         Self::PeerConnections,
         Self::PushedOut,
@@ -44,6 +47,9 @@ impl Reason {
         Self::Target,
         Self::Host,
         Self::Malformed,
+        Self::Unauthorized,
+        Self::Rate,
+        Self::Passwords,
     ];
 
     const fn label(self) -> &'static str {
@@ -59,6 +65,9 @@ impl Reason {
             Self::Target => "target",
             Self::Host => "host",
             Self::Malformed => "malformed",
+            Self::Unauthorized => "unauthorized",
+            Self::Rate => "rate",
+            Self::Passwords => "passwords",
         }
     }
 
@@ -78,6 +87,9 @@ impl Reason {
                  yours)"
             }
             Self::Malformed => "closed a connection: the request is not HTTP",
+            Self::Unauthorized => "answered 401: without the right password or token",
+            Self::Rate => "answered 429: more requests than rate_limit allows",
+            Self::Passwords => "answered 503: too many passwords wait to be checked",
         }
     }
 }

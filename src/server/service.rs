@@ -2,6 +2,7 @@
 //! the answer until the kernel has its last byte.
 
 use super::{
+    access::Access,
     audit::Asked,
     client::{Answering, Client},
     headers::protect,
@@ -36,6 +37,7 @@ pub(super) struct Requests<S> {
     pub(super) origin: Origin,
     pub(super) hosts: Arc<AllowedHosts>,
     pub(super) refusals: Arc<Refusals>,
+    pub(super) access: Arc<Access>,
 }
 
 type Future<B> = Pin<Box<dyn std::future::Future<Output = Result<Response<Outgoing<B>>, Infallible>> + Send>>;
@@ -55,6 +57,7 @@ where
         let is_head_only = request.method() == Method::HEAD && request.version() == Version::HTTP_2;
         let answering = Arc::new(self.client.begin());
         let refusals = Arc::clone(&self.refusals);
+        let (access, peer) = (Arc::clone(&self.access), self.client.peer());
         let asked = Asked::of(&request, self.origin);
         let answer = match target::with_path(request.method(), request.uri()) {
             None => Err(Reason::Target),
@@ -62,7 +65,10 @@ where
             Some(target) => {
                 *request.uri_mut() = target;
                 request.extensions_mut().insert(Arc::clone(&self.client));
-                Ok(self.inner.call(request))
+                let credentials = request.headers().get(header::AUTHORIZATION).cloned();
+                let path = request.uri().path().to_owned();
+                // Nothing is done before this is polled.
+                Ok((path, credentials, self.inner.call(request)))
             }
         };
         if let Err(reason) = &answer {
@@ -70,10 +76,19 @@ where
         }
         Box::pin(async move {
             let mut response = match answer {
-                Ok(answer) => answer.await?,
+                Ok((path, credentials, answer)) => match access.admit(&path, credentials, peer).await {
+                    Ok(()) => answer.await?,
+                    Err(denied) => {
+                        refusals.refuse(denied.reason(), peer);
+                        denied.response()
+                    }
+                },
                 Err(Reason::Host) => refusal(StatusCode::MISDIRECTED_REQUEST, OTHER_HOST),
                 Err(_) => refusal(StatusCode::BAD_REQUEST, NO_PATH),
             };
+            for (name, value) in access.rules().headers() {
+                response.headers_mut().insert(name, value.clone());
+            }
             protect(response.headers_mut());
             if response.status().is_client_error() {
                 refusals.audit().refused(response.status(), &asked);

@@ -1,4 +1,4 @@
-//! Certificates and keys, read once at start.
+//! Certificates and keys in PEM.
 
 use crate::advice::encrypted_key;
 use std::{
@@ -6,19 +6,16 @@ use std::{
     io::Read,
     os::unix::fs::FileTypeExt,
     path::Path,
-    sync::{Arc, mpsc::sync_channel},
+    sync::mpsc::sync_channel,
     thread,
     time::Duration,
 };
-use tokio_rustls::{
-    TlsAcceptor,
-    rustls::{
-        self, ServerConfig,
-        crypto::ring,
-        pki_types::{
-            CertificateDer, PrivateKeyDer,
-            pem::{self, PemObject},
-        },
+use tokio_rustls::rustls::{
+    self,
+    crypto::ring,
+    pki_types::{
+        CertificateDer, PrivateKeyDer,
+        pem::{self, PemObject},
     },
 };
 use x509_cert::{Certificate, TbsCertificate, der::Decode};
@@ -28,8 +25,11 @@ const PEM_BYTES: u64 = 1024 * 1024;
 /// How long reading a file may take. A slower file is on a file system that hangs.
 const READ: Duration = Duration::from_secs(5);
 
+/// What a client is told that speaks plain HTTP on the port of HTTPS.
+pub(super) const SPEAKS_HTTPS: &str = "this port speaks HTTPS: use https://\n";
+
 /// Why HTTPS can't be served.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum TlsError {
     /// A file could not be read, or has no PEM of its kind.
     #[error("{path}: {problem}")]
@@ -51,74 +51,60 @@ pub enum TlsError {
     },
 }
 
-/// The server side of TLS.
-#[derive(Clone)]
-pub struct Tls {
-    /// Does handshakes.
-    pub acceptor: TlsAcceptor,
-    /// When the certificate expires, as time since 1970, if it says so.
-    pub expiry: Option<Duration>,
+/// A PEM text, and what errors call it.
+pub(super) struct Pem {
+    /// The file, or the line of another file.
+    pub(super) name: String,
+    pub(super) content: Vec<u8>,
 }
 
-impl std::fmt::Debug for Tls {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tls").field("expiry", &self.expiry).finish_non_exhaustive()
+impl Pem {
+    fn wrong(&self, problem: impl Into<String>) -> TlsError {
+        TlsError::File { path: self.name.clone(), problem: problem.into() }
     }
-}
 
-/// Loads a certificate chain and its key, in PKCS#8, PKCS#1 or SEC1. Offers TLS 1.2 and 1.3, HTTP/2 and
-/// HTTP/1.1.
-///
-/// # Errors
-/// If a file can't be read or has no PEM of its kind, or if the key belongs to another certificate.
-pub fn load_tls(certificate: &Path, key: &Path) -> Result<Tls, TlsError> {
-    let file_error =
-        |path: &Path, problem: String| TlsError::File { path: path.display().to_string(), problem };
-    let read = |path| read_pem(path).map_err(|problem| file_error(path, problem));
-    let content = read(certificate)?;
-    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&content)
-        .collect::<Result<_, _>>()
-        .map_err(|error| file_error(certificate, pem_problem(CERTIFICATE, &content, &error)))?;
-    // An empty file gives an empty list, not an error.
-    let Some(first) = chain.first() else {
-        return Err(file_error(certificate, pem_problem(CERTIFICATE, &content, &pem::Error::NoItemsFound)));
-    };
-    let expiry = Certificate::from_der(first)
-        .ok()
-        .map(|parsed| parsed.tbs_certificate().validity().not_after.to_unix_duration());
-    let private = private_key(&read(key)?).map_err(|problem| file_error(key, problem))?;
-    if ring::sign::any_supported_type(&private).is_err() {
-        let problem = "expected an RSA, ECDSA or Ed25519 key, found one that is damaged or of another kind";
-        return Err(file_error(key, problem.into()));
+    /// All certificates, of which there is at least one.
+    ///
+    /// # Errors
+    /// What is there instead.
+    pub(super) fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+        let wrong = |error: &pem::Error| self.wrong(pem_problem(CERTIFICATE, &self.content, error));
+        let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&self.content)
+            .collect::<Result<_, _>>()
+            .map_err(|error| wrong(&error))?;
+        // An empty file gives an empty list, not an error.
+        if chain.is_empty() { Err(wrong(&pem::Error::NoItemsFound)) } else { Ok(chain) }
     }
-    let pair_error = |problem| TlsError::Pair {
-        certificate: certificate.display().to_string(),
-        key: key.display().to_string(),
-        problem,
-    };
-    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-        .map_err(pair_error)?
-        .with_no_client_auth()
-        .with_single_cert(chain, private)
-        .map_err(|error| match error {
+
+    /// The private key, in PKCS#8, PKCS#1 or SEC1.
+    ///
+    /// # Errors
+    /// What is there instead.
+    pub(super) fn key(&self) -> Result<PrivateKeyDer<'static>, TlsError> {
+        let private = private_key(&self.content).map_err(|problem| self.wrong(problem))?;
+        if ring::sign::any_supported_type(&private).is_err() {
+            let problem =
+                "expected an RSA, ECDSA or Ed25519 key, found one that is damaged or of another kind";
+            return Err(self.wrong(problem));
+        }
+        Ok(private)
+    }
+
+    /// What is wrong with a certificate and a key that rustls does not take.
+    pub(super) fn refused(&self, key: &Self, error: rustls::Error) -> TlsError {
+        match error {
             rustls::Error::InvalidCertificate(_) => {
-                let problem = "expected an X.509 certificate, found one that is damaged";
-                file_error(certificate, problem.into())
+                self.wrong("expected an X.509 certificate, found one that is damaged")
             }
-            other => pair_error(other),
-        })?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(Tls { acceptor: TlsAcceptor::from(Arc::new(config)), expiry })
+            problem => TlsError::Pair { certificate: self.name.clone(), key: key.name.clone(), problem },
+        }
+    }
 }
 
-/// The first certificate in a file.
-///
-/// # Errors
-/// What is wrong with the file.
-pub(super) fn first_certificate(path: &Path) -> Result<CertificateDer<'static>, String> {
-    let content = read_pem(path)?;
-    CertificateDer::from_pem_slice(&content).map_err(|error| pem_problem(CERTIFICATE, &content, &error))
+/// When a certificate expires, as time since 1970, if it says so.
+pub(super) fn expiry(certificate: &CertificateDer<'_>) -> Option<Duration> {
+    let parsed = Certificate::from_der(certificate).ok()?;
+    Some(parsed.tbs_certificate().validity().not_after.to_unix_duration())
 }
 
 /// Whether one certificate can be the renewal of the other: it is for the same key, or for the same names by
@@ -141,7 +127,7 @@ pub(super) fn is_renewed(one: &[u8], other: &[u8]) -> bool {
 const ALTERNATIVE_NAMES: &str = "2.5.29.17";
 
 /// A file's content, if it is a regular file of a sensible size that can be read now.
-fn read_pem(path: &Path) -> Result<Vec<u8>, String> {
+pub(super) fn read_pem(path: &Path) -> Result<Vec<u8>, String> {
     // Opening a FIFO would wait for a writer.
     let kind = fs::metadata(path).map_err(|error| error.to_string())?.file_type();
     if !kind.is_file() {
@@ -165,7 +151,7 @@ fn read_pem(path: &Path) -> Result<Vec<u8>, String> {
     let content = content.recv_timeout(READ).map_err(|_| format!("not read within {READ:?}"))?;
     let content = content.map_err(|error| error.to_string())?;
     if content.len() as u64 > PEM_BYTES {
-        return Err(format!("expected PEM, found more than {PEM_BYTES} bytes"));
+        return Err(format!("found more than {PEM_BYTES} bytes"));
     }
     Ok(content)
 }

@@ -1,6 +1,5 @@
 //! What is pushed where, from flags, environment and file.
 
-mod duration;
 mod endpoint;
 mod fault;
 mod file;
@@ -9,7 +8,6 @@ mod otel;
 mod proxy;
 mod receiver;
 mod url;
-mod yaml;
 
 pub(super) use fault::Fault;
 

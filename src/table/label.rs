@@ -51,6 +51,7 @@ labels! {
     Pagesize = "pagesize",
     Part = "part",
     Reason = "reason",
+    Result = "result",
     Resource = "resource",
     Revision = "revision",
     Rustc = "rustc",

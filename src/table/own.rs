@@ -113,6 +113,10 @@ own_families! {
         because nobody read standard error";
     tls_expiry: gauges "docker_stat_prom_tls_certificate_expiry_timestamp_seconds" [] "When the served \
         certificate expires, unix time";
+    config_reloads: counters "docker_stat_prom_config_reloads_total" [Result] "How often certificates, \
+        passwords and tokens were read again, by what came of it";
+    config_last_reload: gauges "docker_stat_prom_config_last_reload_successful" [] "Whether the last \
+        state of certificates, passwords and tokens is in force";
     push_samples: counters "docker_stat_prom_push_samples_total" [Target] "Samples that a receiver took";
     push_requests: counters "docker_stat_prom_push_requests_total" [Target] "Requests to a receiver, also \
         those that failed";

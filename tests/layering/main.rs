@@ -16,7 +16,9 @@ use std::{
 };
 
 /// Each room with those that it may import.
-const ROOMS: [(&str, &[&str]); 19] = [
+const ROOMS: [(&str, &[&str]); 21] = [
+    ("files", &[]),
+    ("yaml", &[]),
     ("parse", &[]),
     ("sample", &["parse"]),
     ("advice", &["sample"]),
@@ -26,12 +28,12 @@ const ROOMS: [(&str, &[&str]); 19] = [
     ("table", &["parse", "sample", "metadata", "model"]),
     ("encode", &["model", "table"]),
     ("collector", &["parse", "sample", "discovery", "metadata", "model", "table", "encode", "advice"]),
-    ("server", &["collector", "table", "encode", "advice"]),
+    ("server", &["collector", "table", "encode", "advice", "files", "yaml"]),
     ("terminal", &["collector", "metadata", "model", "parse"]),
-    ("push", &["collector", "table", "encode", "sample", "advice"]),
+    ("push", &["collector", "table", "encode", "sample", "advice", "files"]),
     ("demo", &["metadata", "sample"]),
     ("cli", &[]),
-    ("settings", &["cli", "table", "metadata", "push", "sample", "advice"]),
+    ("settings", &["cli", "table", "metadata", "push", "sample", "advice", "yaml"]),
     ("log", &["sample"]),
     ("sandbox", &["sample"]),
     ("systemd", &[]),
@@ -62,7 +64,8 @@ const ROOMS: [(&str, &[&str]); 19] = [
 /// use them all.
 const CRATES: &[(&str, &[&str])] = &[
     ("anyhow", &["app.rs", "app/", "demo/", "server/healthcheck.rs"]),
-    ("base64", &["push/"]),
+    ("base64", &["push/", "server/access/gate.rs"]),
+    ("bcrypt", &["server/access/"]),
     ("bollard", &["metadata/docker/"]),
     ("bytes", &["server/", "demo/dockerd.rs"]),
     ("chrono", &["metadata/docker/time.rs", "demo/state.rs", "push/http/answer.rs"]),
@@ -73,7 +76,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("flate2", &["server/encoding.rs", "demo/recording.rs", "push/compress.rs"]),
     ("futures_util", &["metadata/docker/", "discovery/watcher.rs", "demo/dockerd.rs"]),
     ("glob", &["metadata/choice.rs", "sample/interfaces.rs"]),
-    ("granit_parser", &["settings/push/yaml.rs"]),
+    ("granit_parser", &["yaml/mod.rs"]),
     ("hyper", &["server/", "demo/dockerd.rs", "metadata/docker/", "push/", "settings/"]),
     ("hyper_util", &["server/connection.rs", "demo/dockerd.rs", "metadata/docker/client.rs", "push/http/"]),
     ("inotify", &["discovery/watcher.rs"]),
@@ -81,14 +84,14 @@ const CRATES: &[(&str, &[&str])] = &[
     ("listenfd", &["systemd/sockets.rs"]),
     ("memchr", &["parse/", "encode/label_block.rs", "metadata/docker/transport.rs"]),
     ("mimalloc", &["main.rs"]),
-    ("nix", &["sample/", "sandbox/", "push/spool/directory.rs"]),
+    ("nix", &["sample/", "sandbox/", "push/spool/directory.rs", "systemd.rs"]),
     ("procfs", &["sample/"]),
     ("prost", &["tests/support/"]),
     ("regex_lite", &["push/relabel/pattern.rs"]),
     ("rustix", &["sample/stat_file.rs", "sandbox/", "server/", "systemd/sockets.rs"]),
     ("seccompiler", &["sandbox/calls.rs"]),
     ("prometheus", &["table/histogram.rs", "table/own.rs"]),
-    ("rustls_native_certs", &["push/http/tls.rs"]),
+    ("rustls_native_certs", &["push/http/tls.rs", "server/access/handshake.rs"]),
     ("serde_json", &["metadata/docker/", "server/routes.rs", "demo/", "terminal/json.rs"]),
     ("snap", &["push/compress.rs"]),
     ("tempfile", &["demo/mod.rs"]),
@@ -111,7 +114,14 @@ const CRATES: &[(&str, &[&str])] = &[
     ),
     (
         "tokio_rustls",
-        &["server/tls.rs", "server/healthcheck.rs", "metadata/docker/transport.rs", "push/http/"],
+        &[
+            "server/tls.rs",
+            "server/access/",
+            "server/connection.rs",
+            "server/healthcheck.rs",
+            "metadata/docker/transport.rs",
+            "push/http/",
+        ],
     ),
     (
         "tracing",
@@ -131,7 +141,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ),
     ("tracing_subscriber", &["log.rs"]),
     ("warp", &["server/", "demo/dockerd.rs"]),
-    ("x509_cert", &["server/tls.rs"]),
+    ("x509_cert", &["server/tls.rs", "server/access/clients.rs"]),
     ("zmij", &["encode/line.rs"]),
     ("zstd", &["server/encoding.rs"]),
 ];

@@ -5,11 +5,10 @@ use super::{
     blocking::Blocking,
     connect::{Stream, Way, connect},
     credentials::{Credentials, TlsPem, read},
-    files::Files,
     redirect::{Origin, destination},
     tls::client_config,
 };
-use crate::push::config::Endpoint;
+use crate::{files::Files, push::config::Endpoint};
 use hyper::{
     Method, StatusCode, Uri,
     body::{Body, Bytes, Frame, Incoming, SizeHint},

@@ -1,7 +1,10 @@
 //! Headers and TLS material of one request, read from their files if they are in files.
 
-use super::{answer::Masks, files::Files};
-use crate::push::config::{Authorization, Endpoint, Pem, Secret};
+use super::answer::Masks;
+use crate::{
+    files::Files,
+    push::config::{Authorization, Endpoint, Pem, Secret},
+};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hyper::header::{HeaderName, HeaderValue};
 use std::sync::Arc;

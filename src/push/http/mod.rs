@@ -5,7 +5,6 @@ mod blocking;
 mod client;
 mod connect;
 mod credentials;
-mod files;
 mod redirect;
 mod tls;
 

@@ -1,11 +1,10 @@
 //! The keys of a receiver that have to do with HTTP and TLS.
 
-use super::{
-    files, proxy,
-    url::Address,
+use super::{files, proxy, url::Address};
+use crate::{
+    push::{Authorization, Pem, Proxy, Queue, Secret, Tls},
     yaml::{Keys, Mistake, Node, Section},
 };
-use crate::push::{Authorization, Pem, Proxy, Queue, Secret, Tls};
 use std::path::{Path, PathBuf};
 
 const BASIC_AUTH: Keys = Keys {

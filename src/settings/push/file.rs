@@ -4,9 +4,11 @@ use super::{
     endpoint::{self, Reader},
     files, otel, receiver,
     url::Address,
+};
+use crate::{
+    push::{Endpoint, Otlp, Protocol, Rule, Target, Version, relabel::Draft},
     yaml::{Keys, Mistake, Node, Section},
 };
-use crate::push::{Endpoint, Otlp, Protocol, Rule, Target, Version, relabel::Draft};
 use std::{collections::BTreeSet, path::Path, time::Duration};
 
 /// What a file says.

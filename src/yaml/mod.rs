@@ -3,7 +3,8 @@
 //! An error names a line and a key. It shows no value, except where the caller says that the value is no
 //! secret.
 
-use super::duration;
+mod duration;
+
 use granit_parser::{Event, Parser, ScalarStyle, Span};
 use std::{collections::HashMap, time::Duration};
 
@@ -14,22 +15,25 @@ const MAX_NODES: usize = 20_000;
 
 /// What is wrong in a file, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Mistake {
+pub struct Mistake {
     /// From 1.
-    pub(super) line: usize,
-    pub(super) problem: String,
+    pub line: usize,
+    /// What is wrong, in words.
+    pub problem: String,
 }
 
 impl Mistake {
-    pub(super) fn new(line: usize, problem: impl Into<String>) -> Self {
+    /// A mistake at a line.
+    pub fn new(line: usize, problem: impl Into<String>) -> Self {
         Self { line, problem: problem.into() }
     }
 }
 
 /// A value with its line.
 #[derive(Debug, Clone)]
-pub(super) struct Node {
-    pub(super) line: usize,
+pub struct Node {
+    /// Where it begins, or where its key is.
+    pub line: usize,
     kind: Kind,
 }
 
@@ -44,7 +48,10 @@ enum Kind {
 
 impl Node {
     /// Reads a text with one document.
-    pub(super) fn read(text: &str) -> Result<Self, Mistake> {
+    ///
+    /// # Errors
+    /// If the text is no YAML, has several documents, or is nested too deep or too large.
+    pub fn read(text: &str) -> Result<Self, Mistake> {
         let mut reader = Reader { parser: Parser::new_from_str(text), anchors: HashMap::new(), nodes: 0 };
         let mut root = Self { line: 1, kind: Kind::Nothing };
         let mut documents = 0;
@@ -65,7 +72,10 @@ impl Node {
     }
 
     /// The value as a section: no value is an empty one.
-    pub(super) fn section<'a>(&'a self, keys: &'a Keys) -> Result<Section<'a>, Mistake> {
+    ///
+    /// # Errors
+    /// If it is no section, or has a key that is not known.
+    pub fn section<'a>(&'a self, keys: &'a Keys) -> Result<Section<'a>, Mistake> {
         let entries = match &self.kind {
             Kind::Nothing => &[][..],
             Kind::Section(entries) => entries.as_slice(),
@@ -85,7 +95,10 @@ impl Node {
     }
 
     /// The value as a list: no value is an empty one.
-    pub(super) fn list(&self, key: &str) -> Result<&[Self], Mistake> {
+    ///
+    /// # Errors
+    /// If it is no list.
+    pub fn list(&self, key: &str) -> Result<&[Self], Mistake> {
         match &self.kind {
             Kind::Nothing => Ok(&[]),
             Kind::List(list) => Ok(list),
@@ -94,7 +107,10 @@ impl Node {
     }
 
     /// The names and values of a section whose keys are the user's.
-    pub(super) fn pairs(&self, key: &str) -> Result<Vec<(&str, &Self)>, Mistake> {
+    ///
+    /// # Errors
+    /// If it is no section.
+    pub fn pairs(&self, key: &str) -> Result<Vec<(&str, &Self)>, Mistake> {
         match &self.kind {
             Kind::Nothing => Ok(Vec::new()),
             Kind::Section(entries) => Ok(entries.iter().map(|(name, node)| (name.as_str(), node)).collect()),
@@ -103,7 +119,10 @@ impl Node {
     }
 
     /// The value as text. No value is an empty text.
-    pub(super) fn text(&self, key: &str) -> Result<&str, Mistake> {
+    ///
+    /// # Errors
+    /// If it is a list or a section.
+    pub fn text(&self, key: &str) -> Result<&str, Mistake> {
         match &self.kind {
             Kind::Nothing => Ok(""),
             Kind::Scalar(text) => Ok(text),
@@ -124,45 +143,52 @@ impl Node {
 
 /// The keys of a kind of section.
 #[derive(Debug)]
-pub(super) struct Keys {
+pub struct Keys {
     /// What errors call the section.
-    pub(super) name: &'static str,
-    pub(super) known: &'static [&'static str],
+    pub name: &'static str,
+    /// Keys that have a meaning.
+    pub known: &'static [&'static str],
     /// Keys that are Prometheus' and do nothing here.
-    pub(super) no_effect: &'static [&'static str],
+    pub no_effect: &'static [&'static str],
     /// Keys that are Prometheus' and can't be left out without changing what happens.
-    pub(super) not_supported: &'static [&'static str],
+    pub not_supported: &'static [&'static str],
 }
 
 /// A section whose keys are all known.
 #[derive(Debug)]
-pub(super) struct Section<'a> {
+pub struct Section<'a> {
     /// Where it begins.
-    pub(super) line: usize,
+    pub line: usize,
     keys: &'a Keys,
     entries: &'a [(String, Node)],
 }
 
 impl<'a> Section<'a> {
     /// A key's value.
-    pub(super) fn get(&self, key: &str) -> Option<&'a Node> {
+    pub fn get(&self, key: &str) -> Option<&'a Node> {
         self.entries.iter().find(|(name, _)| name == key).map(|(_, node)| node)
     }
 
     /// The keys that are there and have no effect.
-    pub(super) fn without_effect(&self) -> impl Iterator<Item = &'static str> {
+    pub fn without_effect(&self) -> impl Iterator<Item = &'static str> {
         let entries = self.entries;
         self.keys.no_effect.iter().copied().filter(|key| entries.iter().any(|(name, _)| name == key))
     }
 
     /// A text that is not empty.
-    pub(super) fn text(&self, key: &str) -> Result<Option<&'a str>, Mistake> {
+    ///
+    /// # Errors
+    /// If the value is a list or a section.
+    pub fn text(&self, key: &str) -> Result<Option<&'a str>, Mistake> {
         let text = self.get(key).map(|node| node.text(key)).transpose()?;
         Ok(text.filter(|text| !text.is_empty()))
     }
 
     /// A text that may be empty.
-    pub(super) fn any_text(&self, key: &str) -> Result<Option<&'a str>, Mistake> {
+    ///
+    /// # Errors
+    /// If the value is a list or a section.
+    pub fn any_text(&self, key: &str) -> Result<Option<&'a str>, Mistake> {
         self.get(key)
             .filter(|node| !matches!(node.kind, Kind::Nothing))
             .map(|node| node.text(key))
@@ -170,7 +196,10 @@ impl<'a> Section<'a> {
     }
 
     /// `true` or `false`, with the other words that YAML has for them.
-    pub(super) fn flag(&self, key: &str) -> Result<Option<bool>, Mistake> {
+    ///
+    /// # Errors
+    /// If it is another word.
+    pub fn flag(&self, key: &str) -> Result<Option<bool>, Mistake> {
         let yes_or_no = |text: &str| match text.to_ascii_lowercase().as_str() {
             "true" | "yes" | "on" => Some(true),
             "false" | "no" | "off" => Some(false),
@@ -180,12 +209,18 @@ impl<'a> Section<'a> {
     }
 
     /// A time, as Prometheus writes it.
-    pub(super) fn duration(&self, key: &str) -> Result<Option<Duration>, Mistake> {
+    ///
+    /// # Errors
+    /// If it is no time.
+    pub fn duration(&self, key: &str) -> Result<Option<Duration>, Mistake> {
         self.of(key, "a time such as 30s, 1m30s or 500ms", duration::parse)
     }
 
     /// A value of which there are few, so that it is no secret.
-    pub(super) fn of<T>(
+    ///
+    /// # Errors
+    /// If `read` does not know it. The error says what was `expected`.
+    pub fn of<T>(
         &self,
         key: &str,
         expected: &str,

@@ -13,8 +13,8 @@ use std::{
 const BYTES: u64 = 4 << 20;
 
 /// What changes when a file does.
-#[derive(Debug, PartialEq, Eq)]
-struct Stamp {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stamp {
     file: (u64, u64),
     size: u64,
     modified: (i64, i64),
@@ -32,16 +32,24 @@ impl From<&Metadata> for Stamp {
     }
 }
 
+impl Stamp {
+    /// That of a file, or of what a link leads to. `None` if there is no such file, or it can't be reached.
+    #[must_use]
+    pub fn of(path: &Path) -> Option<Self> {
+        fs::metadata(path).ok().map(|found| Self::from(&found))
+    }
+}
+
 /// Files, as they were when last read.
 #[derive(Debug, Default)]
-pub(super) struct Files(HashMap<PathBuf, (Stamp, Arc<[u8]>)>);
+pub struct Files(HashMap<PathBuf, (Stamp, Arc<[u8]>)>);
 
 impl Files {
     /// A file's content as it is now. The same `Arc` if it has not changed.
     ///
     /// # Errors
     /// Words that name the file, but not its content.
-    pub(super) fn read(&mut self, path: &Path) -> Result<Arc<[u8]>, String> {
+    pub fn read(&mut self, path: &Path) -> Result<Arc<[u8]>, String> {
         let problem = |said: String| format!("{}: {said}", path.display());
         let found = fs::metadata(path).map_err(|error| problem(error.to_string()))?;
         // Opening a FIFO would wait for a writer.

@@ -1,0 +1,40 @@
+//! Certificate and key of the server: from files or from lines of the web config.
+
+use super::sources::{LoadError, Reader};
+use crate::server::tls::{Pem, TlsError};
+use std::path::{Path, PathBuf};
+
+/// A PEM text, or where it is.
+#[derive(Debug, Clone)]
+pub(super) enum Material {
+    /// What errors call it, and the text.
+    Inline { name: String, text: String },
+    /// A file.
+    File(PathBuf),
+}
+
+impl Material {
+    /// The text.
+    ///
+    /// # Errors
+    /// What is wrong with the file.
+    pub(super) fn read(&self, reader: &mut Reader) -> Result<Pem, LoadError> {
+        match self {
+            Self::Inline { name, text } => Ok(Pem { name: name.clone(), content: text.clone().into_bytes() }),
+            Self::File(path) => {
+                let name = path.display().to_string();
+                let content =
+                    reader.read(path).map_err(|problem| TlsError::File { path: name.clone(), problem })?;
+                Ok(Pem { name, content })
+            }
+        }
+    }
+
+    /// The file, if it is one.
+    pub(super) fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Inline { .. } => None,
+            Self::File(path) => Some(path),
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! Who may ask, and how: TLS, client certificates, passwords, tokens and the rate of requests. All of it
+//! comes from files, which are read again when they change.
+
+mod certificates;
+mod clients;
+mod config;
+mod digest;
+mod gate;
+mod handshake;
+mod names;
+mod passwords;
+mod rate;
+mod reach;
+mod rules;
+mod sources;
+mod tokens;
+mod users;
+mod watch;
+
+pub use gate::Access;
+pub use reach::{Identity, Reach, reach};
+pub use sources::{LoadError, Sources};
+pub use watch::{Watch, watch};
