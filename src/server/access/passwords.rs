@@ -1,6 +1,6 @@
 //! Checks passwords. bcrypt is slow on purpose, so this happens on two threads of its own. Few checks may
-//! wait, each address has its turn, and results are kept. One of the threads is for addresses from which the right
-//! password came before, so that others can't hold up a scraper with wrong ones.
+//! wait, each address has its turn, and results are kept. One of the threads is for addresses from which the
+//! right password came before, so that others can't hold up a scraper with wrong ones.
 
 use super::{
     digest::{Digest, Key},
