@@ -1,9 +1,11 @@
 //! Puts the parts together, starts them, and ends them in order.
 
+mod confinement;
 mod failure;
 mod listening;
 mod signals;
 mod supervision;
+mod targets;
 mod threads;
 
 pub use failure::Failure;
@@ -21,16 +23,18 @@ use crate::{
         self, Audience, Listener,
         access::{self, Access, LoadError, Sources},
     },
-    settings::{Bind, Guard, LogSettings, Order, Settings, TlsFiles},
+    settings::{Bind, Guard, LogSettings, Order, Output, Settings, TlsFiles},
     systemd::{self, Manager},
-    table::SelfMetrics,
+    table::{Selection, SelfMetrics},
+    terminal::{self, Overview},
 };
 use anyhow::{Context, Error, anyhow};
+use confinement::confine;
 use failure::no_thread;
-use listening::{audience, check_health, listeners};
+use listening::{asked, audience, check_health, listeners};
 use signals::{Signals, ignore};
 use std::{
-    io::Write,
+    io::{IsTerminal, Write},
     os::unix::net::UnixStream,
     path::Path,
     sync::Arc,
@@ -61,7 +65,7 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
     let passed =
         passed.map_err(|problem| Failure::new(anyhow!(problem), advice::listening::passed_sockets()))?;
     let metrics = SelfMetrics::new()?;
-    let _log = start_log(settings.log, &metrics)?;
+    let mut log = collect_log(settings.log, &metrics);
     for doubt in &settings.doubts {
         tracing::warn!("{doubt}");
     }
@@ -75,6 +79,8 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
         };
         let sources = sources(settings.tls, settings.guard);
         let reach = access::reach(&sources).map_err(|error| unusable(error, &sources))?;
+        let places = asked(places);
+        confine(settings.confinement, &confinement::of_health_check(&places), &metrics)?;
         if let Some(remark) = runtime.block_on(check_health(places, reach))? {
             writeln!(std::io::stdout(), "{remark}")?;
         }
@@ -85,7 +91,7 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
         let _inside = runtime.enter();
         Signals::catch()?
     };
-    let demo = settings.demo.then(|| runtime.block_on(async { Demo::start() })).transpose()?;
+    let mut demo = settings.demo.then(|| runtime.block_on(async { Demo::unpack() })).transpose()?;
     let (roots, host) = match &demo {
         Some(demo) => (demo.roots(), demo.docker_host()),
         None => (settings.roots, settings.docker),
@@ -101,13 +107,41 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
     if demo.is_some() {
         metrics.demo.with_label_values::<&str>(&[]).set(1.0);
     }
+    // The port is opened last: a port that answers belongs to an exporter that works.
+    let listeners = if serves {
+        runtime.block_on(async { listeners(&settings.bind, settings.is_bind_given, passed) })?
+    } else {
+        Vec::new()
+    };
+    let audience = audience(&settings.allowed_hosts, settings.debug_pages);
+    let traces = settings.selection.reads_descriptors();
+    let to_push = settings.push.as_ref();
+    to_push.filter(|_| serves).into_iter().for_each(push::make_spool);
+    let mut plan = confinement::of_run(&roots, &host, access.files(), to_push, demo.as_ref(), traces);
+    if access.trusts_the_system() {
+        confinement::add_trusted(&mut plan);
+    }
+    plan.removed = listening::removed(&settings.bind);
+    let sandbox = confine(settings.confinement, &plan, &metrics)?;
+    // Threads have the limits of the thread that starts them: from here on they are started.
+    log.start_writing().map_err(no_thread)?;
+    if let Some(demo) = &mut demo {
+        demo.start_moving().map_err(no_thread)?;
+    }
     let interval = settings.polling_interval;
-    let has_rates = settings.selection.is_polled();
+    let output = if let Order::Once(output) = settings.order { output } else { Output::Metrics };
+    let has_rates = output != Output::Metrics || settings.selection.is_polled();
     let collector = collector::Config {
         roots,
-        selection: settings.selection,
+        selection: match settings.order {
+            // They show the same whatever is served.
+            Order::Once(Output::Table | Output::Json) => Selection::default(),
+            _ => settings.selection,
+        },
         filter: settings.filter.clone(),
         polling_interval: serves.then_some(interval),
+        peak_window: settings.peak_window,
+        history: settings.history,
         created_lines: settings.created_lines,
         fd_budget: settings.fd_budget,
         interfaces: settings.interfaces,
@@ -125,12 +159,9 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
         engine: docker.engine(),
         secure: access.is_secure(),
         metrics: settings.metrics,
+        sandbox,
     };
     let result = runtime.block_on(async {
-        // The port is opened last: a port that answers belongs to an exporter that works.
-        let listeners =
-            if serves { listeners(&settings.bind, settings.is_bind_given, passed)? } else { Vec::new() };
-        let audience = audience(&settings.allowed_hosts, settings.debug_pages);
         if demo.is_some() {
             tracing::warn!(
                 "this is a demo: a recorded host whose numbers are made to move, with made-up trouble"
@@ -142,7 +173,7 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
             let push = settings.push.map(|config| start_push(config, &handle)).transpose()?;
             serve((listeners, audience), access, start, &handle, push, &mut threads.collector, signals).await
         } else {
-            once(has_rates.then_some(interval), &handle, settings.push.as_ref(), signals).await
+            once(has_rates.then_some(interval), output, &handle, settings.push.as_ref(), signals).await
         };
         if demo.is_some() {
             // The demo's files and its Docker API are removed now, which must not cause warnings.
@@ -168,11 +199,11 @@ fn has_spare_descriptors() -> std::io::Result<()> {
     pairs.map(drop)
 }
 
-fn start_log(settings: LogSettings, metrics: &SelfMetrics) -> Result<Log, Failure> {
+fn collect_log(settings: LogSettings, metrics: &SelfMetrics) -> Log {
     let LogSettings { level, directives, json, target } = settings;
     let style = log::Style { level, directives, json, target };
     let lost = metrics.log_lines_dropped.clone();
-    log::start(style, move || lost.inc()).map_err(no_thread)
+    log::collect(style, move || lost.inc())
 }
 
 fn sources(tls: Option<TlsFiles>, guard: Guard) -> Sources {
@@ -189,15 +220,36 @@ fn unusable(error: LoadError, sources: &Sources) -> Failure {
     Failure::new(error, hint)
 }
 
+/// What [`Order::Once`] prints.
+async fn printed(output: Output, handle: &Handle) -> Result<Vec<u8>, Error> {
+    if output == Output::Metrics {
+        return Ok(in_time(handle.scrape(Format::Text)).await?.text().to_vec());
+    }
+    let overview = in_time(handle.feed(Overview::default())).await?;
+    let text = match output {
+        Output::Json => terminal::json(&overview),
+        _ => terminal::table(&overview, is_colourful()),
+    };
+    Ok(text.into_bytes())
+}
+
+/// Whether standard output shows colours, and the user wants them (<https://no-color.org>).
+fn is_colourful() -> bool {
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+    std::io::stdout().is_terminal() && !is_dumb && !is_set("NO_COLOR")
+}
+
 fn start_push(config: push::Config, handle: &Handle) -> Result<Push, Failure> {
     push::start(config, handle.clone(), push::PROTOCOLS)
         .map_err(|error| Failure::from(anyhow!("nothing can be pushed: {error}")))
 }
 
-/// Takes two samples, one interval apart, and pushes the second to all targets, or else writes it to standard
-/// output. Where no rate is served, the interval is `None` and one sample is enough.
+/// Takes two samples, one interval apart, and pushes the second to all targets, or else writes what is asked
+/// for to standard output. Where no rate is served, the interval is `None` and one sample is enough.
 async fn once(
     interval: Option<Duration>,
+    output: Output,
     handle: &Handle,
     push: Option<&push::Config>,
     mut signals: Signals,
@@ -205,7 +257,7 @@ async fn once(
     if let Some(hangup) = signals.hangup() {
         tokio::spawn(ignore(hangup, "SIGHUP"));
     }
-    let printed = async {
+    let done = async {
         let begin = Instant::now();
         while !handle.is_ready() && begin.elapsed() < PATIENCE {
             sleep(LOOK_AGAIN).await;
@@ -218,11 +270,10 @@ async fn once(
         if let Some(config) = push {
             return push_once(config, handle).await;
         }
-        let page = in_time(handle.scrape(Format::Text)).await?;
+        let text = printed(output, handle).await?;
         let (done, written) = oneshot::channel();
         // A signal must end this even if the reader of standard output is stuck.
-        let writing =
-            thread::Builder::new().spawn(move || done.send(std::io::stdout().write_all(page.text())));
+        let writing = thread::Builder::new().spawn(move || done.send(std::io::stdout().write_all(&text)));
         writing.map_err(no_thread)?;
         match written.await? {
             // A reader that has gone away (`| head`) has seen what it wanted.
@@ -231,7 +282,7 @@ async fn once(
         }
     };
     tokio::select! {
-        result = printed => result,
+        result = done => result,
         () = signals.end() => Ok(()),
     }
 }
@@ -270,6 +321,7 @@ async fn serve(
     let notify = tokio::spawn(supervise(handle.clone(), start));
     let hangs = tokio::spawn(watch_for_hangs(handle.clone()));
     let reload = reload_when_told(&access, handle, &mut signals)?;
+    let targets = push.as_ref().map(|push| targets::shown(push.board().clone())).unwrap_or_default();
     let (stop, stopped) = oneshot::channel();
     let serving = async {
         let told = async {
@@ -278,7 +330,7 @@ async fn serve(
         if listeners.is_empty() {
             told.await;
         } else {
-            server::serve(listeners, access, handle.clone(), audience, told).await;
+            server::serve(listeners, access, handle.clone(), targets, audience, told).await;
         }
     };
     let mut serving = std::pin::pin!(serving);

@@ -1,16 +1,18 @@
 //! The command line: flags and environment in, [`Config`] out. The flags' texts here are the README's.
 
 mod guard;
+mod kept;
 mod listening;
 mod push;
 mod shown;
 mod values;
 
 pub use guard::Guard;
+pub use kept::Kept;
 pub use listening::Listening;
 pub use push::{FROM_ENVIRONMENT, OtlpNames, Push};
 pub use shown::Shown;
-pub use values::{LogFormat, LogLevel, METRICS};
+pub use values::{LogFormat, LogLevel, METRICS, OutputFormat, SandboxMode};
 
 use clap::{
     ArgAction, CommandFactory, FromArgMatches, Parser, ValueHint, builder::BoolishValueParser,
@@ -88,8 +90,8 @@ pub struct Config {
     /// Time between two polls for the rate gauges: milliseconds, or with a unit, such as 5s
     ///
     /// Units are ms, s, m and h; at most 24 h. Rates (container_cpu_usage_ratios and those ending in _bps and
-    /// _byteps) describe the last completed window of this length. All other metrics are read at each scrape
-    /// and do not depend on it.
+    /// _byteps) describe the last completed window of this length, and metrics ending in _peak the highest
+    /// window of --peak_window. All other metrics are read at each scrape and do not depend on it.
     #[arg(
         short = 'i',
         long, alias = "polling-interval",
@@ -100,6 +102,10 @@ pub struct Config {
         value_parser = interval
     )]
     pub polling_interval: Duration,
+
+    /// How long polls are kept.
+    #[command(flatten)]
+    pub kept: Kept,
 
     /// Where the host's cgroup v2 is mounted
     #[arg(
@@ -138,7 +144,7 @@ pub struct Config {
     /// How many files of containers to keep open
     ///
     /// A file that is kept open saves two system calls per reading and costs some 5 KB of kernel memory,
-    /// charged to the exporter. The two files that each poll reads are always kept open.
+    /// charged to the exporter. The files that each poll reads, two or three, are always kept open.
     #[arg(
         long, alias = "fd-budget",
         env = "DOCKER_STAT_PROM_FD_BUDGET",
@@ -153,9 +159,24 @@ pub struct Config {
     #[command(flatten)]
     pub push: Push,
 
+    /// Limit what this process can do: auto (as far as the kernel can), on (in full, or not start), off
+    ///
+    /// Once started, it gives up its capabilities, and can no longer read or write other files than it needs,
+    /// connect to other TCP ports, or run programs. The line of the log about the start says what is in
+    /// force, docker_stat_prom_sandbox too.
+    #[arg(long, env = "DOCKER_STAT_PROM_SANDBOX", value_name = "MODE", default_value = "auto")]
+    pub sandbox: SandboxMode,
+
     /// Print the metrics once, from two samples one polling interval apart, and exit
     #[arg(long, env = "DOCKER_STAT_PROM_ONCE", value_parser = BoolishValueParser::new())]
     pub once: bool,
+
+    /// What --once prints: the metrics, or a line per running container for people (table) or scripts (json)
+    ///
+    /// table and json show what docker stats shows, and health, restarts and pressure, sorted by CPU. They
+    /// read what they show, whatever --metrics says.
+    #[arg(long, env = "DOCKER_STAT_PROM_OUTPUT", value_name = "FORMAT", default_value = "metrics")]
+    pub output: OutputFormat,
 
     /// Serve a recorded host whose numbers change, to try the exporter without Docker
     #[arg(long, env = "DOCKER_STAT_PROM_DEMO", value_parser = BoolishValueParser::new())]

@@ -1,5 +1,6 @@
 //! A Prometheus exporter that shows what every Docker container on a Linux host uses. It reads cgroup v2
-//! files and `/proc` directly. Docker is asked only for names, labels and events.
+//! files and `/proc` directly. Docker is asked only for names, labels and events,
+//! and, if that is wanted, for the sizes of containers on disk.
 //!
 //! # From the kernel to the page
 //!
@@ -20,9 +21,9 @@
 //! - Labels: [`metadata`] chooses Docker's labels and gives them their Prometheus names. [`model`] joins them
 //!   to the samples, [`table::BaseLabels`] puts them in order, and [`encode`] escapes them.
 //! - Sockets: [`server`] opens the listening sockets when [`app`] asks for it, or takes those that
-//!   [`systemd`] was passed, and accepts connections.
-//!   `metadata/docker/` connects to Docker, `server/healthcheck.rs` to a running exporter, and [`systemd`] to
-//!   the service manager. [`demo`] listens as a Docker daemon.
+//!   [`systemd`] was passed, and accepts connections. `metadata/docker/` connects to Docker, `push/http/` to
+//!   receivers, `server/healthcheck.rs` to a running exporter, and [`systemd`] to the service manager.
+//!   [`demo`] listens as a Docker daemon.
 //! - Errors go up, and each layer adds one fact: [`parse`] knows the line, [`sample`] the path, [`collector`]
 //!   the count, and `main` the exit code.
 //!
@@ -43,26 +44,31 @@
 //! - [`encode`]: how samples are written, with one sink per output format. The table never imports it.
 //! - [`collector`]: one OS thread that owns everything known about containers and takes messages, so it needs
 //!   no mutex. Its handle offers pages, a pass shown to a visitor (for push), and the result of each polling
-//!   tick (for a live page).
+//!   tick and a short history of them (for a live page).
 //! - [`server`]: routes, connections, TLS.
+//! - [`push`]: sends series to receivers, on its own thread. Each target has an encoder, a queue in memory or
+//!   on disk, and a connection.
 //! - [`demo`]: a recorded host that is unpacked and set in motion.
 //! - [`advice`]: all advice to operators, in words. The rooms that use it return enums.
 //! - [`files`] and [`yaml`]: files that are read again when they change, and the language of those with
 //!   settings.
 //! - [`log`] and [`systemd`]: messages to people and to the service manager, and sockets from it. Neither
 //!   receiver can block the rest of the program.
+//! - [`sandbox`]: gives up what the process does not need after its start, before any thread runs.
 //! - [`cli`]: arguments and environment variables. [`settings`]: the same as typed values, and every usage
 //!   error.
+//! - [`terminal`]: what `--once` prints besides the metrics: a table or JSON of what runs now.
 //! - [`app`]: puts the parts together.
 //!
 //! # What always holds
 //!
 //! - Counters are read at the scrape. The polling tick reads only what the rate gauges need, and
-//!   `memory.current` while there is a subscriber to ticks. Without both there is no tick.
+//!   `memory.current` for the peaks, the history and subscribers to ticks. Without any of these there is no
+//!   tick, except that the history alone causes none.
 //! - Settings (limits, weights) are read again when inotify reports a write to a file in the container's
 //!   cgroup.
 //! - A container's run is identified by (ID, cgroup inode). The same ID with a new inode is a new run, and
-//!   its rates start over.
+//!   its rates and peaks start over.
 //! - A directory with the right name is not always a container. A cgroup without processes is not a running
 //!   container. A container for which Docker answers 404 does not belong to Docker. If several directories
 //!   have the same ID, only one is read (`collector/containers/candidates.rs` says which).
@@ -76,14 +82,23 @@
 //! - A failure to open or list something does not mean that it is gone. Only a missing directory ends a
 //!   container; a missing file does not. What is below a directory that can't be listed is unknown. Such a
 //!   directory is counted as a failure and sets `docker_stat_prom_up` to 0.
+//! - Sizes on disk are requested rarely, one request at a time. They are stored with the time of the request,
+//!   which is shown as their age, and dropped when several requests have failed.
+//! - What events don't report is shown only as long as it can't have changed: the failing streak of a
+//!   healthcheck is unknown from the time on when another probe may have ended.
+//! - A count over processes is unknown unless each of them could be looked at. A descriptor kept on its
+//!   `/proc/<pid>` shows that a process was still there, and in the container, after it was counted.
 //! - Some file descriptors are always left for everything else. If there are too few, container files are
 //!   opened and closed at each reading.
 //! - Serving a number never waits for Docker.
 //! - Everything that waits for the collector has a deadline. If there is no answer, the caller learns why.
+//! - Each thread that outlives the start is in the sandbox: [`app`] enters it before it starts the first, the
+//!   log's. What is opened after that must be in the plan (`app/confinement.rs`).
 //! - Reading known containers, rendering them, and the polling tick allocate nothing
 //!   (`tests/allocations.rs`). These do allocate: collecting the exporter's own series, once per scrape;
 //!   building the answer; looking for processes and reading the machine's size, both now and then; containers
-//!   with child cgroups; and anything new, failed or reported by Docker.
+//!   with child cgroups; counting descriptors (group `process`); and anything new, failed or reported by
+//!   Docker.
 //! - Rooms import only rooms below them, the files of a room form no circle, and each external crate has its
 //!   place (`tests/layering/`).
 //!
@@ -121,8 +136,10 @@ pub mod model;
 pub mod parse;
 pub mod push;
 pub mod sample;
+pub mod sandbox;
 pub mod server;
 pub mod settings;
 pub mod systemd;
 pub mod table;
+pub mod terminal;
 pub mod yaml;

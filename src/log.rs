@@ -44,29 +44,29 @@ pub struct Style {
     pub target: bool,
 }
 
+#[derive(Debug)]
 enum Job {
     Line(Vec<u8>),
     /// Answered when everything before it is written.
     Flush(SyncSender<()>),
 }
 
-/// The running log. When it is dropped, the waiting lines are written, which takes a second at most.
+/// The log. When it is dropped, the waiting lines are written, which takes a second at most.
 #[must_use]
 #[derive(Debug)]
 pub struct Log {
     jobs: SyncSender<Job>,
+    /// What its thread is going to need.
+    unstarted: Option<(Receiver<Job>, Losses)>,
 }
 
-/// Starts the log. `on_loss` is called for each line that could not be written.
-///
-/// # Errors
-/// If the thread can't be created.
-pub fn start(style: Style, on_loss: impl Fn() + Send + Sync + 'static) -> io::Result<Log> {
+/// Takes lines from now on. They wait until [`Log::start_writing`]. `on_loss` is called for each line that
+/// could not be written.
+pub fn collect(style: Style, on_loss: impl Fn() + Send + Sync + 'static) -> Log {
     let (jobs, queue) = sync_channel(LINES);
     let lost = Arc::new(AtomicU64::new(0));
     let losses = Losses { count: Arc::clone(&lost), on_loss: Arc::new(on_loss) };
-    let writer_losses = losses.clone();
-    thread::Builder::new().name("log".into()).spawn(move || write_lines(&queue, &writer_losses))?;
+    let unstarted = Some((queue, losses.clone()));
     let colours = !style.json && io::IsTerminal::is_terminal(&io::stderr());
     let queued = Queued { jobs: jobs.clone(), losses, json: style.json, colours };
     let (targets, problem) = targets(&style);
@@ -85,7 +85,20 @@ pub fn start(style: Style, on_loss: impl Fn() + Send + Sync + 'static) -> io::Re
     if let Some(problem) = problem {
         tracing::warn!("{problem}");
     }
-    Ok(Log { jobs })
+    Log { jobs, unstarted }
+}
+
+impl Log {
+    /// Starts the thread that writes. The thread has the limits that this one has, so these come first.
+    ///
+    /// # Errors
+    /// If the thread can't be created.
+    pub fn start_writing(&mut self) -> io::Result<()> {
+        if let Some((queue, losses)) = self.unstarted.take() {
+            thread::Builder::new().name("log".into()).spawn(move || write_lines(&queue, &losses))?;
+        }
+        Ok(())
+    }
 }
 
 /// Which targets may log at which levels, and what is wrong with the directives.
@@ -107,6 +120,9 @@ fn targets(style: &Style) -> (Targets, Option<String>) {
 
 impl Drop for Log {
     fn drop(&mut self) {
+        if self.start_writing().is_err() {
+            return;
+        }
         let (done, written) = sync_channel(1);
         let begin = Instant::now();
         let mut job = Job::Flush(done);
@@ -147,6 +163,12 @@ pub fn last_words(text: &str) {
 struct Losses {
     count: Arc<AtomicU64>,
     on_loss: Arc<dyn Fn() + Send + Sync>,
+}
+
+impl std::fmt::Debug for Losses {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Losses").field("count", &self.count).finish_non_exhaustive()
+    }
 }
 
 impl Losses {

@@ -9,7 +9,7 @@ pub use bind::{Address, Bind, BindError, Endpoint, SocketPath};
 
 use crate::{
     advice::{self, Doubt},
-    cli::{self, Config, LogFormat, LogLevel, NoConfig},
+    cli::{self, Config, LogFormat, LogLevel, NoConfig, OutputFormat, SandboxMode},
     metadata::{DockerHost, Filter, Labels},
     push::Config as Push,
     sample::{Interfaces, Roots, host_name},
@@ -47,6 +47,10 @@ pub struct Settings {
     pub roots: Roots,
     /// Time between two polls for the rate gauges, and between the two samples of [`Order::Once`].
     pub polling_interval: Duration,
+    /// How long a polling window counts for the peaks.
+    pub peak_window: Duration,
+    /// How much of the polling ticks is kept for a live page; zero for nothing.
+    pub history: Duration,
     /// Which metrics are served.
     pub selection: Selection,
     /// The same as the user wrote it.
@@ -67,6 +71,8 @@ pub struct Settings {
     pub fd_budget: usize,
     /// What is pushed where; `None` if nothing is pushed.
     pub push: Option<Push>,
+    /// How much the exporter limits itself.
+    pub confinement: Confinement,
     /// How the log is written.
     pub log: LogSettings,
     /// Settings that are valid but have no effect. They are logged once, at the start.
@@ -78,10 +84,42 @@ pub struct Settings {
 pub enum Order {
     /// Serve until told to stop.
     Serve,
-    /// Print one page and exit.
-    Once,
+    /// Print what runs now, in one of these forms, and exit.
+    Once(Output),
     /// Ask the exporter at [`Settings::bind`] whether it is ready, and exit.
     HealthCheck,
+}
+
+/// What [`Order::Once`] prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Output {
+    /// The metrics, as a scrape gets them.
+    Metrics,
+    /// A table for people.
+    Table,
+    /// JSON for scripts.
+    Json,
+}
+
+impl From<OutputFormat> for Output {
+    fn from(format: OutputFormat) -> Self {
+        match format {
+            OutputFormat::Metrics => Self::Metrics,
+            OutputFormat::Table => Self::Table,
+            OutputFormat::Json => Self::Json,
+        }
+    }
+}
+
+/// How much the exporter limits itself once it has started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Confinement {
+    /// Not at all.
+    None,
+    /// As far as the kernel can.
+    Possible,
+    /// In full; it does not start without.
+    Full,
 }
 
 /// The files of HTTPS, both PEM.
@@ -146,9 +184,12 @@ impl Settings {
         let interfaces = wrong.of("network_exclude", interfaces)?;
         let order = match config {
             Config { healthcheck: true, .. } => Order::HealthCheck,
-            Config { once: true, .. } => Order::Once,
+            Config { once: true, output, .. } => Order::Once(output.into()),
             _ => Order::Serve,
         };
+        if order == Order::Serve && config.output != OutputFormat::Metrics {
+            return Err(wrong.say("output", &"only --once prints anything", advice::usage()));
+        }
         let is_sized = selection.shows_disk();
         // A health check pushes nothing, and runs often.
         let (push, doubts) = if order == Order::HealthCheck {
@@ -170,7 +211,7 @@ impl Settings {
         let log = LogSettings::new(&config);
         let is_bind_given = config.is_given("bind");
         // With --once nothing is served.
-        let serves = bind != Bind::Nowhere && order != Order::Once;
+        let serves = bind != Bind::Nowhere && !matches!(order, Order::Once(_));
         let has_tls = config.secure && serves;
         let cli::Guard { web_config, auth_token_file, open_health } = config.guard;
         let guard = Guard { web_config, auth_token_file, open_health };
@@ -187,6 +228,8 @@ impl Settings {
             docker,
             roots: Roots { cgroup: config.cgroup_root, proc: config.proc_root, sys: config.sys_root },
             polling_interval: config.polling_interval,
+            peak_window: config.kept.peak_window,
+            history: config.kept.history,
             disk_interval: selection.shows_disk().then_some(config.shown.disk_interval),
             selection,
             metrics: config.shown.metrics,
@@ -197,6 +240,11 @@ impl Settings {
             show_unnamed: config.shown.show_unnamed,
             fd_budget: usize::try_from(config.fd_budget).unwrap_or(usize::MAX),
             push,
+            confinement: match config.sandbox {
+                SandboxMode::Auto => Confinement::Possible,
+                SandboxMode::On => Confinement::Full,
+                SandboxMode::Off => Confinement::None,
+            },
             log,
             doubts,
         })

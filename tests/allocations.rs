@@ -14,7 +14,7 @@ use std::{
     cell::Cell,
     fs,
     path::{Path, PathBuf},
-    time::Instant,
+    time::{Duration, Instant},
 };
 use support::{
     host::{Driven, copy_of},
@@ -120,6 +120,29 @@ fn the_polling_tick_allocates_nothing() {
     let mut driven = Driven::new(host.path(), Selection::default());
     allocates_nothing(|| driven.collector.tick());
     assert!(driven.page(Format::Text).contains("container_cpu_usage_ratios{"));
+}
+
+/// A collector that serves peaks and keeps a history.
+fn polling(host: &Path) -> Driven {
+    let (interval, history) = (Duration::from_micros(1), Duration::from_secs(600));
+    Driven::polling(host, Selection::default(), interval, history)
+}
+
+#[test]
+fn neither_peaks_nor_a_history_allocate() {
+    let host = host();
+    let mut driven = polling(host.path());
+    allocates_nothing(|| driven.collector.tick());
+    allocates_nothing(|| {
+        driven.collector.tick();
+        driven.collector.read();
+    });
+    let page = driven.page(Format::Text);
+    assert!(page.contains("container_cpu_usage_ratios_peak{"));
+    let (reply, mut answer) = oneshot::channel();
+    driven.collector.take(Ask::History(reply));
+    let history = answer.try_recv().unwrap();
+    assert_eq!((history.containers.len(), history.ticks.len()), (12, 301));
 }
 
 #[test]

@@ -81,7 +81,7 @@ const FIRING: [(&str, &[&str]); 11] = [
     ("ContainerUnhealthy", &["mailer"]),
 ];
 /// Alerts that no container can cause.
-const OF_THE_EXPORTER: [&str; 4] = [
+const OF_THE_EXPORTER: [&str; 7] = [
     // The exporter or its host is away, and then the demo is too.
     "DockerStatPromDown",
     // The demo's Docker is a part of it.
@@ -90,6 +90,10 @@ const OF_THE_EXPORTER: [&str; 4] = [
     "ContainerFilesUnreadable",
     // The demo is served in the clear unless somebody gives it a certificate.
     "CertificateExpires",
+    // The demo pushes only where somebody tells it to.
+    "PushLags",
+    "PushDropsSamples",
+    "PushStopped",
 ];
 /// As often as Prometheus scrapes, s.
 const STEP: u64 = 15;
@@ -378,4 +382,65 @@ fn the_demo_has_several_images_and_projects() {
     assert!(values("image").len() >= 8, "{:?}", values("image"));
     let projects: Vec<_> = values("container_label_com_docker_compose_project").into_iter().collect();
     assert_eq!(projects, ["photos", "shop"]);
+}
+
+/// A series of the host itself.
+fn of_host(page: &str, family: &str) -> f64 {
+    value(page, family, &["{id=\"/\""]).unwrap_or_else(|| panic!("{family} of the host is missing"))
+}
+
+/// The sum of a family over all containers.
+fn of_containers(page: &str, family: &str) -> f64 {
+    let all = series(page, family);
+    all.iter()
+        .filter(|(line, _)| line.contains("name=\""))
+        .map(|(_, number)| number.parse::<f64>().unwrap())
+        .sum()
+}
+
+#[test]
+fn the_host_of_the_demo_is_the_sum_of_its_containers_and_a_little_more() {
+    let demo = FastDemo::start();
+    // The counters of ended runs stay with the host, and so do those of a container that was removed.
+    let mut before = 0.0;
+    for second in [0, 45, 200, 300] {
+        let page = demo.page_at(second);
+        for family in ["container_cpu_usage_seconds_total", "container_fs_writes_bytes_total"] {
+            let (host, containers) = (of_host(&page, family), of_containers(&page, family));
+            assert!(host > containers && containers > 0.0, "{second}: {family}: {host} {containers}");
+        }
+        let usage = of_host(&page, "container_cpu_usage_seconds_total");
+        let cpus = value(&page, "machine_cpu_cores", &[]).unwrap();
+        assert!(
+            usage > before && usage < before.max(600.0) + cpus * 160.0,
+            "{second}: {usage} after {before}"
+        );
+        before = usage;
+        let total = value(&page, "machine_memory_bytes", &[]).unwrap();
+        let used = of_host(&page, "container_memory_usage_bytes");
+        let taken = of_containers(&page, "container_memory_usage_bytes");
+        assert!(taken < used && used < total, "{second}: {taken} of {used} of {total}");
+        let rss = of_host(&page, "container_memory_rss");
+        assert!(
+            rss > of_containers(&page, "container_memory_rss") && rss < used,
+            "{second}: {rss} of {used}"
+        );
+        for resource in ["cpu", "memory", "io"] {
+            let family = format!("container_pressure_{resource}_waiting_seconds_total");
+            let waited = series(&page, &family);
+            let longest = waited.iter().filter(|(line, _)| line.contains("name=\""));
+            let longest = longest.map(|(_, number)| number.parse::<f64>().unwrap()).fold(0.0, f64::max);
+            assert!(of_host(&page, &family) >= longest, "{second}: {family}");
+        }
+    }
+    let booted = of_host(&demo.page_at(300), "container_start_time_seconds");
+    assert!(booted < demo.began && booted > demo.began - 3600.0, "{booted} {}", demo.began);
+}
+
+#[test]
+fn sizes_are_in_the_list_only_if_they_are_asked_for() {
+    let demo = FastDemo::start();
+    let size = |query: &str| demo.docker(&format!("/containers/json?all=1{query}"))[0]["SizeRootFs"].clone();
+    assert!(size("").is_null() && size("&size=false").is_null());
+    assert!(size("&size=true").as_u64().unwrap() > 1 << 20);
 }

@@ -223,7 +223,7 @@ fn a_living_process_is_counted_as_proc_shows_it() {
 #[test]
 fn without_the_rights_there_is_a_hint_and_no_number() {
     let test = "without_the_rights_there_is_a_hint_and_no_number";
-    if fs::metadata("/proc/1/fd").is_err() || fs::read_dir("/proc/1/fd").is_err() {
+    if fs::read_dir("/proc/1/fd").is_err() {
         return skip(test, "only root can give rights away");
     }
     let sleeper = Sleeper(Command::new("sleep").arg("600").spawn().unwrap());

@@ -11,9 +11,13 @@ import json
 import os
 import re
 import sys
+import time
 
 host, page_path = sys.argv[1:3]
-LABELS = sys.argv[3:] or "com.docker.compose.project,com.docker.compose.service,com.docker.compose.project.working_dir,com.docker.swarm.service.name,com.docker.swarm.task.name,com.docker.stack.namespace,com.docker.swarm.node.id".split(",")
+LABELS = sys.argv[3:] or """com.docker.compose.project com.docker.compose.service com.docker.compose.project.working_dir
+com.docker.swarm.service.name com.docker.swarm.task.name com.docker.stack.namespace com.docker.swarm.node.id""".split()
+# What the machine decides on which this runs: its file system, and the time.
+OURS = ("container_last_seen", "container_scrape_error", "container_fs_usage_bytes", "container_fs_limit_bytes", "container_fs_size_age_seconds")
 EXCLUDED = "lo veth* docker* nerdctl* br-* cni* virbr*".split()
 CGROUP = os.path.join(host, "sys/fs/cgroup")
 BYTES = """anon file kernel kernel_stack pagetables sec_pagetables percpu sock vmalloc shmem zswap zswapped file_mapped file_dirty
@@ -254,6 +258,13 @@ def live(cid, directory, labels, inspect, claims, memory_total, extras):
     put("container_spec_cpu_shares", labels, inspect["HostConfig"]["CpuShares"] or 1024)
     health = (inspect["State"].get("Health") or {}).get("Status", "none")
     put("container_health_state", labels, {"healthy": 1, "none": -1}.get(health, 0))
+    put("container_health_status", labels, 1, status=health)
+    if health != "none":
+        log = inspect["State"]["Health"].get("Log")
+        interval = (inspect["Config"].get("Healthcheck") or {}).get("Interval") or 30e9
+        probed = unix(log[-1]["End"] if log else inspect["State"]["StartedAt"])
+        if time.time() < probed + interval / 1e9:
+            put("container_health_failing_streak", labels, inspect["State"]["Health"]["FailingStreak"])
 
     current = single(at("memory.current"))
     put("container_memory_usage_bytes", labels, current)
@@ -345,6 +356,13 @@ def live(cid, directory, labels, inspect, claims, memory_total, extras):
     own, below = all_pids(directory)
     if text(at("cgroup.procs")) is not None:
         put("container_processes", labels, len(own) + len(below))
+    descriptors = [os.path.join(host, "proc", str(pid), "fd") for pid in [*own, *below]]
+    if extras and descriptors and all(map(os.path.isdir, descriptors)):
+        targets = [os.readlink(os.path.join(fds, fd)) for fds in descriptors for fd in os.listdir(fds)]
+        put("container_file_descriptors", labels, len(targets))
+        put("container_sockets", labels, sum(target.startswith("socket:[") for target in targets))
+        limits = text(os.path.dirname(descriptors[0]), "limits")
+        put("container_ulimits_soft", labels, int(re.search(r"Max open files +(\d+)", limits)[1]), ulimit="max_open_files")
     put("container_threads", labels, single(at("pids.current")))
     threads = limit(at("pids.max"))
     put("container_threads_max", labels, 0 if threads == "max" else threads)
@@ -386,6 +404,7 @@ def compute():
         if pid and mode != "host" and not mode.startswith("container:") and namespace(pid) not in taken:
             taken.add(namespace(pid))
             claims[cid] = pid
+    sizes = {row["Id"]: row for row in json.loads(text(host, "docker/containers.json")) if "SizeRootFs" in row}
     for cid, inspect in inspects.items():
         directory = directories.get(cid)
         cgroup = directory[len(CGROUP):] if directory else f"/system.slice/docker-{cid}.scope"
@@ -405,6 +424,9 @@ def compute():
             # Docker's word for a kill that could not be read any more.
             put("container_oom_events_total", labels, 1)
         lifecycle(cid, labels, inspect)
+        if extras and cid in sizes:
+            put("container_fs_rw_layer_bytes", labels, sizes[cid].get("SizeRw", 0))
+            put("container_fs_root_bytes", labels, sizes[cid]["SizeRootFs"])
 
 
 def shown():
@@ -413,7 +435,7 @@ def shown():
     with open(page_path, encoding="utf-8", newline="\n") as lines:
         for line in lines:
             match = re.fullmatch(r'([a-z0-9_]+)(?:\{(.*)\})? (\S+)\n', line)
-            if line.startswith("#") or match[1].startswith(("docker_stat_prom_", "process_", "container_last_seen", "container_scrape_error")):
+            if line.startswith("#") or match[1].startswith(("docker_stat_prom_", "process_")) or match[1] in OURS:
                 continue
             labels = {key: unescape(value) for key, value in re.findall(r'([a-zA-Z0-9_]+)="((?:[^"\\]|\\.)*)"', match[2] or "")}
             series = (match[1], tuple(sorted(labels.items())))

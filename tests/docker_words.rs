@@ -63,7 +63,7 @@ fn what_is_too_long_for_a_label_is_cut_and_counted() {
     following.connected(1);
     let web = following.last(WEB).unwrap();
     let length =
-        |label: &str| web.labels.iter().find(|(name, _)| name == label).map(|(_, value)| value.len());
+        |label: &str| web.labels.iter().find(|chosen| chosen.name == label).map(|chosen| chosen.value.len());
     assert_eq!(length("container_label_long"), Some(1023));
     assert_eq!(length("container_label_short"), Some(1));
     assert_eq!(length("container_env_TIER"), Some(1024));
@@ -86,7 +86,7 @@ fn a_container_with_labels_without_end_has_only_so_many() {
     let following = Following::start(setting.host());
     following.connected(1);
     let web = following.last(WEB).unwrap();
-    let bytes: usize = web.labels.iter().map(|(name, value)| name.len() + value.len()).sum();
+    let bytes: usize = web.labels.iter().map(|chosen| chosen.name.len() + chosen.value.len()).sum();
     assert!(bytes <= 16 << 10 && web.labels.len() > 100, "{bytes}");
     assert!(following.cut() > 49_000);
 }

@@ -70,7 +70,7 @@ fn a_file_that_does_not_answer_is_no_secret() {
     let exporter = Exporter::ready(&mut in_a_mount_namespace(&command));
     let check = || exporter::run(exporter::command().args(["--healthcheck", "-b", &exporter.address]));
     assert!(check().status.success());
-    let file = folder.path().join("sys/fs/cgroup/system.slice").join(WEB).join("memory.current");
+    let file = folder.path().join("sys/fs/cgroup/system.slice").join(WEB).join("memory.events");
     let Some(stuck) = Stuck::on(&file, exporter.pid()) else {
         return skip(test, "a FUSE file system can't be mounted");
     };

@@ -5,6 +5,7 @@ mod support;
 
 use docker_stat_prom::{
     encode::{Exports, Readings, rejected},
+    metadata::{Chosen, Metadata, Origin},
     parse::ContainerId,
     table::Selection,
 };
@@ -85,7 +86,7 @@ fn a_container_is_a_resource_with_the_names_of_the_conventions() {
         ("container.name", "web"),
         ("container.image.name", "registry:5000/team/app"),
         ("container.image.tags", "1.2"),
-        ("container.runtime", "docker"),
+        ("container.runtime.name", "docker"),
         ("host.name", "box"),
     ] {
         assert_eq!(attributes[name], value, "{name}");
@@ -127,6 +128,29 @@ fn a_container_is_a_resource_with_the_names_of_the_conventions() {
     assert_eq!(point.counts.len(), point.bounds.len() + 1);
     let count = support::value(&page, "docker_stat_prom_scrape_duration_seconds_count", &[]).unwrap();
     assert_eq!(point.count.to_string(), count.to_string());
+}
+
+#[test]
+fn a_chosen_label_has_the_key_that_it_has_in_docker() {
+    let host = empty_host();
+    add_container(host.path(), &scope("1"));
+    let mut driven = Driven::new(host.path(), Selection::default());
+    let chosen = vec![
+        Chosen::new(Origin::Environment, "TIER", "gold"),
+        Chosen::new(Origin::Label, "com.docker.compose.project", "shop"),
+    ];
+    let id = ContainerId::new(&"1".repeat(64)).unwrap();
+    driven.tell(Metadata { labels: chosen, ..Metadata::new(id) });
+    let (readings, page) = pass(&mut driven, Readings::new());
+    assert!(page.contains(r#"container_label_com_docker_compose_project="shop""#), "{page}");
+    for semantic in [true, false] {
+        let all = resources(exports(&readings, semantic, 1000));
+        let of = all.iter().find(|of| resource(of).contains_key("container.id")).unwrap();
+        let attributes = resource(of);
+        assert_eq!(attributes["container.label.com.docker.compose.project"], "shop");
+        assert_eq!(attributes["container.env.TIER"], "gold");
+        assert!(!attributes.keys().any(|name| name.starts_with("container_")), "{attributes:?}");
+    }
 }
 
 #[test]

@@ -179,12 +179,12 @@ fn a_token_is_sent_and_never_shown() {
     assert_eq!(error(&pushing), "503 Service Unavailable: bad login: Basic <secret>");
     pushing.end(Duration::ZERO);
     let odd = format!("{TOKEN}\r\nX-Other: 1");
+    let receiver = Receiver::start(|_| ok());
     let to = with(write(&receiver, Version::V1), |target| target.endpoint.authorization = token(&odd));
-    let before = receiver.count();
     let mut pushing = Pushing::start(config(vec![to]));
     assert!(error(&pushing).contains("a character that no header can have"), "{}", error(&pushing));
     assert!(!shown(&pushing).contains(TOKEN));
-    assert_eq!(receiver.count(), before);
+    assert_eq!(receiver.count(), 0);
     pushing.end(Duration::ZERO);
 }
 

@@ -57,7 +57,7 @@ fn prometheus_old_and_new_has_every_series_with_the_same_value() {
             let exporter = pushing(&mut without_docker(), &target);
             is_everything_there(&peer, &exporter);
             // The old one answers success to the newer message, and stores nothing of it.
-            let fell_back = exporter.log().contains("1.0");
+            let fell_back = exporter.log().contains("remote write 1.0 from now on");
             assert_eq!(fell_back, program == "prometheus", "{}", exporter.log());
         }
     }

@@ -6,8 +6,8 @@ mod support;
 use docker_stat_prom::{
     discovery::scan,
     encode::{Format, LabelBlock, Renderer, Text},
-    metadata::{DiskReport, DiskUse, FailingStreak, FileSystem, Health, Metadata, State},
-    model::{Container, Disk, RatePoint, Window},
+    metadata::{Chosen, DiskReport, DiskUse, FailingStreak, FileSystem, Health, Metadata, Origin, State},
+    model::{Bursts, Container, Disk, Poll, RatePoint, Window},
     sample::{DeviceNames, FileSet, Keep, KernelFile, Machine, NetReader, Pass, Processes, ScopeReader},
     table::{
         BaseLabels, ContainerSink, FamilySink, HistogramReading, Label, LabelValue, Number, OwnSeries, Page,
@@ -41,7 +41,7 @@ fn metadata(container: &Container) -> Arc<Metadata> {
         name: "a \"name\"".into(),
         image: Some("nginx".into()),
         image_id: Some("sha256:1".into()),
-        labels: vec![("container_label_x".into(), "1\n2".into())],
+        labels: vec![Chosen::new(Origin::Label, "x", "1\n2")],
         network_mode: Some("bridge".into()),
         cpu_shares: Some(512),
         state: Some(State::Exited),
@@ -82,7 +82,8 @@ fn read(host: &Path, needs: Needs) -> (Vec<Container>, DeviceNames) {
             let _most_recordings_lack_them = processes.read_descriptors(&mut pass, &mut container.sample);
         }
         if needs.disk {
-            let file_system = Some(FileSystem { bytes: 1 << 40, device: None });
+            let file_system = Some(FileSystem { bytes: 1 << 40, device: Some((254, 0)) });
+            pass.devices.resolve(254, 0, &mut pass.scratch);
             let lasts = Duration::MAX;
             let report = DiskReport { sizes: Vec::new(), file_system, asked: Instant::now(), lasts };
             let sizes = DiskUse { rw_bytes: Some(5), root_bytes: Some(500) };
@@ -100,6 +101,7 @@ fn read(host: &Path, needs: Needs) -> (Vec<Container>, DeviceNames) {
         }
         // A window in which nothing happened.
         let mut window = Window::default();
+        let mut bursts = Bursts::new(Duration::from_secs(60), Duration::from_secs(1));
         for seconds in [0, 1] {
             let at = Duration::from_secs(seconds);
             let sample = &container.sample;
@@ -109,6 +111,9 @@ fn read(host: &Path, needs: Needs) -> (Vec<Container>, DeviceNames) {
                 block: sample.io_bytes().and(sample.io.as_deref()).map(|rows| (at, rows)),
                 cpus: None,
             });
+            let (rates, memory_current) = (container.rates, sample.memory_current);
+            bursts.take(Poll { since: at, files_at: at, network_at: at, rates, memory_current });
+            container.peaks = bursts.peaks(at);
         }
         containers.push(container);
     }

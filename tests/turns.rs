@@ -35,6 +35,8 @@ fn collector(messages: impl FnOnce(&Handle)) -> Handle {
         selection: Selection::parse("core").unwrap(),
         filter: Filter::default(),
         polling_interval: None,
+        peak_window: Duration::from_secs(60),
+        history: Duration::ZERO,
         created_lines: false,
         fd_budget: 100,
         show_unnamed: false,

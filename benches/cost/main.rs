@@ -5,7 +5,7 @@
 //! cargo bench --bench cost                    N = 10, 100, 500, 1000, 5000 (as root: makes real cgroups)
 //! cargo bench --bench cost -- 10 100          other numbers
 //! cargo bench --bench cost -- growth          10,000 scrapes while 1,000 containers are replaced ten times
-//! cargo bench --bench cost -- push [N …]      a push next to a scrape with gzip, on recorded files (100, 1000)
+//! cargo bench --bench cost -- push [N …]      a push next to a scrape with gzip, on recorded files
 //! cargo bench --bench cost -- passes K TREE   K full passes over a tree, for valgrind and strace (counts.py)
 //! ```
 //!

@@ -71,6 +71,12 @@ pub(super) fn cost(numbers: &[usize]) {
             println!("{}", row(*number, &format!("scrape, {name}"), &world, all.then_some(files), scrape));
             if limit != one_each && budget == 3000 {
                 println!("{}", row(*number, "tick", &world, all.then_some(rates), || ours.tick()));
+                let keeping = Ours::keeping(&world.roots, budget, limit);
+                keeping.scrape();
+                std::thread::sleep(Duration::from_secs(11));
+                let polled = rates.union(FileSet::of(&[KernelFile::MemoryCurrent]).intersection(files));
+                let name = "tick, peaks and history";
+                println!("{}", row(*number, name, &world, all.then_some(polled), || keeping.tick()));
             }
         }
         served_table.push(serve(&world, *number));

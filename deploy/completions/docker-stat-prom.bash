@@ -24,6 +24,7 @@ _docker__stat__prom() {
     case "${cmd}" in
         docker__stat__prom)
             opts="-H -b -s -i -v -h -V --host --bind --allowed_hosts --debug_pages --secure --tls_key --tls_cert --web_config --auth_token_file --open_health --polling_interval --cgroup_root --proc_root --sys_root --metrics --created_lines --disk_interval --container_labels --container_env --include --exclude --network_exclude --show_unnamed --fd_budget --remote_write --otlp --otlp_names --pushgateway --push_config --push_interval --push_label --push_spool --push_spool_bytes --once --demo --healthcheck --verbose --log_level --log_format --help --version"
+            opts="-H -b -s -i -v -h -V --host --bind --allowed_hosts --debug_pages --secure --tls_key --tls_cert --polling_interval --peak_window --history --cgroup_root --proc_root --sys_root --metrics --created_lines --disk_interval --container_labels --container_env --include --exclude --network_exclude --show_unnamed --fd_budget --remote_write --otlp --otlp_names --pushgateway --push_config --push_interval --push_label --push_spool --push_spool_bytes --sandbox --once --output --demo --healthcheck --verbose --log_level --log_format --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -116,6 +117,20 @@ _docker__stat__prom() {
                     fi
                     return 0
                     ;;
+                --peak_window)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --history)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
                 --cgroup_root)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -129,7 +144,7 @@ _docker__stat__prom() {
                     return 0
                     ;;
                 --metrics)
-                    COMPREPLY=($(compgen -P "${cur%"${cur##*,}"}" -W "core cadvisor v2 lifecycle +memory_stat +pressure_averages +hugetlb -core +disk +process -cpu -memory -network -io -pressure -pids -cgroup -state -machine -host" -- "${cur##*,}"))
+                    COMPREPLY=($(compgen -P "${cur%"${cur##*,}"}" -W "core cadvisor v2 lifecycle +memory_stat +pressure_averages +hugetlb -core +disk +process -cpu -memory -network -io -pressure -pids -cgroup -state -machine -peaks -host" -- "${cur##*,}"))
                     return 0
                     ;;
                 --disk_interval)
@@ -238,6 +253,14 @@ _docker__stat__prom() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
+                    return 0
+                    ;;
+                --sandbox)
+                    COMPREPLY=($(compgen -W "auto on off" -- "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "metrics table json" -- "${cur}"))
                     return 0
                     ;;
                 --log_level)

@@ -6,10 +6,12 @@ complete -c docker-stat-prom -l tls_cert -d 'Certificate chain for HTTPS, PEM' -
 complete -c docker-stat-prom -l web_config -d 'TLS, client certificates, users, headers and a rate limit, in exporter-toolkit\'s format' -r -F
 complete -c docker-stat-prom -l auth_token_file -d 'Answer only requests with one of the bearer tokens in this file, one per line' -r -F
 complete -c docker-stat-prom -s i -l polling_interval -d 'Time between two polls for the rate gauges: milliseconds, or with a unit, such as 5s' -r -f
+complete -c docker-stat-prom -l peak_window -d 'How long a poll counts for the metrics that end in _peak: 60s, 5m; from 1s to 1h' -r -f
+complete -c docker-stat-prom -l history -d 'How much of the polls to keep for a live page: 10m, 1h; from 10s to 24h; 0 keeps nothing' -r -f
 complete -c docker-stat-prom -l cgroup_root -d 'Where the host\'s cgroup v2 is mounted' -r -F
 complete -c docker-stat-prom -l proc_root -d 'Where the host\'s procfs is mounted' -r -F
 complete -c docker-stat-prom -l sys_root -d 'Where the host\'s sysfs is mounted (names of block devices)' -r -F
-complete -c docker-stat-prom -l metrics -d 'What to serve: sets (core, cadvisor, v2, lifecycle), and groups with + or -' -r -f -a "(__fish_append , core cadvisor v2 lifecycle +memory_stat +pressure_averages +hugetlb -core +disk +process -cpu -memory -network -io -pressure -pids -cgroup -state -machine -host)"
+complete -c docker-stat-prom -l metrics -d 'What to serve: sets (core, cadvisor, v2, lifecycle), and groups with + or -' -r -f -a "(__fish_append , core cadvisor v2 lifecycle +memory_stat +pressure_averages +hugetlb -core +disk +process -cpu -memory -network -io -pressure -pids -cgroup -state -machine -peaks -host)"
 complete -c docker-stat-prom -l disk_interval -d 'Pause between two requests for the sizes of containers, which +disk shows: such as 10m' -r -f
 complete -c docker-stat-prom -l container_labels -d 'Container labels to show, as container_label_…: globs, separated by commas' -r -f
 complete -c docker-stat-prom -l container_env -d 'Environment variables to show, as container_env_…: exact names, separated by commas' -r -f
@@ -27,6 +29,12 @@ complete -c docker-stat-prom -l push_interval -d 'Time between two pushes: from 
 complete -c docker-stat-prom -l push_label -d 'A label for every series that is pushed: NAME=VALUE [default: instance=HOST, job=docker-stat-prom]' -r -f
 complete -c docker-stat-prom -l push_spool -d 'Directory for what waits to be pushed, so that it survives a restart of the exporter' -r -f -a "(__fish_complete_directories)"
 complete -c docker-stat-prom -l push_spool_bytes -d 'How much may wait in --push_spool, for each receiver: bytes, or with a unit, such as 1GB' -r -f
+complete -c docker-stat-prom -l sandbox -d 'Limit what this process can do: auto (as far as the kernel can), on (in full, or not start), off' -r -f -a "auto\t'As far as the kernel can'
+on\t'In full, or not start'
+off\t'Not at all'"
+complete -c docker-stat-prom -l output -d 'What --once prints: the metrics, or a line per running container for people (table) or scripts (json)' -r -f -a "metrics\t'The metrics, as a scrape gets them'
+table\t'A table for people'
+json\t'JSON for scripts'"
 complete -c docker-stat-prom -l log_level -d 'Lowest level of the lines to write to the log [default: info; with --once warn]' -r -f -a "error\t'Errors that end or block the exporter'
 warn\t'Missing or unexpected data'
 info\t'Start, end, and when Docker answers again'

@@ -10,6 +10,7 @@ use docker_stat_prom::parse::{
     cpu_max::parse_cpu_max,
     meminfo::parse_meminfo,
     proc_cgroup::unified_path,
+    proc_limits::max_open_files,
     proc_stat::count_cpus,
     scan::{FlatKey, flat_keyed_value, number},
     single_value::{parse_limit, parse_single_value},
@@ -41,6 +42,7 @@ fuzz_target!(|file: &[u8]| {
         assert_eq!(flat_keyed_value(file, FlatKey::new("frozen ")).unwrap().is_some(), values[0].is_some());
     }
     assert!(pids(file).count() <= naive::lines(file).count());
+    let _limit = max_open_files(file);
     assert!(count_cpus(file) <= naive::lines(file).count() as u64);
     let (meminfo, _problem) = parse_meminfo(file);
     for bytes in [meminfo.mem_total, meminfo.swap_total].into_iter().flatten() {

@@ -13,6 +13,7 @@ use crate::{
     systemd::Passed,
 };
 use anyhow::anyhow;
+use std::path::PathBuf;
 
 /// Opens the sockets of `--bind`, and takes those that the service manager has `passed`. These replace the
 /// default address, if none `is_given`. Must be called inside a Tokio runtime.
@@ -56,17 +57,32 @@ pub(super) fn audience(allowed_hosts: &[String], debug_pages: bool) -> Audience 
     Audience { hosts: AllowedHosts::new(allowed_hosts, &host_names()), debug_pages }
 }
 
-/// Asks the exporter at these places. Returns what is to be said besides success.
-pub(super) async fn check_health(places: &[Endpoint], reach: Reach) -> Result<Option<String>, Failure> {
-    let places = places.iter().flat_map(|place| match place {
+/// Where the exporter is asked.
+pub(super) fn asked(places: &[Endpoint]) -> Vec<Place> {
+    let of = |place: &Endpoint| match place {
         Endpoint::Tcp(address) => {
             let (hosts, port) = address.local();
             hosts.into_iter().map(|host| Place::Tcp(host, port)).collect()
         }
         Endpoint::Unix(SocketPath { path, .. }) => vec![Place::Unix(path.clone())],
-    });
-    match check(&Probe { places: places.collect(), reach }).await? {
+    };
+    places.iter().flat_map(of).collect()
+}
+
+/// Asks the exporter at these places. Returns what is to be said besides success.
+pub(super) async fn check_health(places: Vec<Place>, reach: Reach) -> Result<Option<String>, Failure> {
+    match check(&Probe { places, reach }).await? {
         Health::Ready => Ok(None),
         Health::Guarded(guarded) => Ok(Some(guarded.to_string())),
     }
+}
+
+/// The socket files that are removed at the end.
+pub(super) fn removed(bind: &Bind) -> Vec<PathBuf> {
+    let Bind::At(places) = bind else { return Vec::new() };
+    let path = |place: &Endpoint| match place {
+        Endpoint::Unix(SocketPath { path, .. }) => Some(path.clone()),
+        Endpoint::Tcp(_) => None,
+    };
+    places.iter().filter_map(path).collect()
 }

@@ -66,6 +66,8 @@ pub(super) struct Start {
     pub(super) secure: bool,
     /// What is served, in the user's words.
     pub(super) metrics: String,
+    /// What is in force.
+    pub(super) sandbox: String,
 }
 
 impl Start {
@@ -86,12 +88,14 @@ impl Start {
             None => format!("Docker (version unknown) at {}", self.docker),
         };
         tracing::info!(
-            "ready: docker-stat-prom {} ({}), cgroup root {}, {containers}, {docker}, {}, metrics {}",
+            "ready: docker-stat-prom {} ({}), cgroup root {}, {containers}, {docker}, {}, metrics {}, \
+             sandbox: {}",
             env!("CARGO_PKG_VERSION"),
             env!("BUILD_REVISION"),
             self.cgroup_root.display(),
             if self.secure { "HTTPS" } else { "HTTP without TLS" },
-            self.metrics
+            self.metrics,
+            self.sandbox
         );
     }
 }

@@ -16,13 +16,13 @@ pub struct Shown {
     /// What to serve: sets (core, cadvisor, v2, lifecycle), and groups with + or -
     ///
     /// Sets named without a sign replace the default, which is all four. Groups: cpu, memory, network, io,
-    /// pressure, pids, cgroup, state, machine, host (the host's own numbers as id="/", with cadvisor); and,
-    /// off unless added: memory_stat, pressure_averages, hugetlb, disk, process. core is on unless it is left
-    /// out with -core; with core alone the labels are id and name only. A file is read only if a selected
-    /// metric needs it. Example: core,v2,+hugetlb,-network
+    /// pressure, pids, cgroup, state, machine, peaks, host (the host's own numbers as id="/", with cadvisor);
+    /// and, off unless added: memory_stat, pressure_averages, hugetlb, disk, process. core is on unless it
+    /// is left out with -core; with core alone the labels are id and name only. A file is read only if a
+    /// selected metric needs it. Example: core,v2,+hugetlb,-network
     ///
     /// Without core, container_network_receive_bytes_total and container_network_transmit_bytes_total are
-    /// counters in OpenMetrics too, and nothing is polled between scrapes.
+    /// counters in OpenMetrics too, and nothing is polled between scrapes unless +peaks is given.
     #[arg(
         long,
         env = "DOCKER_STAT_PROM_METRICS",

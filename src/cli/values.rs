@@ -7,7 +7,7 @@ use clap::{
 use std::time::Duration;
 
 /// The words that `--metrics` knows, as completions offer them: groups with the sign that changes something.
-pub const METRICS: [&str; 20] = [
+pub const METRICS: [&str; 21] = [
     "core",
     "cadvisor",
     "v2",
@@ -27,6 +27,7 @@ pub const METRICS: [&str; 20] = [
     "-cgroup",
     "-state",
     "-machine",
+    "-peaks",
     "-host",
 ];
 
@@ -53,6 +54,30 @@ impl TypedValueParser for AnyList {
 
 /// Reads a time: milliseconds, or a number with a unit.
 pub(super) fn interval(text: &str) -> Result<Duration, String> {
+    time(text)
+        .filter(|time| (Duration::from_millis(1)..=24 * HOUR).contains(time))
+        .ok_or_else(|| "expected milliseconds, or a number with ms, s, m or h, from 1ms to 24h".to_owned())
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Reads the time for which polls count for the peaks.
+pub(super) fn peak_window(text: &str) -> Result<Duration, String> {
+    time(text)
+        .filter(|time| (Duration::from_secs(1)..=HOUR).contains(time))
+        .ok_or_else(|| "expected milliseconds, or a number with ms, s, m or h, from 1s to 1h".to_owned())
+}
+
+/// Reads the time for which polls are kept; 0 for none.
+pub(super) fn history(text: &str) -> Result<Duration, String> {
+    time(text)
+        .filter(|time| time.is_zero() || (Duration::from_secs(10)..=24 * HOUR).contains(time))
+        .ok_or_else(|| {
+            "expected milliseconds, or a number with ms, s, m or h, from 10s to 24h, or 0".to_owned()
+        })
+}
+
+fn time(text: &str) -> Option<Duration> {
     let unit_at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(unit_at);
     let factor = match unit {
@@ -62,11 +87,7 @@ pub(super) fn interval(text: &str) -> Result<Duration, String> {
         "h" => Some(60 * 60 * 1000),
         _ => None,
     };
-    let milliseconds = factor.and_then(|factor| number.parse::<u64>().ok()?.checked_mul(factor));
-    milliseconds
-        .filter(|milliseconds| (1..=86_400_000).contains(milliseconds))
-        .map(Duration::from_millis)
-        .ok_or_else(|| "expected milliseconds, or a number with ms, s, m or h, from 1ms to 24h".to_owned())
+    factor.and_then(|factor| number.parse::<u64>().ok()?.checked_mul(factor)).map(Duration::from_millis)
 }
 
 /// The most descriptors that `--fd_budget` takes.
@@ -110,6 +131,17 @@ pub(super) fn long_interval(text: &str) -> Result<Duration, String> {
     long.ok_or_else(|| "expected milliseconds, or a number with ms, s, m or h, from 1s to 24h".to_owned())
 }
 
+/// Whether the exporter limits itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SandboxMode {
+    /// As far as the kernel can.
+    Auto,
+    /// In full, or not start.
+    On,
+    /// Not at all.
+    Off,
+}
+
 /// How important a line of the log is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogLevel {
@@ -123,6 +155,17 @@ pub enum LogLevel {
     Debug,
     /// As debug, and what the libraries do.
     Trace,
+}
+
+/// What `--once` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OutputFormat {
+    /// The metrics, as a scrape gets them.
+    Metrics,
+    /// A table for people.
+    Table,
+    /// JSON for scripts.
+    Json,
 }
 
 /// How the log is written.
@@ -192,6 +235,23 @@ mod tests {
             ["", "0", "0s", "s", "-1", "1.5s", "5 s", "5d", "25h", "86400001", "99999999999999999999h"]
         {
             assert!(interval(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_kept_of_the_polls_is_bounded() {
+        let seconds = |seconds| Ok(Duration::from_secs(seconds));
+        for (text, expected) in [("60s", 60), ("1000", 1), ("1h", 3600)] {
+            assert_eq!(peak_window(text), seconds(expected));
+        }
+        for text in ["0", "999", "61m", "", "x", "-1s"] {
+            assert!(peak_window(text).is_err(), "{text}");
+        }
+        for (text, expected) in [("0", 0), ("0s", 0), ("10s", 10), ("10m", 600), ("24h", 86_400)] {
+            assert_eq!(history(text), seconds(expected));
+        }
+        for text in ["9s", "1", "25h", "", "off"] {
+            assert!(history(text).is_err(), "{text}");
         }
     }
 }

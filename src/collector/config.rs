@@ -19,6 +19,10 @@ pub struct Config {
     /// Time between polling ticks, if any rate is served or anybody has subscribed to them; `None` for ticks
     /// only on request.
     pub polling_interval: Option<Duration>,
+    /// How long a polling window counts for the peaks. There are none without a polling interval.
+    pub peak_window: Duration,
+    /// How much of the polling ticks is kept; nothing if zero, or without a polling interval.
+    pub history: Duration,
     /// Whether OpenMetrics says when counters began.
     pub created_lines: bool,
     /// How many descriptors to keep open on container files.

@@ -1,6 +1,6 @@
 //! Messages to the collector, and the handle that sends them.
 
-use super::{Body, Feed, NotSubscribed, Report, Stopped, Ticks, Visitor, pulse::Pulse};
+use super::{Body, Feed, History, NotSubscribed, Report, Stopped, Ticks, Visitor, pulse::Pulse};
 use crate::{discovery::ScopeEvent, encode::Format, metadata::MetadataEvent, table::SelfMetrics};
 use std::{
     sync::{
@@ -27,6 +27,8 @@ pub enum Message {
     Ping(oneshot::Sender<bool>),
     /// Report what is known of each container.
     Report(oneshot::Sender<Arc<Report>>),
+    /// The history of the polling ticks.
+    History(oneshot::Sender<Arc<History>>),
     /// A container came or went.
     Scope(ScopeEvent),
     /// News from Docker.
@@ -94,6 +96,15 @@ impl Handle {
     /// If the collector has stopped.
     pub async fn report(&self) -> Result<Arc<Report>, Stopped> {
         self.ask(Message::Report).await
+    }
+
+    /// The last while of the polling ticks, tick by tick and in steps, with the last events. It is built when
+    /// it is asked for, once per tick however many ask. If nothing is kept, its `span` is zero.
+    ///
+    /// # Errors
+    /// If the collector has stopped.
+    pub async fn history(&self) -> Result<Arc<History>, Stopped> {
+        self.ask(Message::History).await
     }
 
     /// Asks the collector whether the containers are known, and named if Docker answers. It answers between

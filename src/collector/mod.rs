@@ -14,6 +14,7 @@ mod complaints;
 mod config;
 mod containers;
 mod handle;
+mod history;
 mod host;
 mod pulse;
 mod report;
@@ -26,6 +27,7 @@ mod waiting;
 pub use body::Body;
 pub use config::Config;
 pub use handle::{Handle, Message};
+pub use history::{ContainerHistory, Event, Happening, History, Quantity, Spread};
 pub use report::{ContainerReport, Report};
 pub use stopped::Stopped;
 pub use ticks::{NotSubscribed, Tick, TickRow, Ticks};
@@ -42,6 +44,7 @@ use crate::{
 };
 use body::Bodies;
 use containers::{Containers, Reading};
+use history::Recorder;
 use host::{Host, shown};
 use std::{
     collections::HashSet,
@@ -83,6 +86,8 @@ pub struct Collector {
     waiting: Waiting,
     /// Subscribers to the polling tick.
     subscribers: Subscribers,
+    /// The history of the ticks, if one is kept.
+    recorder: Option<Recorder>,
     bodies: Bodies,
     complaints: HashSet<String>,
     complained_of: Vec<Complaint>,
@@ -117,6 +122,7 @@ impl Collector {
             read_at: 0.0,
             waiting: Waiting::default(),
             subscribers: Subscribers::default(),
+            recorder: Recorder::new(config.history, config.polling_interval, now),
             bodies: Bodies::default(),
             complaints: HashSet::new(),
             complained_of: Vec::new(),
@@ -155,11 +161,28 @@ impl Collector {
             self.handle.metrics.read_failures.with_label_values(&[SIZES, reason]).inc();
         }
         let before = self.containers.docker_reconnects();
-        self.containers.take_metadata(event);
+        self.record(event);
         let metrics = &self.handle.metrics;
         let reconnects = self.containers.docker_reconnects().saturating_sub(before);
         metrics.docker_reconnects.inc_by(crate::table::own::float(reconnects));
         metrics.docker_up.set(if self.containers.docker_is_up() == Some(true) { 1.0 } else { 0.0 });
+    }
+
+    /// Takes news from Docker, and keeps in the history what happened.
+    fn record(&mut self, event: MetadataEvent) {
+        let Some(recorder) = &mut self.recorder else { return self.containers.take_metadata(event) };
+        let id = match &event.news {
+            News::Changed(metadata) => Some(metadata.id.clone()),
+            News::Removed(id) | News::Oom(id) => Some(id.clone()),
+            _ => None,
+        };
+        let Some(id) = id else { return self.containers.take_metadata(event) };
+        recorder.news(&event.news, self.containers.get(&id));
+        let is_oom = matches!(event.news, News::Oom(_));
+        self.containers.take_metadata(event);
+        if let Some(container) = self.containers.get(&id).filter(|_| is_oom) {
+            recorder.oom(container);
+        }
     }
 
     fn update_readiness(&mut self) {
@@ -191,6 +214,9 @@ impl Collector {
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
             self.subscribers.tell(Tick { now, containers: self.containers.at_tick() });
         }
+        if let Some(recorder) = &mut self.recorder {
+            recorder.tick(|then| self.containers.each_live(then));
+        }
         self.account();
         self.slow_if_due();
         self.update_readiness();
@@ -214,11 +240,14 @@ impl Collector {
     /// A full pass: reads everything once, for [`Self::render`] to write.
     pub fn read(&mut self) {
         self.pass.recheck_absent = std::mem::take(&mut self.recheck);
-        self.containers.sample(&mut self.pass);
+        self.containers.sample(self.start, &mut self.pass);
         if let Some(host) = &mut self.host {
             host.sample(&self.machine, &mut self.pass);
         }
         self.pass.recheck_absent = false;
+        if let Some(recorder) = &mut self.recorder {
+            recorder.pass(|then| self.containers.each_live(then));
+        }
         self.is_complete =
             self.pass.report.failures.is_empty() && self.containers.all_reached() && self.machine_is_read;
         self.handle.metrics.up.set(if self.is_complete { 1.0 } else { 0.0 });
@@ -278,6 +307,8 @@ mod tests {
             selection: Selection::default(),
             filter: Filter::default(),
             polling_interval: None,
+            peak_window: Duration::from_secs(60),
+            history: Duration::ZERO,
             created_lines: false,
             fd_budget: 100,
             interfaces: Interfaces::default(),

@@ -1,6 +1,6 @@
 //! The collector's loop: it takes messages, runs passes when they are due or requested, and sends answers.
 
-use super::{Collector, Message, Report, View};
+use super::{Collector, Message, Report, View, history::Recorder};
 use crate::{encode::Format, table::OwnSeries};
 use std::{
     sync::{
@@ -70,6 +70,12 @@ impl Collector {
                 let _nobody_waits = reply.send(self.subscribers.add());
             }
             Message::Report(reply) => self.waiting.reports.push(reply),
+            Message::History(reply) => {
+                if !reply.is_closed() {
+                    let history = self.recorder.as_mut().map(Recorder::snapshot);
+                    let _nobody_waits = reply.send(history.unwrap_or_default());
+                }
+            }
             Message::Tick(done) => {
                 self.tick();
                 let _nobody_waits = done.send(());

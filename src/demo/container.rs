@@ -3,33 +3,33 @@
 use super::{
     motion::{Motion, changed},
     recording::{Entry, Recording},
+    rewritten::Rewritten,
     roles::{Change, Happening, Role},
+    root::Numbers,
     state::State,
 };
 use anyhow::{Context, Result};
 use std::{
-    fs::{self, File, OpenOptions},
-    os::unix::fs::{FileExt, symlink},
+    fs,
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
 };
 
-/// A file that is rewritten again and again.
+/// A recorded file whose numbers move.
 #[derive(Debug)]
 pub(super) struct Moving {
-    file: File,
+    file: Rewritten,
     name: String,
     recorded: String,
     motion: Option<Motion>,
-    written: String,
 }
 
 impl Moving {
     /// A file that was recorded twice, and that still has its first content.
     pub(super) fn open(path: &Path, name: &str, first: &str, second: Option<&str>) -> Result<Self> {
-        let file = OpenOptions::new().write(true).open(path)?;
+        let file = Rewritten::open(path, first)?;
         let motion = Motion::new(name.rsplit('/').next().unwrap_or(name), first, second);
-        let (name, recorded) = (name.to_owned(), first.to_owned());
-        Ok(Self { file, name, written: recorded.clone(), recorded, motion })
+        Ok(Self { file, name: name.to_owned(), recorded: first.to_owned(), motion })
     }
 
     pub(super) fn write(
@@ -43,17 +43,7 @@ impl Moving {
         for (_, change) in changes.iter().filter(|(file, _)| *file == self.name) {
             text = changed(&text, *change);
         }
-        if text == self.written {
-            return Ok(());
-        }
-        // One write, in place, because the exporter keeps the file open. The file is truncated only if it got
-        // shorter.
-        self.file.write_all_at(text.as_bytes(), 0)?;
-        if text.len() < self.written.len() {
-            self.file.set_len(text.len() as u64)?;
-        }
-        self.written = text;
-        Ok(())
+        self.file.put(text)
     }
 }
 
@@ -70,6 +60,8 @@ pub(super) struct Container {
     runs: u32,
     /// The PID of its first new run.
     first_pid: u32,
+    /// What the runs that have ended had counted.
+    ended: Numbers,
 }
 
 /// One run: from the start to the end of the process.
@@ -81,6 +73,14 @@ struct Run {
     /// Whether it began during the demo, so that its counters began at 0.
     is_new: bool,
     files: Vec<Moving>,
+}
+
+impl Run {
+    fn numbers(&self) -> Numbers {
+        let mut numbers = Numbers::default();
+        self.files.iter().for_each(|moving| numbers.read(&moving.name, moving.file.text()));
+        numbers
+    }
 }
 
 impl Container {
@@ -96,7 +96,8 @@ impl Container {
     ) -> Result<Self> {
         let scope = recording.scope(&template.0).map(|scope| scope.replace(&template.0, &state.id));
         let first_pid = 20_000 + 1000 * number;
-        let mut container = Self { role, state, template, scope, run: None, runs: 0, first_pid };
+        let mut container =
+            Self { role, state, template, scope, run: None, runs: 0, first_pid, ended: Numbers::default() };
         if container.state.pid() != 0 {
             let pid = if role.is_added() { first_pid } else { container.state.pid() };
             container.state.has_process(pid);
@@ -125,6 +126,7 @@ impl Container {
                 events.push(self.state.event("start", now));
             }
             Happening::End { exit_code, oom } => {
+                self.write(second, recording.seconds_apart)?;
                 self.end(root)?;
                 self.state.end(now, exit_code, oom, is_restarted);
                 if oom {
@@ -216,12 +218,20 @@ impl Container {
 
     fn end(&mut self, root: &Path) -> Result<()> {
         let Some(run) = self.run.take() else { return Ok(()) };
+        self.ended.add_counters(&run.numbers());
         let (scope, former) = (self.directory(root)?, self.former(root));
         // As in the kernel, readers that have the file open see that the cgroup is empty.
         fs::write(scope.join("cgroup.events"), "populated 0\nfrozen 0\n")?;
         make_parent(&former)?;
         fs::rename(scope, former)?;
         remove(&root.join(format!("proc/{}", run.pid)))
+    }
+
+    /// What all its runs have counted, and the memory that it has now.
+    pub(super) fn numbers(&self) -> Numbers {
+        let mut numbers = self.run.as_ref().map(Run::numbers).unwrap_or_default();
+        numbers.add_counters(&self.ended);
+        numbers
     }
 
     /// Writes the numbers for this second of the demo.

@@ -104,6 +104,18 @@ impl Daemon {
         warp::reply::stream(lines).into_response()
     }
 
+    /// The list. As in dockerd, sizes are in it only if they are asked for.
+    fn list(&self, query: &str) -> Value {
+        let mut list = self.answers().list.clone();
+        if !query.split('&').any(|part| matches!(part, "size=1" | "size=true")) {
+            for row in list.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+                row.remove("SizeRw");
+                row.remove("SizeRootFs");
+            }
+        }
+        list
+    }
+
     fn answer(&self, path: &str, query: &str) -> warp::reply::Response {
         let mut parts: Vec<&str> = path.trim_matches('/').split('/').collect();
         if parts.first().is_some_and(|first| first.starts_with("v1.")) {
@@ -117,7 +129,7 @@ impl Daemon {
             }
             ["version"] => Some(self.answers().version.clone()),
             ["info"] => Some(self.answers().info.to_string()),
-            ["containers", "json"] => Some(self.answers().list.to_string()),
+            ["containers", "json"] => Some(self.list(query).to_string()),
             ["containers", id, "json"] => self.answers().inspections.get(*id).cloned(),
             _ => None,
         };

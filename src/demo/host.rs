@@ -5,6 +5,7 @@ use super::{
     dockerd::Daemon,
     recording::{Entry, Recording},
     roles::{Happening, ROLES},
+    root::{Numbers, RootCgroup, shifted_stat},
     state::{State, rfc3339},
 };
 use anyhow::{Context, Result};
@@ -26,6 +27,9 @@ pub(super) struct Host {
     /// The current second of the demo.
     second: f64,
     containers: Vec<Container>,
+    /// What the removed containers had counted.
+    removed: Vec<Numbers>,
+    cgroup: RootCgroup,
     /// Files that belong to no container.
     others: Vec<Moving>,
     daemon: Arc<Daemon>,
@@ -46,15 +50,25 @@ impl Host {
             .filter(|(role, _)| !role.is_added())
             .map(|(role, state)| (role.name, state.id.clone(), state.pid()))
             .collect();
-        let others = unpack_others(&recording, &recorded, root)?;
+        let others = unpack_others(&recording, &recorded, began, root)?;
+        let cgroup = RootCgroup::new(root, &recording)?;
         let mut containers = Vec::new();
         for ((role, state), number) in ROLES.iter().zip(states).zip(1_u32..) {
             let template = recorded.iter().find(|(name, ..)| *name == role.files_of);
             let (_, id, pid) = template.with_context(|| format!("{} is not recorded", role.files_of))?;
             containers.push(Container::new(role, state, (id.clone(), *pid), number, &recording, root)?);
         }
-        let mut host =
-            Self { root: root.to_owned(), recording, began, second: 0.0, containers, others, daemon };
+        let mut host = Self {
+            root: root.to_owned(),
+            recording,
+            began,
+            second: 0.0,
+            containers,
+            removed: Vec::new(),
+            cgroup,
+            others,
+            daemon,
+        };
         host.begin()?;
         Ok(host)
     }
@@ -95,12 +109,14 @@ impl Host {
             self.take(index, what, time)?;
         }
         for index in removed.into_iter().rev() {
-            self.containers.remove(index);
+            self.removed.push(self.containers.remove(index).numbers());
         }
         let apart = self.recording.seconds_apart;
         self.containers.iter_mut().try_for_each(|container| container.write(second, apart))?;
         let progress = second / apart;
         self.others.iter_mut().try_for_each(|file| file.write(progress, false, &[]))?;
+        let of_containers = self.containers.iter().map(Container::numbers);
+        self.cgroup.write(second, of_containers.chain(self.removed.iter().cloned()))?;
         self.second = second;
         let now = self.began + second;
         let rows = self.containers.iter().map(|container| container.state.row(now)).collect();
@@ -124,10 +140,11 @@ impl Host {
     }
 }
 
-/// Writes the files that belong to no container.
+/// Writes the files that belong to no container, for a demo that begins at `began`.
 fn unpack_others(
     recording: &Recording,
     recorded: &[(&str, String, u32)],
+    began: f64,
     root: &Path,
 ) -> Result<Vec<Moving>> {
     let of_containers: Vec<String> = recorded
@@ -146,6 +163,9 @@ fn unpack_others(
             match entry {
                 // The link dangles, because its target exists only on the recorded host.
                 Entry::Link(target) => symlink(target, &path)?,
+                Entry::File(stat, _) if name == "proc/stat" => {
+                    fs::write(&path, shifted_stat(stat, began - recording.at)?)?;
+                }
                 Entry::File(first, second) => {
                     fs::write(&path, first)?;
                     if second.is_some() {

@@ -10,7 +10,9 @@ mod dockerd;
 mod host;
 mod motion;
 mod recording;
+mod rewritten;
 mod roles;
+mod root;
 mod state;
 
 use crate::{metadata::DockerHost, sample::Roots};
@@ -18,7 +20,9 @@ use anyhow::{Context, Result};
 use dockerd::Daemon;
 use host::Host;
 use recording::Recording;
+use serde_json::{Value, json};
 use std::{
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
     thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -39,16 +43,22 @@ pub struct Demo {
 }
 
 impl Demo {
-    /// Unpacks the recorded host, starts its Docker API and sets it in motion. Must be called inside a Tokio
-    /// runtime.
+    /// Unpacks the recorded host and starts its Docker API. Must be called inside a Tokio runtime.
     ///
     /// # Errors
-    /// If the temporary folder can't be written, or no thread can be created.
-    pub fn start() -> Result<Self> {
-        let mut demo = Self::standing_still(SystemTime::now())?;
+    /// If the temporary folder can't be written.
+    pub fn unpack() -> Result<Self> {
+        Self::standing_still(SystemTime::now())
+    }
+
+    /// Sets it in motion.
+    ///
+    /// # Errors
+    /// If no thread can be created.
+    pub fn start_moving(&mut self) -> std::io::Result<()> {
         let (running, mut stopped) = oneshot::channel::<()>();
-        let (host, start) = (Arc::clone(&demo.host), Instant::now());
-        let moving = thread::Builder::new().name("demo".into()).spawn(move || {
+        let (host, start) = (Arc::clone(&self.host), Instant::now());
+        thread::Builder::new().name("demo".into()).spawn(move || {
             while matches!(stopped.try_recv(), Err(oneshot::error::TryRecvError::Empty)) {
                 if let Err(error) = go_to(&host, start.elapsed()) {
                     // This happens when the demo ends, because its folder is removed.
@@ -57,10 +67,9 @@ impl Demo {
                 }
                 thread::sleep(STEP);
             }
-        });
-        moving.context("a thread can't be started")?;
-        demo.running = Some(running);
-        Ok(demo)
+        })?;
+        self.running = Some(running);
+        Ok(())
     }
 
     /// A host that stays as recorded until [`Self::go_to`] sets the time. Its Docker reports times as if the
@@ -71,10 +80,7 @@ impl Demo {
     pub fn standing_still(began: SystemTime) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("docker-stat-prom-demo-").tempdir()?;
         let recording = Recording::read()?;
-        let daemon = Daemon::new(
-            recording.text("docker/version.json")?.to_owned(),
-            recording.json("docker/info.json")?,
-        );
+        let daemon = Daemon::new(recording.text("docker/version.json")?.to_owned(), info(&recording)?);
         let daemon = Arc::new(daemon);
         let began = began.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
         let host = Host::new(folder.path(), began, recording, Arc::clone(&daemon))
@@ -99,11 +105,29 @@ impl Demo {
         Roots { cgroup: below("sys/fs/cgroup"), proc: below("proc"), sys: below("sys") }
     }
 
+    /// The folder that everything is in.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// The recorded host's Docker API.
     #[must_use]
     pub fn docker_host(&self) -> DockerHost {
         DockerHost::Unix(self.folder.path().join("docker.sock"))
     }
+}
+
+/// What Docker says about the host.
+fn info(recording: &Recording) -> Result<Value> {
+    let mut info = recording.json("docker/info.json")?;
+    if let Some(info) = info.as_object_mut() {
+        // The exporter would look at the directory of this machine, which has nothing to do with the demo.
+        info.remove("DockerRootDir");
+        let cpus = info.get("NCPU").and_then(Value::as_u64).unwrap_or_default();
+        info.insert("NCPU".into(), json!(2 * cpus));
+    }
+    Ok(info)
 }
 
 fn go_to(host: &Mutex<Host>, since_began: Duration) -> Result<()> {

@@ -174,7 +174,8 @@ const IMAGE_TAGS: &str = "container.image.tags";
 /// nothing else keep containers apart.
 fn resource_of(subject: &Subject) -> Vec<(&str, &str)> {
     let Some(id) = subject.container.as_deref() else { return Vec::new() };
-    let mut all = vec![("container.id", id), ("service.instance.id", id), ("container.runtime", "docker")];
+    let mut all =
+        vec![("container.id", id), ("service.instance.id", id), ("container.runtime.name", "docker")];
     for (name, value) in &subject.labels {
         match name.as_str() {
             "name" => all.push(("container.name", value)),
@@ -184,7 +185,10 @@ fn resource_of(subject: &Subject) -> Vec<(&str, &str)> {
                 all.extend(tag.map(|tag| (IMAGE_TAGS, tag)));
             }
             "id" => all.push(("container.cgroup.path", value)),
-            _ => all.push((name, value)),
+            name => {
+                let known = subject.attributes.iter().find(|(label, _)| label == name);
+                all.push((known.map_or(name, |(_, attribute)| attribute), value));
+            }
         }
     }
     all

@@ -29,6 +29,8 @@ pub struct Subject {
     pub labels: Vec<(String, String)>,
     /// The ID of the container that it is, if it is one.
     pub container: Option<String>,
+    /// Labels that have another name in OpenTelemetry, with that name.
+    pub attributes: Vec<(String, String)>,
     /// When those counters began that count from the start, in Unix milliseconds.
     pub began_ms: Option<i64>,
     key: u64,
@@ -272,11 +274,13 @@ impl Readings {
         sorted.sort_unstable();
         let began_ms = labels.began().map(millis);
         let container = labels.container_id().map(str::to_owned);
+        let attributes = labels.attributes().map(|(name, attribute)| (name.to_owned(), attribute)).collect();
         let place = self.subjects.len();
         self.subjects.push(Subject {
             key,
             labels: sorted,
             container,
+            attributes,
             began_ms,
             seen: pass,
             ..Subject::default()

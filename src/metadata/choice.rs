@@ -61,6 +61,41 @@ fn warn_of(kept: &str, left_out: &str) {
     }
 }
 
+/// A label or an environment variable of a container that becomes a Prometheus label.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Chosen {
+    /// The Prometheus name.
+    pub name: String,
+    /// The value.
+    pub value: String,
+    /// What it is in Docker.
+    pub origin: Origin,
+    /// Docker's name for it.
+    pub key: String,
+}
+
+/// What a Prometheus label is in Docker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// A label of the container.
+    Label,
+    /// An environment variable.
+    Environment,
+}
+
+impl Chosen {
+    /// A label or variable, named after its key.
+    #[must_use]
+    pub fn new(origin: Origin, key: &str, value: &str) -> Self {
+        let begin = match origin {
+            Origin::Label => "container_label_",
+            Origin::Environment => "container_env_",
+        };
+        let name = format!("{begin}{}", sanitise(key));
+        Self { name, value: value.to_owned(), origin, key: key.to_owned() }
+    }
+}
+
 /// Which of a container's labels and environment variables become Prometheus labels.
 #[derive(Debug, Clone)]
 pub struct Labels {
@@ -93,32 +128,29 @@ impl Labels {
         &self,
         labels: impl Iterator<Item = (&'a str, &'a str)>,
         environment: impl Iterator<Item = &'a str>,
-    ) -> Vec<(String, String)> {
-        let mut chosen: BTreeMap<String, (&str, &str)> = BTreeMap::new();
+    ) -> Vec<Chosen> {
+        let mut chosen: BTreeMap<String, Chosen> = BTreeMap::new();
         let mut labels: Vec<_> =
             labels.filter(|(key, _)| self.labels.iter().any(|glob| glob.matches(key))).collect();
         labels.sort_unstable();
         for (key, value) in labels {
-            let name = format!("container_label_{}", sanitise(key));
-            if let Some((first, _)) = chosen.get(&name) {
-                warn_of(first, key);
+            let label = Chosen::new(Origin::Label, key, value);
+            if let Some(first) = chosen.get(&label.name) {
+                warn_of(&first.key, key);
             } else {
-                chosen.insert(name, (key, value));
+                chosen.insert(label.name.clone(), label);
             }
         }
         for variable in environment {
             if let Some((key, value)) =
                 variable.split_once('=').filter(|(key, _)| self.environment.iter().any(|name| name == key))
             {
-                chosen.insert(format!("container_env_{}", sanitise(key)), (key, value));
+                let variable = Chosen::new(Origin::Environment, key, value);
+                chosen.insert(variable.name.clone(), variable);
             }
         }
         // Prometheus treats a label with an empty value as missing.
-        chosen
-            .into_iter()
-            .filter(|(_, (_, value))| !value.is_empty())
-            .map(|(name, (_, value))| (name, value.to_owned()))
-            .collect()
+        chosen.into_values().filter(|chosen| !chosen.value.is_empty()).collect()
     }
 }
 
@@ -219,11 +251,10 @@ mod tests {
         let chosen = labels.choose(given.into_iter(), ["TIER=gold", "TIERS=no", "PASSWORD=x"].into_iter());
         assert_eq!(
             chosen,
-            [
-                ("container_env_TIER".to_owned(), "gold".to_owned()),
-                ("container_label_com_b_c".to_owned(), "1".to_owned())
-            ]
+            [Chosen::new(Origin::Environment, "TIER", "gold"), Chosen::new(Origin::Label, "com.b-c", "1")]
         );
+        let names: Vec<_> = chosen.iter().map(|chosen| chosen.name.as_str()).collect();
+        assert_eq!(names, ["container_env_TIER", "container_label_com_b_c"]);
     }
 
     #[test]

@@ -12,7 +12,7 @@ mod host;
 mod resolver;
 mod told;
 
-pub use choice::{Filter, Labels, SelectionError, sanitise};
+pub use choice::{Chosen, Filter, Labels, Origin, SelectionError, sanitise};
 pub use disk::{DiskReport, DiskUse, FileSystem};
 pub use docker::Docker;
 pub use host::{DockerHost, HostError};
@@ -32,8 +32,8 @@ pub struct Metadata {
     pub image: Option<String>,
     /// `Image`: the digest.
     pub image_id: Option<String>,
-    /// Chosen labels and environment, under their Prometheus names, sorted.
-    pub labels: Vec<(String, String)>,
+    /// Chosen labels and environment, sorted by their Prometheus names.
+    pub labels: Vec<Chosen>,
     /// `HostConfig.NetworkMode`.
     pub network_mode: Option<String>,
     /// `State.Pid`, in the host's PID namespace, if it runs.

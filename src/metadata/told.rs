@@ -1,6 +1,6 @@
 //! What an answer says about a container, and what it left out or was too old to know.
 
-use super::{Metadata, State, action::Action};
+use super::{Metadata, Origin, State, action::Action};
 
 /// What Docker said about a container.
 #[derive(Debug, Clone)]
@@ -24,10 +24,6 @@ pub(super) struct Tells {
     pub(super) main_pid: bool,
     pub(super) cgroup: bool,
 }
-
-/// Prefixes that show where labels come from.
-const LABEL: &str = "container_label_";
-const ENVIRONMENT: &str = "container_env_";
 
 impl Told {
     /// Keeps known values that this answer does not contain.
@@ -62,11 +58,13 @@ impl Told {
     /// A container's labels and environment never change, so known ones stay valid.
     fn fill_labels(&mut self, before: &Metadata, filtered_by: &[(String, String)]) {
         let labels = &mut self.metadata.labels;
-        for (begin, is_told) in [(LABEL, self.tells.labels), (ENVIRONMENT, self.tells.environment)] {
-            let known = before.labels.iter().filter(|(name, _)| name.starts_with(begin));
+        for (origin, is_told) in
+            [(Origin::Label, self.tells.labels), (Origin::Environment, self.tells.environment)]
+        {
+            let known = before.labels.iter().filter(|label| label.origin == origin);
             let known: Vec<_> = known.cloned().collect();
             if !is_told && !known.is_empty() {
-                labels.retain(|(name, _)| !name.starts_with(begin));
+                labels.retain(|label| label.origin != origin);
                 labels.extend(known);
             }
         }

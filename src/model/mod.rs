@@ -1,10 +1,12 @@
 //! Joins samples and metadata: one [`Container`] for each container in the output.
 
+mod bursts;
 mod disk;
 mod network;
 mod oom;
 mod rates;
 
+pub use bursts::{Bursts, Peaks, Poll};
 pub use disk::Disk;
 pub use network::{Claimant, claims};
 pub use oom::OomKills;
@@ -12,7 +14,7 @@ pub use rates::{RatePoint, Rates, Window};
 
 use crate::{
     metadata::Metadata,
-    parse::{CgroupPath, ContainerId},
+    parse::{CgroupPath, ContainerId, Limit},
     sample::ScopeSample,
 };
 use std::sync::Arc;
@@ -30,6 +32,8 @@ pub struct Container {
     pub sample: ScopeSample,
     /// What changed over the last polling window.
     pub rates: Rates,
+    /// The highest of the last polling windows, as of the last full pass.
+    pub peaks: Peaks,
     /// When its cgroup was created, in Unix seconds; of the host, when it was booted.
     pub scope_created: Option<f64>,
     /// The current run, if its start was seen.
@@ -74,6 +78,7 @@ impl Container {
             metadata: None,
             sample: ScopeSample::default(),
             rates: Rates::default(),
+            peaks: Peaks::default(),
             scope_created: None,
             new_run: None,
             oom_kills: OomKills::default(),
@@ -98,6 +103,15 @@ impl Container {
     #[must_use]
     pub fn name(&self) -> &str {
         self.metadata.as_ref().map_or_else(|| self.id.short(), |metadata| &metadata.name)
+    }
+
+    /// The memory limit in bytes, if it was read: that of the machine where there is none or it is larger.
+    #[must_use]
+    pub fn memory_limit(&self, machine: Option<u64>) -> Option<u64> {
+        match (self.sample.memory_max?, machine) {
+            (Limit::Max, machine) => machine,
+            (Limit::Value(limit), machine) => Some(machine.map_or(limit, |machine| limit.min(machine))),
+        }
     }
 
     /// When it was started, in Unix seconds: according to Docker, otherwise when its cgroup was created.

@@ -68,6 +68,12 @@ impl Window {
         Rates { cpu_ratio, network: self.network.advance(network), block: self.block.advance(block) }
     }
 
+    /// The interfaces are those of another network namespace from now on: one with the same name is another
+    /// one.
+    pub fn restart_network(&mut self) {
+        self.network.at = None;
+    }
+
     /// The usage of one cgroup never falls, and never rises by more than the machine's CPUs can give. If it
     /// seems to, one of the two readings is wrong. It is not known which, so no window begins with either.
     fn advance_cpu(&mut self, next: &RatePoint<'_>) -> Option<f64> {
@@ -153,9 +159,9 @@ impl<K: Copy + PartialEq> Counters<K> {
     }
 }
 
-/// Exact up to 2⁵³, which is more than any counter gains in a window.
-#[expect(clippy::cast_precision_loss, reason = "a difference over seconds is far below 2^53")]
-fn float(number: u64) -> f64 {
+/// Exact up to 2⁵³, which is more than any counter gains in a window, and more bytes than a machine has.
+#[expect(clippy::cast_precision_loss, reason = "a difference over seconds, or memory, is far below 2^53")]
+pub(super) fn float(number: u64) -> f64 {
     number as f64
 }
 

@@ -96,6 +96,31 @@ pub struct Endpoint {
     pub follow_redirects: bool,
 }
 
+impl Endpoint {
+    /// The files that are read again and again.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        let mut secrets: Vec<&Secret> = self.headers.iter().map(|(_, value)| value).collect();
+        match &self.authorization {
+            Some(Authorization::Basic { username, password }) => secrets.extend([username, password]),
+            Some(Authorization::Scheme { credentials, .. }) => secrets.push(credentials),
+            None => {}
+        }
+        secrets.extend(self.proxy.iter().filter_map(|proxy| Some(&proxy.basic.as_ref()?.1)));
+        let identity = self.tls.identity.iter().flat_map(|(certificate, key)| [certificate, key]);
+        let pems = self.tls.ca.iter().chain(identity);
+        let of_pem = pems.filter_map(|pem| match pem {
+            Pem::File(path) | Pem::Text(Secret::File(path)) => Some(path.clone()),
+            Pem::Text(Secret::Text(_)) => None,
+        });
+        let of_secret = secrets.into_iter().filter_map(|secret| match secret {
+            Secret::File(path) => Some(path.clone()),
+            Secret::Text(_) => None,
+        });
+        of_pem.chain(of_secret).collect()
+    }
+}
+
 /// A proxy.
 #[derive(Debug, Clone)]
 pub struct Proxy {

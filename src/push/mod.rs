@@ -42,5 +42,5 @@ pub use encoder::{Encoder, Pass, Protocols};
 pub use protocols::PROTOCOLS;
 pub use record::{Kind, Record};
 pub use relabel::Rule;
-pub use start::{Push, once, start};
+pub use start::{Push, make_spool, once, start};
 pub use status::{Board, TargetStatus};

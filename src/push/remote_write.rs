@@ -13,6 +13,7 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
 };
+use tokio::{sync::oneshot, task::spawn_blocking};
 
 /// How often 1.0 tells the types and help texts of families, as Prometheus does it.
 const METADATA_EVERY_MS: i64 = 60_000;
@@ -24,17 +25,6 @@ pub(super) struct RemoteWrite {
     state: Option<State>,
     /// When 1.0 was last told the types of families, in Unix milliseconds.
     metadata_sent: Option<i64>,
-}
-
-/// Which series there were at the last push. It is kept on disk, so that series that end while the exporter
-/// does not run are ended when it runs again.
-struct State {
-    path: PathBuf,
-    writer: Requests,
-    /// What a run before this one has left, until the first push of this one.
-    earlier: Option<Vec<u8>>,
-    /// Whether the file does not say what the last push had.
-    is_stale: bool,
 }
 
 impl RemoteWrite {
@@ -92,6 +82,20 @@ impl Encoder for RemoteWrite {
     }
 }
 
+/// Which series there were at the last push. It is kept on disk, so that series that end while the exporter
+/// does not run are ended when it runs again.
+struct State {
+    path: PathBuf,
+    writer: Requests,
+    /// What a run before this one has left, until the first push of this one.
+    earlier: Option<Vec<u8>>,
+    /// Whether the file does not say what the last push had.
+    is_stale: bool,
+    /// The result of the writing that is under way: a disk can hang.
+    writing: Option<oneshot::Receiver<io::Result<()>>>,
+    has_failed: bool,
+}
+
 impl State {
     const NAME: &str = "state";
 
@@ -99,7 +103,7 @@ impl State {
         let path = folder.join(Self::NAME);
         let earlier = fs::read(&path).ok().and_then(|packed| unsnappy(&packed).ok());
         let writer = Requests::new(Message::V2, Vec::new(), usize::MAX);
-        Self { path, writer, earlier, is_stale: true }
+        Self { path, writer, earlier, is_stale: true, writing: None, has_failed: false }
     }
 
     /// The series of the run before that did not come back. Only the first push can tell.
@@ -109,27 +113,44 @@ impl State {
 
     /// Writes which series there are, if these are others than before.
     fn keep(&mut self, readings: &Readings) {
-        if !readings.changed() && !self.is_stale {
+        self.is_stale |= readings.changed();
+        if let Some(writing) = &mut self.writing {
+            match writing.try_recv() {
+                Err(oneshot::error::TryRecvError::Empty) => return,
+                Ok(Ok(())) => self.has_failed = false,
+                Ok(Err(error)) => self.failed(&error),
+                Err(oneshot::error::TryRecvError::Closed) => self.is_stale = true,
+            }
+            self.writing = None;
+        }
+        if !self.is_stale {
             return;
         }
         let mut all = Vec::new();
         self.writer.write(readings, &[], None, &mut |body, _| all.extend_from_slice(body));
-        let written = snappy(&all).map_err(io::Error::other).and_then(|packed| self.replace(&packed));
-        if let (Err(error), false) = (&written, self.is_stale) {
-            tracing::warn!(
-                "{}: {error}; series that end while the exporter does not run will not be ended",
-                self.path.display()
-            );
-        }
-        self.is_stale = written.is_err();
+        let Ok(packed) = snappy(&all) else { return };
+        self.is_stale = false;
+        let (done, writing) = oneshot::channel();
+        self.writing = Some(writing);
+        let path = self.path.clone();
+        spawn_blocking(move || done.send(replace(&path, &packed)));
     }
 
-    /// Another process never sees a part of it.
-    fn replace(&self, packed: &[u8]) -> io::Result<()> {
-        let next = self.path.with_extension("next");
-        fs::write(&next, packed)?;
-        fs::rename(&next, &self.path)
+    /// Says it once, and tries again with the next push.
+    fn failed(&mut self, error: &io::Error) {
+        self.is_stale = true;
+        if !std::mem::replace(&mut self.has_failed, true) {
+            let path = self.path.display();
+            tracing::warn!("{path}: {error}; series that end while the exporter does not run are not ended");
+        }
     }
+}
+
+/// Another process never sees a part of it.
+fn replace(path: &Path, packed: &[u8]) -> io::Result<()> {
+    let next = path.with_extension("next");
+    fs::write(&next, packed)?;
+    fs::rename(&next, path)
 }
 
 fn kind_of(message: Message) -> Kind {

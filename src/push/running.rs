@@ -6,7 +6,7 @@ use super::{
     http::Client,
     pushgateway::group_url,
     queue::Queue,
-    record::Record,
+    record::{Loss, Record},
     schedule::Schedule,
     spool::{Directory, Spool},
     status::Board,
@@ -18,11 +18,11 @@ use crate::{
     collector::{Handle, Stopped},
     table::SelfMetrics,
 };
-use std::{path::PathBuf, pin::Pin, sync::Arc, time::Duration};
+use std::{io, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
 use tokio::{
     sync::{mpsc, oneshot, watch},
-    task::{JoinHandle, spawn_blocking},
-    time::{Instant, sleep_until, timeout, timeout_at},
+    task::{JoinError, JoinHandle, spawn_blocking},
+    time::{Instant, error::Elapsed, sleep_until, timeout, timeout_at},
 };
 
 /// How many pushes may wait for a disk that hangs.
@@ -73,27 +73,21 @@ pub(super) fn endpoint(target: &Target, config: &Config) -> Result<Endpoint, Str
 }
 
 /// Makes everything for one target.
-pub(super) async fn prepare(
+pub(super) fn prepare(
     config: &Config,
     number: usize,
     target: &Target,
-    directory: Option<&Arc<Directory>>,
+    spool: Option<Spool>,
     protocols: Protocols,
     (metrics, board): (&SelfMetrics, &Board),
 ) -> Option<(Line, Delivery)> {
     let counts =
         Counts { name: target.name.as_str().into(), number, metrics: metrics.clone(), board: board.clone() };
     counts.begin();
-    let is_gateway = target.protocol == Protocol::Pushgateway;
-    let spool = match (directory, &config.spool) {
-        (Some(directory), Some(spool)) if !is_gateway => {
-            open_spool(directory, &target.name, spool.bytes).await
-        }
-        _ => None,
-    };
     let folder: Option<PathBuf> = spool.as_ref().map(|spool| spool.folder().to_owned());
     let is_on_disk = spool.is_some();
-    let queue = Queue::new(config.memory_bytes, spool, is_gateway);
+    let only_newest = target.protocol == Protocol::Pushgateway;
+    let queue = Queue::new(config.memory_bytes, spool, only_newest);
     let store = Arc::new(Store::new(queue, is_on_disk, counts));
     let dialect = match target.protocol {
         Protocol::RemoteWrite(Version::Negotiated) => Dialect::Guessed,
@@ -114,10 +108,34 @@ pub(super) async fn prepare(
     Some((Line { encoder, is_v1: delivery.is_v1.clone(), store }, delivery))
 }
 
-async fn open_spool(directory: &Arc<Directory>, name: &str, bytes: u64) -> Option<Spool> {
-    let (directory, target) = (Arc::clone(directory), name.to_owned());
-    let opening = spawn_blocking(move || Spool::open(&directory, &target, bytes));
-    let why = match timeout(OPENING, opening).await {
+/// Opens what waits on disk for each target. A disk that hangs is waited for only once.
+async fn open_spools(config: &Config, directory: Option<Arc<Directory>>) -> Vec<Option<Spool>> {
+    let mut opening = Vec::new();
+    for target in &config.targets {
+        opening.push(match (&directory, &config.spool) {
+            // Only the newest page of a Pushgateway matters.
+            (Some(directory), Some(spool)) if target.protocol != Protocol::Pushgateway => {
+                let (directory, name, bytes) = (Arc::clone(directory), target.name.clone(), spool.bytes);
+                Some(spawn_blocking(move || Spool::open(&directory, &name, bytes)))
+            }
+            _ => None,
+        });
+    }
+    let deadline = Instant::now() + OPENING;
+    let mut spools = Vec::new();
+    for (target, opening) in config.targets.iter().zip(opening) {
+        spools.push(match opening {
+            Some(opening) => opened(&target.name, timeout_at(deadline, opening).await),
+            None => None,
+        });
+    }
+    spools
+}
+
+type Opened = Result<Result<io::Result<(Spool, Vec<String>)>, JoinError>, Elapsed>;
+
+fn opened(name: &str, result: Opened) -> Option<Spool> {
+    let why = match result {
         Ok(Ok(Ok((spool, said)))) => {
             for said in said {
                 tracing::warn!("push to {name}: {said}");
@@ -150,9 +168,10 @@ pub(super) async fn run(
 ) {
     let (end, has_ended) = watch::channel(None);
     let (mut lines, mut deliveries) = (Vec::new(), Vec::new());
-    for (number, target) in config.targets.iter().enumerate() {
+    let spools = open_spools(&config, directory).await;
+    for ((number, target), spool) in config.targets.iter().enumerate().zip(spools) {
         let metrics = (handle.metrics(), &board);
-        let prepared = prepare(&config, number, target, directory.as_ref(), protocols, metrics).await;
+        let prepared = prepare(&config, number, target, spool, protocols, metrics);
         let Some((line, delivery)) = prepared else { continue };
         let (sender, arriving) = mpsc::channel(ARRIVING);
         let store = Arc::clone(&line.store);
@@ -225,10 +244,9 @@ fn hand_over(line: &Line, sender: &mpsc::Sender<Vec<Record>>, records: Vec<Recor
         return;
     }
     if let Err(error) = sender.try_send(records) {
-        // The disk hangs.
         let records = error.into_inner();
         let samples = records.iter().map(|record| u64::from(record.samples)).sum();
-        line.store.counts.dropped("disk", samples);
+        line.store.lose(Loss { reason: "spool_hangs", samples });
     }
 }
 

@@ -1,24 +1,24 @@
 //! Push as the rest of the program sees it.
 
 use super::{
-    config::Config,
+    config::{Config, Target},
     encoder::{Pass, Protocols},
     running::{board, endpoint, prepare, run},
-    spool::Directory,
+    spool::{self, Directory},
     status::Board,
 };
 use crate::collector::{Handle, Stopped};
 use std::{io, sync::Arc, thread, time::Duration};
 use tokio::{
     sync::oneshot,
-    time::{Instant, timeout},
+    time::{Instant, timeout, timeout_at},
 };
 
 /// How much longer than its deadline the end of push may take.
 const GRACE: Duration = Duration::from_millis(500);
-/// How many blocking calls a target can have at once: a look-up or the reading of a file, and two uses of its
-/// queue on disk.
-const CALLS: usize = 3;
+/// How many blocking calls a target can have at once: a look-up or the reading of a file, two uses of its
+/// queue on disk, and the writing of which series there are.
+const CALLS: usize = 4;
 
 /// Push, on a thread of its own.
 #[derive(Debug)]
@@ -72,6 +72,14 @@ pub fn start(config: Config, handle: Handle, protocols: Protocols) -> io::Result
     Ok(Push { stop, ended, board })
 }
 
+/// Makes the directory of the spool, if there is to be one, so that a sandbox can allow it. If that fails,
+/// [`start`] says why.
+pub fn make_spool(config: &Config) {
+    if let Some(spool) = &config.spool {
+        let _start_fails_too = spool::make(&spool.directory);
+    }
+}
+
 impl Push {
     /// How each target is doing.
     #[must_use]
@@ -101,11 +109,16 @@ pub async fn once(
     let deadline = Instant::now() + patience;
     let board = board(config);
     let began = handle.metrics().start_time.get();
-    let pass = handle.feed(Pass::new(&config.targets, began)).await?;
+    let Ok(pass) = timeout_at(deadline, handle.feed(Pass::new(&config.targets, began))).await else {
+        let late =
+            |target: &Target| (target.name.clone(), Err(format!("nothing was read within {patience:?}")));
+        return Ok(config.targets.iter().map(late).collect());
+    };
+    let pass = pass?;
     let mut attempts = Vec::new();
     for (number, target) in config.targets.iter().enumerate() {
         let shown = (handle.metrics(), &board);
-        let prepared = prepare(config, number, target, None, protocols, shown).await;
+        let prepared = prepare(config, number, target, None, protocols, shown);
         let Some((mut line, mut delivery)) = prepared else {
             attempts.push((target.name.clone(), Err("its URL can't be used".to_owned())));
             continue;

@@ -118,18 +118,23 @@ impl Store {
         let done = if self.is_on_disk { spawn_blocking(work).await.ok() } else { Some(work()) };
         let (done, bytes, losses) = done?;
         self.counts.waiting(bytes);
-        for Loss { reason, samples } in losses.into_iter().filter(|loss| loss.samples > 0) {
-            self.counts.dropped(reason, samples);
-            if self.said.lock().unwrap_or_else(PoisonError::into_inner).trouble(reason) {
-                let why = match reason {
-                    "queue_full" => "too much waits, so the oldest samples are dropped",
-                    "damaged" => "requests on disk are damaged and left out",
-                    _ => "requests can't be read back from the disk",
-                };
-                tracing::warn!("push to {}: {why}", self.counts.name);
-            }
-        }
+        losses.into_iter().for_each(|loss| self.lose(loss));
         Some(done)
+    }
+
+    /// Counts what will not be sent, and logs why, once until the receiver takes something.
+    pub(super) fn lose(&self, loss: Loss) {
+        let Loss { reason, samples } = loss;
+        self.counts.dropped(reason, samples);
+        if samples > 0 && self.said.lock().unwrap_or_else(PoisonError::into_inner).trouble(reason) {
+            let why = match reason {
+                "queue_full" => "too much waits, so the oldest samples are dropped",
+                "damaged" => "requests on disk are damaged and left out",
+                "spool_hangs" => "the disk of the spool hangs, so new samples are dropped",
+                _ => "requests can't be read back from the disk",
+            };
+            tracing::warn!("push to {}: {why}", self.counts.name);
+        }
     }
 
     /// Takes the records of pushes and puts them into the queue, until there will be no more.

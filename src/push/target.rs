@@ -69,11 +69,11 @@ pub(super) struct Delivery {
     age_limit: Option<Duration>,
     said: Said,
     last_request: Option<Instant>,
-    /// The push of which a request was sent last.
+    /// The push of the last request that was taken or refused.
     push: Sent,
 }
 
-/// A push of which requests were sent.
+/// A push of which requests were taken or refused.
 #[derive(Debug, Default)]
 struct Sent {
     timestamp: i64,
@@ -133,6 +133,7 @@ impl Delivery {
                 let gap = self.gap(&record).await;
                 pause(gap, &mut end).await;
             }
+            let timestamp = record.timestamp;
             let outcome = match deadline {
                 None => {
                     // The end shortens an attempt that is under way.
@@ -151,7 +152,10 @@ impl Delivery {
                 },
             };
             match outcome {
-                Outcome::Taken | Outcome::Refused(_) => self.store.done(ticket).await,
+                Outcome::Taken | Outcome::Refused(_) => {
+                    self.push.count(timestamp);
+                    self.store.done(ticket).await;
+                }
                 Outcome::Again(..) if deadline.is_some() => return,
                 Outcome::Again(wait, _) => pause(wait, &mut end).await,
             }
@@ -233,7 +237,6 @@ impl Delivery {
             keep,
         };
         self.last_request = Some(Instant::now());
-        self.push.count(record.timestamp);
         self.store.counts.request();
         self.client.send(&request).await
     }

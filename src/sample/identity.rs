@@ -2,7 +2,10 @@
 
 use super::{Errno, Roots, errno_of, stat_file::Scratch, vantage::Vantage};
 use crate::parse::{identifier, scan};
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 /// How many processors are looked at. A directory with more of them is no machine's.
 const MAX_CPUS: usize = 16 * 1024;
@@ -23,20 +26,23 @@ impl Identity {
         let mut read = |path: &Path, parse: fn(&[u8]) -> Option<&str>| {
             scratch.read_path(path).ok().and_then(parse).map(str::to_owned)
         };
-        let vantage = Vantage::of(&roots.proc);
-        let of_first = vantage.first_process_is_hosts.then(|| roots.proc.join("1/root"));
-        // `/host/proc` is below the host's root. Our own root is the host's only outside of containers.
-        let around = roots.proc.parent().filter(|root| *root != Path::new("/") || vantage.is_on_host);
-        let hosts = of_first.as_deref().into_iter().chain(around);
-        let machine_id = hosts
-            .map(|root| root.join("etc/machine-id"))
-            .find_map(|path| read(&path, identifier::machine_id));
+        let machine_id = machine_id_files(roots).find_map(|path| read(&path, identifier::machine_id));
         Self {
             machine_id,
             boot_id: read(&roots.proc.join("sys/kernel/random/boot_id"), identifier::uuid),
             system_uuid: read(&roots.sys.join("class/dmi/id/product_uuid"), identifier::uuid),
         }
     }
+}
+
+/// Where the host's `machine-id` can be.
+pub fn machine_id_files(roots: &Roots) -> impl Iterator<Item = PathBuf> {
+    let vantage = Vantage::of(&roots.proc);
+    let of_first = vantage.first_process_is_hosts.then(|| roots.proc.join("1/root"));
+    // `/host/proc` is below the host's root. Our own root is the host's only outside of containers.
+    let around = roots.proc.parent().filter(|root| *root != Path::new("/") || vantage.is_on_host);
+    let hosts = of_first.into_iter().chain(around.map(Path::to_owned));
+    hosts.map(|root| root.join("etc/machine-id"))
 }
 
 /// How many cores and sockets there are; `None` if one of the online processors does not say where it is.

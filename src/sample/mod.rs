@@ -32,7 +32,7 @@ pub use failure::{Failure, PassReport, Reason};
 pub use file_system::{FileSystem, file_system_of};
 pub use host::HostReader;
 pub use host_name::{host_name, host_names};
-pub use identity::{Identity, Topology};
+pub use identity::{Identity, Topology, machine_id_files};
 pub use interfaces::{BadGlob, Interfaces};
 pub use machine::{Machine, MachineReader};
 pub use netns::{NetProblem, NetReader, Netns};

@@ -10,6 +10,7 @@ use super::{
     refusals::{Reason, Refusals},
     routes,
     service::Requests,
+    targets::Targets,
     tls::SPEAKS_HTTPS,
     wire::Wire,
 };
@@ -63,18 +64,19 @@ pub struct Audience {
     pub debug_pages: bool,
 }
 
-/// Serves the collector behind `handle` until `shutdown` resolves. Then waits for open requests, for `DRAIN`
-/// at most.
+/// Serves the collector behind `handle`, and shows the receivers of push, until `shutdown` resolves. Then
+/// waits for open requests, for `DRAIN` at most.
 pub async fn serve(
     listeners: Vec<Listener>,
     access: Arc<Access>,
     handle: Handle,
+    targets: Targets,
     audience: Audience,
     shutdown: impl Future<Output = ()>,
 ) {
     let refusals = Refusals::new(handle.metrics().clone());
     let admission = Admission::new(Arc::clone(&refusals));
-    let server = Server::new(access, handle, audience, Arc::clone(&refusals));
+    let server = Server::new(access, handle, targets, audience, Arc::clone(&refusals));
     let (stop, stopped) = watch::channel(false);
     let mut shutdown = pin!(shutdown);
     let mut turn = 0;
@@ -129,10 +131,11 @@ impl Server {
     pub(super) fn new(
         access: Arc<Access>,
         handle: Handle,
+        targets: Targets,
         audience: Audience,
         refusals: Arc<Refusals>,
     ) -> Arc<Self> {
-        let routes = routes::routes(handle, &refusals, audience.debug_pages);
+        let routes = routes::routes(handle, &refusals, targets, audience.debug_pages);
         let without_http2 = builder().http1_only();
         let hosts = Arc::new(audience.hosts);
         Arc::new(Self { builder: builder(), without_http2, access, routes, hosts, refusals })
@@ -333,7 +336,7 @@ mod tests {
         let admission = Admission::new(Arc::clone(&refusals));
         let access = Access::load(Sources::default(), handle.metrics().clone()).unwrap();
         let audience = Audience { hosts: AllowedHosts::new(&[], &[]), debug_pages: false };
-        let server = Server::new(access, handle, audience, refusals);
+        let server = Server::new(access, handle, Targets::default(), audience, refusals);
         let peer = Origin::between(([127, 0, 0, 2], 1).into(), [127, 0, 0, 2].into());
         let place = admission.admit(peer).unwrap();
         let (client, stream) = duplex(64 * 1024);

@@ -1,5 +1,9 @@
 //! The page at `/`, for people to read.
 
+use super::{
+    escape::push_escaped,
+    targets::{TargetShown, push_table},
+};
 use crate::collector::Report;
 use std::fmt::Write;
 
@@ -23,9 +27,14 @@ td { overflow-wrap: anywhere }
 "#;
 
 /// The landing page: what this is, where the metrics are, which containers were found, and which of their
-/// numbers are missing. `docker_answers` says whether the Docker that names come from answers now;
-/// `debug_pages`, whether cgroup paths are shown, and the way to more.
-pub(super) fn html(report: &Report, docker_answers: bool, debug_pages: bool) -> String {
+/// numbers are missing. `docker_answers` says whether the Docker that names come from answers now. `targets`
+/// are the receivers of push. `debug_pages` says whether cgroup paths are shown, and the way to more.
+pub(super) fn html(
+    report: &Report,
+    docker_answers: bool,
+    targets: &[TargetShown],
+    debug_pages: bool,
+) -> String {
     let Report { containers, missing } = report;
     let live = containers.iter().filter(|container| container.live).count();
     let named = containers.iter().filter(|container| container.live && container.named).count();
@@ -81,21 +90,10 @@ pub(super) fn html(report: &Report, docker_answers: bool, debug_pages: bool) -> 
         }
         page.push_str("</tr>\n");
     }
-    page.push_str("</table>\n</body>\n</html>\n");
+    page.push_str("</table>\n");
+    push_table(&mut page, targets);
+    page.push_str("</body>\n</html>\n");
     page
-}
-
-fn push_escaped(page: &mut String, text: &str) {
-    for c in text.chars() {
-        match c {
-            '&' => page.push_str("&amp;"),
-            '<' => page.push_str("&lt;"),
-            '>' => page.push_str("&gt;"),
-            '"' => page.push_str("&quot;"),
-            '\'' => page.push_str("&#39;"),
-            c => page.push(c),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -131,20 +129,20 @@ mod tests {
         let hidden =
             ContainerReport { set_aside: true, network: NetworkCounters::SetAside, ..stopped.clone() };
         let report = report([container("web"), hidden, stopped.clone(), stopped]);
-        let page = html(&report, true, false);
+        let page = html(&report, true, &[], false);
         assert!(
             page.contains(
                 "1 containers found, 1 named by Docker, 0 without a name, 1 hidden, 2 not running."
             )
         );
         assert!(!page.contains("Docker does not answer"));
-        assert!(html(&report, false, false).contains("Docker does not answer"));
+        assert!(html(&report, false, &[], false).contains("Docker does not answer"));
     }
 
     #[test]
     fn cgroup_paths_are_shown_only_on_request() {
         let report = report([container("web")]);
-        let (shown, hidden) = (html(&report, true, true), html(&report, true, false));
+        let (shown, hidden) = (html(&report, true, &[], true), html(&report, true, &[], false));
         let columns = |page: &str| (page.matches("<th>").count(), page.matches("<td>").count());
         assert_eq!((columns(&shown), columns(&hidden)), ((6, 6), (5, 5)));
         assert!(shown.contains("/docker/1") && shown.contains("debug/containers"));
@@ -153,7 +151,7 @@ mod tests {
 
     #[test]
     fn a_name_is_text_and_nothing_else() {
-        let page = html(&report([container("<script>alert('x')</script>")]), true, true);
+        let page = html(&report([container("<script>alert('x')</script>")]), true, &[], true);
         assert!(!page.contains("<script"));
         assert!(page.contains("&lt;script&gt;alert(&#39;x&#39;)") && page.contains("a&amp;b"));
         assert!(page.contains("1 containers found, 1 named"));

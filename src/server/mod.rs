@@ -6,6 +6,7 @@ mod audit;
 mod client;
 mod connection;
 mod encoding;
+mod escape;
 mod headers;
 pub mod healthcheck;
 mod hosts;
@@ -18,12 +19,14 @@ mod refusals;
 mod routes;
 mod service;
 mod target;
+mod targets;
 mod tls;
 mod wire;
 
 pub use connection::{Audience, serve};
 pub use hosts::AllowedHosts;
 pub use listen::{ListenError, Listener};
+pub use targets::{TargetShown, Targets};
 
 /// An entry point for `fuzz/`: what is chosen for `Accept` and `Accept-Encoding`, in words.
 #[doc(hidden)]

@@ -7,6 +7,7 @@ use super::{
     negotiate::{self, Encoding},
     pages::{Pages, Permit},
     refusals::Refusals,
+    targets::{TargetShown, Targets},
 };
 use crate::{
     advice::{Hidden, Missing},
@@ -34,10 +35,15 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// All routes. A request must have a path, and its [`Client`] among its extensions.
 pub(super) type Routes = BoxedFilter<(Answer,)>;
 
-/// The routes that serve the collector behind `handle`.
-pub(super) fn routes(handle: Handle, refusals: &Arc<Refusals>, debug_pages: bool) -> Routes {
+/// The routes that serve the collector behind `handle`, and show the receivers of push.
+pub(super) fn routes(
+    handle: Handle,
+    refusals: &Arc<Refusals>,
+    targets: Targets,
+    debug_pages: bool,
+) -> Routes {
     let pages = Pages::new(Arc::clone(refusals));
-    let site = Arc::new(Site { handle, pages, compressor: Compressor::start(), debug_pages });
+    let site = Arc::new(Site { handle, pages, targets, compressor: Compressor::start(), debug_pages });
     warp::method()
         .and(warp::path::full())
         .and(warp::header::headers_cloned())
@@ -52,6 +58,7 @@ pub(super) fn routes(handle: Handle, refusals: &Arc<Refusals>, debug_pages: bool
 struct Site {
     handle: Handle,
     pages: Arc<Pages>,
+    targets: Targets,
     compressor: Compressor,
     /// Whether PIDs and cgroup paths are shown.
     debug_pages: bool,
@@ -123,9 +130,9 @@ impl Site {
         match self.within(PATIENCE, self.handle.report()).await {
             Ok(report) if path == "/" => {
                 let docker_answers = self.handle.metrics().docker_up.get() > 0.0;
-                page(&report, docker_answers, self.debug_pages, permit)
+                page(&report, docker_answers, &self.targets.now(), self.debug_pages, permit)
             }
-            Ok(report) => json(&report, permit),
+            Ok(report) => json(&report, &self.targets.now(), permit),
             Err(no_answer) => no_answer,
         }
     }
@@ -174,8 +181,14 @@ fn busy() -> Answer {
     answer
 }
 
-fn page(report: &Report, docker_answers: bool, debug_pages: bool, permit: Permit) -> Answer {
-    let body = keep(landing::html(report, docker_answers, debug_pages), permit);
+fn page(
+    report: &Report,
+    docker_answers: bool,
+    targets: &[TargetShown],
+    debug_pages: bool,
+    permit: Permit,
+) -> Answer {
+    let body = keep(landing::html(report, docker_answers, targets, debug_pages), permit);
     let mut answer = respond(StatusCode::OK, "text/html; charset=utf-8", body);
     // Users choose names and images freely, so no script or resource in them may run or load.
     let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
@@ -183,7 +196,7 @@ fn page(report: &Report, docker_answers: bool, debug_pages: bool, permit: Permit
     answer
 }
 
-fn json(report: &Report, permit: Permit) -> Answer {
+fn json(report: &Report, targets: &[TargetShown], permit: Permit) -> Answer {
     let containers: Vec<_> = report
         .containers
         .iter()
@@ -204,7 +217,21 @@ fn json(report: &Report, permit: Permit) -> Answer {
         })
         .collect();
     let missing_flags = report.missing.map(Missing::flags);
-    let body = serde_json::json!({ "containers": containers, "missing_flags": missing_flags }).to_string();
+    let target = |target: &TargetShown| {
+        serde_json::json!({
+            "name": target.name,
+            "protocol": target.protocol,
+            "waiting_bytes": target.waiting_bytes,
+            "lag_seconds": target.lag_seconds,
+            "last_success": target.last_success,
+            "last_error": target.last_error,
+        })
+    };
+    let targets: serde_json::Value = targets.iter().map(target).collect();
+    let body = serde_json::json!({
+        "containers": containers, "missing_flags": missing_flags, "push_targets": targets,
+    });
+    let body = body.to_string();
     respond(StatusCode::OK, "application/json", keep(body, permit))
 }
 
@@ -220,7 +247,8 @@ mod tests {
         let metrics = SelfMetrics::new().unwrap();
         let handle = Handle::silent_for(sender, metrics, Duration::from_secs(silence)).unwrap();
         let pages = Pages::new(Refusals::new(handle.metrics().clone()));
-        (Site { handle, pages, compressor: Compressor::start(), debug_pages: true }, receiver)
+        let (targets, compressor) = (Targets::default(), Compressor::start());
+        (Site { handle, pages, targets, compressor, debug_pages: true }, receiver)
     }
 
     fn wait<T>(future: impl Future<Output = T>) -> T {

@@ -6,12 +6,8 @@ use super::{
         Unit::{BitsPerSecond, Bytes, BytesPerSecond, Cpus},
     },
     group::{Group, Set},
-    row::Row,
 };
-use crate::{
-    parse::Limit,
-    sample::KernelFile::{CpuStat, IoStat, MemoryCurrent, MemoryMax},
-};
+use crate::sample::KernelFile::{CpuStat, IoStat, MemoryCurrent, MemoryMax};
 
 const CPU: Topic = Topic::new(Set::Core, Group::Cpu);
 const MEMORY: Topic = Topic::new(Set::Core, Group::Memory);
@@ -25,12 +21,16 @@ const SENT: &str =
 
 /// The rows, in the order of the page.
 pub(crate) const FAMILIES: &[Family] = &[
-    CPU.gauge("container_cpu_usage_ratios", "CPUs busy over the last polling window; 1 is one logical CPU")
-        .unit(Cpus)
-        .semantic("container.cpu.usage", "{cpu}", Instrument::Gauge, &[])
-        .from(&[CpuStat], "cpu.stat usage_usec, per window")
-        .polled()
-        .get(|row, out| out.float(row.container.rates.cpu_ratio)),
+    CPU.gauge(
+        "container_cpu_usage_ratios",
+        "CPUs busy over the last polling window (not since the last scrape); 1 is one logical CPU; bursts in \
+         between: container_cpu_usage_ratios_peak",
+    )
+    .unit(Cpus)
+    .semantic("container.cpu.usage", "{cpu}", Instrument::Gauge, &[])
+    .from(&[CpuStat], "cpu.stat usage_usec, per window")
+    .polled()
+    .get(|row, out| out.float(row.container.rates.cpu_ratio)),
     MEMORY
         .gauge("container_memory_usage_bytes", "Memory charged to the container, page cache included")
         .unit(Bytes)
@@ -47,7 +47,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         )
         .unit(Bytes)
         .from(&[MemoryMax], "memory.max, or MemTotal of /proc/meminfo")
-        .get(|row, out| out.int(memory_limit(row))),
+        .get(|row, out| out.int(row.container.memory_limit(row.page.machine.meminfo.mem_total))),
     NETWORK
         .gauge("container_network_receive_bytes", RECEIVED)
         .unit(Bytes)
@@ -67,20 +67,29 @@ pub(crate) const FAMILIES: &[Family] = &[
         .from(&[IoStat], "io.stat wbytes")
         .get(|row, out| out.int(row.container.sample.io_bytes().map(|(_, written)| written))),
     NETWORK
-        .gauge("container_network_receive_bps", "Bits per second received over the last polling window")
+        .gauge(
+            "container_network_receive_bps",
+            "Bits per second received over the last polling window (not since the last scrape); \
+             bursts in between: container_network_receive_bps_peak",
+        )
         .unit(BitsPerSecond)
         .net_dev("net/dev column 1 × 8, per window")
         .polled()
         .get(|row, out| out.float(row.container.rates.network.map(|(receive, _)| receive * 8.0))),
     NETWORK
-        .gauge("container_network_transmit_bps", "Bits per second sent over the last polling window")
+        .gauge(
+            "container_network_transmit_bps",
+            "Bits per second sent over the last polling window (not since the last scrape); \
+             bursts in between: container_network_transmit_bps_peak",
+        )
         .unit(BitsPerSecond)
         .net_dev("net/dev column 9 × 8, per window")
         .polled()
         .get(|row, out| out.float(row.container.rates.network.map(|(_, transmit)| transmit * 8.0))),
     IO.gauge(
         "container_blkio_receive_byteps",
-        "Bytes per second read from block devices over the last polling window",
+        "Bytes per second read from block devices over the last polling window (not since the last scrape); \
+         bursts in between: container_blkio_receive_byteps_peak",
     )
     .unit(BytesPerSecond)
     .from(&[IoStat], "io.stat rbytes, per window")
@@ -88,18 +97,11 @@ pub(crate) const FAMILIES: &[Family] = &[
     .get(|row, out| out.float(row.container.rates.block.map(|(read, _)| read))),
     IO.gauge(
         "container_blkio_transmit_byteps",
-        "Bytes per second written to block devices over the last polling window",
+        "Bytes per second written to block devices over the last polling window (not since the last scrape); \
+         bursts in between: container_blkio_transmit_byteps_peak",
     )
     .unit(BytesPerSecond)
     .from(&[IoStat], "io.stat wbytes, per window")
     .polled()
     .get(|row, out| out.float(row.container.rates.block.map(|(_, written)| written))),
 ];
-
-fn memory_limit(row: Row<'_>) -> Option<u64> {
-    let machine = row.page.machine.meminfo.mem_total;
-    match (row.container.sample.memory_max?, machine) {
-        (Limit::Max, machine) => machine,
-        (Limit::Value(limit), machine) => Some(machine.map_or(limit, |machine| limit.min(machine))),
-    }
-}

@@ -1,6 +1,6 @@
 //! THE table: every family of containers and of the machine.
 
-use super::{cadvisor, core, family::Family, lifecycle, v2};
+use super::{cadvisor, core, family::Family, lifecycle, peaks, v2};
 
 /// The files of rows, in the order of the page.
 const PARTS: &[&[Family]] = &[
@@ -16,6 +16,7 @@ const PARTS: &[&[Family]] = &[
     cadvisor::state::HEALTH,
     cadvisor::machine::FAMILIES,
     v2::FAMILIES,
+    peaks::FAMILIES,
     lifecycle::FAMILIES,
 ];
 

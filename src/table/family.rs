@@ -61,6 +61,8 @@ pub struct Family {
     pub set: Set,
     /// Its group.
     pub group: Group,
+    /// Another group that it belongs to. It is not served if either is taken away.
+    pub also: Option<Group>,
     /// Labels besides those of the container.
     pub labels: &'static [Label],
     /// Where the number comes from, so that it can be checked by hand.
@@ -168,6 +170,7 @@ impl Topic {
             heading: Heading::new(name, metric_type, Unit::None, help),
             set: self.set,
             group: self.group,
+            also: None,
             labels: &[],
             origin: "",
             needs: NOTHING,
@@ -233,6 +236,12 @@ impl Draft {
     /// No file of the container must be read: the number comes from Docker, or is known anyway.
     pub const fn unread(mut self, origin: &'static str) -> Self {
         self.0.origin = origin;
+        self
+    }
+
+    /// It belongs to this group too.
+    pub const fn also(mut self, group: Group) -> Self {
+        self.0.also = Some(group);
         self
     }
 

@@ -47,13 +47,14 @@ pub enum Group {
     MemoryStat,
     PressureAverages,
     Hugetlb,
+    Peaks,
     Disk,
     Process,
 }
 
 impl Group {
     /// All groups.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Cpu,
         Self::Memory,
         Self::Network,
@@ -67,6 +68,7 @@ impl Group {
         Self::MemoryStat,
         Self::PressureAverages,
         Self::Hugetlb,
+        Self::Peaks,
         Self::Disk,
         Self::Process,
     ];
@@ -88,6 +90,7 @@ impl Group {
             Self::MemoryStat => "memory_stat",
             Self::PressureAverages => "pressure_averages",
             Self::Hugetlb => "hugetlb",
+            Self::Peaks => "peaks",
             Self::Disk => "disk",
             Self::Process => "process",
         }

@@ -58,8 +58,8 @@ impl Unit {
 }
 
 /// What a family is in OpenTelemetry's semantic conventions for containers
-/// (<https://opentelemetry.io/docs/specs/semconv/system/container-metrics/>, version 1.43 and
-/// `container.paging.faults` of the next). Several families may be one metric there.
+/// (<https://opentelemetry.io/docs/specs/semconv/system/container-metrics/>, version 1.44.0). Several
+/// families may be one metric there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Semantic {
     /// The metric's name.

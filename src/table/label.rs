@@ -1,6 +1,10 @@
 //! The names of labels, and their values.
 
-use crate::{model::Container, parse::Name};
+use crate::{
+    metadata::{Chosen, Origin},
+    model::Container,
+    parse::Name,
+};
 
 macro_rules! labels {
     ($($variant:ident = $name:literal,)*) => {
@@ -45,6 +49,7 @@ labels! {
     NetworkMode = "network_mode",
     Operation = "operation",
     Pagesize = "pagesize",
+    Part = "part",
     Reason = "reason",
     Result = "result",
     Resource = "resource",
@@ -114,12 +119,29 @@ impl<'a> BaseLabels<'a> {
         let Self { container, core_only } = self;
         let metadata = container.metadata.as_ref().filter(|_| !core_only);
         let image = metadata.and_then(|metadata| metadata.image.as_deref()).map(|image| ("image", image));
-        let chosen = metadata.into_iter().flat_map(|metadata| &metadata.labels);
         let name = (!container.is_host()).then(|| ("name", container.name()));
         std::iter::once(("id", container.cgroup.as_str()))
             .chain(name)
             .chain(image)
-            .chain(chosen.map(|(name, value)| (name.as_str(), value.as_str())))
+            .chain(self.chosen().map(|chosen| (chosen.name.as_str(), chosen.value.as_str())))
+    }
+
+    /// The chosen labels and environment variables among them: the Prometheus name of each, and its name in
+    /// OpenTelemetry. The semantic conventions have `container.label.<key>`, with the key as Docker has it,
+    /// and none for environment variables, which are named in the same way.
+    pub fn attributes(self) -> impl Iterator<Item = (&'a str, String)> {
+        self.chosen().map(|Chosen { name, origin, key, .. }| {
+            let begin = match origin {
+                Origin::Label => "container.label.",
+                Origin::Environment => "container.env.",
+            };
+            (name.as_str(), format!("{begin}{key}"))
+        })
+    }
+
+    fn chosen(self) -> impl Iterator<Item = &'a Chosen> {
+        let metadata = self.container.metadata.as_ref().filter(|_| !self.core_only);
+        metadata.into_iter().flat_map(|metadata| &metadata.labels)
     }
 }
 
@@ -141,11 +163,14 @@ mod tests {
         container.metadata = Some(Arc::new(Metadata {
             name: "web".into(),
             image: Some("nginx".into()),
-            labels: vec![("container_label_x".into(), "1".into())],
+            labels: vec![Chosen::new(Origin::Label, "x-y", "1")],
             ..Metadata::new(id)
         }));
-        assert_eq!(pairs(&container, false), ["id=/a", "name=web", "image=nginx", "container_label_x=1"]);
+        assert_eq!(pairs(&container, false), ["id=/a", "name=web", "image=nginx", "container_label_x_y=1"]);
         assert_eq!(pairs(&container, true), ["id=/a", "name=web"]);
+        let attributes: Vec<_> = BaseLabels::of(&container, false).attributes().collect();
+        assert_eq!(attributes, [("container_label_x_y", "container.label.x-y".to_owned())]);
+        assert_eq!(BaseLabels::of(&container, true).attributes().count(), 0);
         for core_only in [false, true] {
             assert_eq!(pairs(&Container::host(), core_only), ["id=/"]);
         }

@@ -17,6 +17,7 @@ mod histogram;
 mod label;
 mod lifecycle;
 pub mod own;
+mod peaks;
 pub mod reference;
 mod row;
 mod selection;

@@ -96,7 +96,7 @@ own_families! {
     scrape_duration: histogram "docker_stat_prom_scrape_duration_seconds" [] "Time to read and render all \
         containers";
     read_failures: counters "docker_stat_prom_read_failures_total" [File, Reason] "Files of containers that \
-        exist and could not be used";
+        exist and could not be used, and failed requests for their sizes (docker_sizes)";
     skipped_rows: counters "docker_stat_prom_skipped_rows_total" [File] "Rows of io.stat and net/dev that \
         could not be used";
     discovery_resyncs: counter "docker_stat_prom_discovery_resyncs_total" [] "Scans of the whole cgroup tree";
@@ -132,6 +132,8 @@ own_families! {
         receiver; 0 if none do";
     push_last_success: gauges "docker_stat_prom_push_last_success_timestamp_seconds" [Target] "When a \
         receiver last took a request, unix time";
+    sandbox: gauges "docker_stat_prom_sandbox" [Part] "Whether the exporter has put this part of its \
+        sandbox in force (--sandbox)";
     demo: gauges "docker_stat_prom_demo" [] "1 if all numbers come from a recorded host and are made to \
         change";
     cpu_seconds: counter "process_cpu_seconds_total" [] "User and system CPU time spent by the exporter";

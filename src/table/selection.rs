@@ -79,8 +79,12 @@ impl Selection {
         let is_on = |family: &Family| {
             let set = if serves_core { family.set } else { family.also_in.unwrap_or(family.set) };
             let asked = added.contains(&family.group) && (serves_core || set != Set::Core);
-            let by_default = sets.contains(&set) && family.group.is_default();
-            (asked || by_default) && !removed.contains(&family.group)
+            // Without core nothing is polled, unless somebody asks for peaks.
+            let is_default = family.group.is_default() && (serves_core || family.group != Group::Peaks);
+            let by_default = sets.contains(&set) && is_default;
+            let is_removed = removed.contains(&family.group);
+            let is_also_removed = family.also.is_some_and(|group| removed.contains(&group));
+            (asked || by_default) && !is_removed && !is_also_removed
         };
         let host = added.contains(&Group::Host) || sets.contains(&Set::Cadvisor);
         let families: Vec<_> = FAMILIES.iter().filter(|family| is_on(family)).collect();
@@ -116,6 +120,12 @@ impl Selection {
     #[must_use]
     pub fn reads_hugetlb(&self) -> bool {
         self.needs.hugetlb
+    }
+
+    /// Whether the highest polling windows are served.
+    #[must_use]
+    pub fn has_peaks(&self) -> bool {
+        self.families.iter().any(|family| family.group == Group::Peaks)
     }
 
     /// Whether Docker must measure the files of containers.
@@ -176,6 +186,9 @@ mod tests {
         assert!(names("+hugetlb").contains(&"container_hugetlb_failcnt"));
         assert!(!names("-network").iter().any(|name| name.contains("network")));
         assert!(!names("-network,+hugetlb").contains(&"container_network_receive_bps"));
+        assert!(!names("-cpu").contains(&"container_cpu_usage_ratios_peak"));
+        assert!(names("-cpu").contains(&"container_memory_usage_bytes_peak"));
+        assert!(!names("-peaks").iter().any(|name| name.contains("ratios_peak")));
         assert!(names("v2").contains(&"container_cpu_usage_ratios"));
         assert!(!names("v2").contains(&"container_memory_rss"));
         assert!(!names("-v2").contains(&"container_pids_peak"));
@@ -216,14 +229,18 @@ mod tests {
     }
 
     #[test]
-    fn only_rates_need_the_polling_tick() {
-        for (text, polled) in
-            [("", true), ("core,-cpu,-network", true), ("core,-cpu,-network,-io", false), ("-core", false)]
-        {
+    fn only_rates_and_peaks_need_the_polling_tick() {
+        for (text, polled) in [
+            ("", true),
+            ("core,-cpu,-network", true),
+            ("core,-cpu,-network,-io", false),
+            ("-core", false),
+            ("-core,+peaks", true),
+        ] {
             assert_eq!(Selection::parse(text).unwrap().is_polled(), polled, "{text}");
         }
         for family in FAMILIES {
-            let is_of_a_window = family.origin.ends_with("per window");
+            let is_of_a_window = family.origin.ends_with("per window") || family.group == Group::Peaks;
             assert_eq!(family.is_polled, is_of_a_window, "{}", family.name());
         }
     }

@@ -16,7 +16,7 @@ use std::{
 };
 
 /// Each room with those that it may import.
-const ROOMS: [(&str, &[&str]); 19] = [
+const ROOMS: [(&str, &[&str]); 21] = [
     ("files", &[]),
     ("yaml", &[]),
     ("parse", &[]),
@@ -29,11 +29,13 @@ const ROOMS: [(&str, &[&str]); 19] = [
     ("encode", &["model", "table"]),
     ("collector", &["parse", "sample", "discovery", "metadata", "model", "table", "encode", "advice"]),
     ("server", &["collector", "table", "encode", "advice", "files", "yaml"]),
+    ("terminal", &["collector", "metadata", "model", "parse"]),
     ("push", &["collector", "table", "encode", "sample", "advice", "files"]),
     ("demo", &["metadata", "sample"]),
     ("cli", &[]),
     ("settings", &["cli", "table", "metadata", "push", "sample", "advice", "yaml"]),
     ("log", &["sample"]),
+    ("sandbox", &["sample"]),
     ("systemd", &[]),
     (
         "app",
@@ -48,10 +50,12 @@ const ROOMS: [(&str, &[&str]); 19] = [
             "parse",
             "push",
             "sample",
+            "sandbox",
             "server",
             "settings",
             "systemd",
             "table",
+            "terminal",
         ],
     ),
 ];
@@ -76,17 +80,19 @@ const CRATES: &[(&str, &[&str])] = &[
     ("hyper", &["server/", "demo/dockerd.rs", "metadata/docker/", "push/", "settings/"]),
     ("hyper_util", &["server/connection.rs", "demo/dockerd.rs", "metadata/docker/client.rs", "push/http/"]),
     ("inotify", &["discovery/watcher.rs"]),
+    ("landlock", &["sandbox/files.rs"]),
     ("listenfd", &["systemd/sockets.rs"]),
     ("memchr", &["parse/", "encode/label_block.rs", "metadata/docker/transport.rs"]),
     ("mimalloc", &["main.rs"]),
-    ("nix", &["sample/", "push/spool/directory.rs", "systemd.rs"]),
+    ("nix", &["sample/", "sandbox/", "push/spool/directory.rs", "systemd.rs"]),
     ("procfs", &["sample/"]),
     ("prost", &["tests/support/"]),
     ("regex_lite", &["push/relabel/pattern.rs"]),
-    ("rustix", &["sample/stat_file.rs", "server/", "systemd/sockets.rs"]),
+    ("rustix", &["sample/stat_file.rs", "sandbox/", "server/", "systemd/sockets.rs"]),
+    ("seccompiler", &["sandbox/calls.rs"]),
     ("prometheus", &["table/histogram.rs", "table/own.rs"]),
     ("rustls_native_certs", &["push/http/tls.rs", "server/access/handshake.rs"]),
-    ("serde_json", &["metadata/docker/", "server/routes.rs", "demo/"]),
+    ("serde_json", &["metadata/docker/", "server/routes.rs", "demo/", "terminal/json.rs"]),
     ("snap", &["push/compress.rs"]),
     ("tempfile", &["demo/mod.rs"]),
     (

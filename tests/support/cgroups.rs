@@ -2,8 +2,9 @@
 
 use std::{
     fs,
+    io::Write,
     path::{Path, PathBuf},
-    process::{Child, Command},
+    process::{Child, Command, Stdio},
     sync::atomic::{AtomicUsize, Ordering},
 };
 
@@ -36,16 +37,28 @@ impl LiveCgroups {
 
     /// Creates a cgroup with one busy process in it.
     pub fn container(&mut self, name: &str) -> PathBuf {
+        self.container_with(name, "while :; do :; done")
+    }
+
+    /// Creates a cgroup with a shell in it that does this.
+    pub fn container_with(&mut self, name: &str, work: &str) -> PathBuf {
         let path = self.root.join(name);
         fs::create_dir(&path).unwrap();
-        let process = Command::new("sh").args(["-c", "while :; do :; done"]).spawn().unwrap();
+        // It waits until it is in the cgroup, so that all its children are.
+        let work = format!("read go; {work}");
+        let mut process = Command::new("sh").args(["-c", &work]).stdin(Stdio::piped()).spawn().unwrap();
         fs::write(path.join("cgroup.procs"), process.id().to_string()).unwrap();
+        process.stdin.take().unwrap().write_all(b"\n").unwrap();
         self.processes.push(process);
         path
     }
 
     /// Ends all processes.
     pub fn kill(&mut self) {
+        for entry in fs::read_dir(&self.root).into_iter().flatten().flatten() {
+            // The children of a shell too.
+            let _no_cgroup = fs::write(entry.path().join("cgroup.kill"), "1");
+        }
         for mut process in self.processes.drain(..) {
             process.kill().unwrap();
             process.wait().unwrap();
@@ -56,7 +69,11 @@ impl LiveCgroups {
 impl Drop for LiveCgroups {
     fn drop(&mut self) {
         self.kill();
-        remove(&self.root);
+        // Children that were killed stay for a moment.
+        let begin = std::time::Instant::now();
+        while self.root.exists() && begin.elapsed() < super::PATIENCE {
+            remove(&self.root);
+        }
     }
 }
 

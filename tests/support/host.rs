@@ -16,6 +16,7 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
     sync::{Arc, mpsc},
+    time::Duration,
 };
 
 pub const ALL: Keep = Keep { directory: true, files: KernelFile::COUNT };
@@ -74,7 +75,17 @@ pub struct Driven {
 impl Driven {
     /// A collector that knows the containers of a host, and that no Docker will name them.
     pub fn new(host: &Path, selection: Selection) -> Self {
-        let config = config(host, selection);
+        Self::with(config(host, selection))
+    }
+
+    /// One that serves peaks and keeps a history. The test still runs its ticks, but for the first, which
+    /// comes with the first scan.
+    pub fn polling(host: &Path, selection: Selection, interval: Duration, history: Duration) -> Self {
+        let polling_interval = Some(interval);
+        Self::with(Config { polling_interval, history, ..config(host, selection) })
+    }
+
+    fn with(config: Config) -> Self {
         let scopes = resync(&config.roots.cgroup);
         let (sender, _nobody_takes) = mpsc::channel();
         let (lookups, _nobody_looks_up) = tokio::sync::mpsc::unbounded_channel();
@@ -102,7 +113,8 @@ impl Driven {
         self.tell(Metadata { name: name.into(), image, ..Metadata::new(id.clone()) });
     }
 
-    fn tell(&mut self, metadata: Metadata) {
+    /// Docker tells what it knows of a container.
+    pub fn tell(&mut self, metadata: Metadata) {
         let news = News::Changed(Arc::new(metadata));
         self.collector.take(Message::Metadata(MetadataEvent { source: Source::default(), news }));
     }
@@ -130,6 +142,8 @@ fn config(host: &Path, selection: Selection) -> Config {
         selection,
         filter: Filter::default(),
         polling_interval: None,
+        peak_window: Duration::from_secs(60),
+        history: Duration::ZERO,
         created_lines: false,
         fd_budget: 1000,
         interfaces: Interfaces::default(),

@@ -1,5 +1,5 @@
-//! Real receivers of pushed series: Prometheus, VictoriaMetrics, Pushgateway, an OpenTelemetry collector. Those
-//! that are not in `PATH` are not tried; `tests/peers/build` builds what no distribution has.
+//! Real receivers of pushed series: Prometheus, VictoriaMetrics, Pushgateway, an OpenTelemetry collector.
+//! Those that are not in `PATH` are not tried; `tests/peers/build` builds what no distribution has.
 
 use super::{eventually, exporter::Answer, remote_write::Labels, skip};
 use std::{
@@ -42,7 +42,7 @@ pub fn free_port() -> u16 {
 }
 
 impl Peer {
-    /// Starts a program with the arguments that are made from its port and folder, and waits until it answers.
+    /// Starts a program with the arguments that are made from its port and folder. Waits until it answers.
     fn start(program: &str, ready: &str, arguments: impl Fn(u16, &Path) -> Vec<String>) -> Self {
         let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
         Self::start_in(folder, port, program, ready, arguments)

@@ -11,7 +11,7 @@ use crate::{
     collector::report::ContainerReport,
     encode::LabelBlock,
     metadata::{Metadata, Source, State},
-    model::{Container, NewRun, OomKills, Rates, Window},
+    model::{Container, NewRun, OomKills, Peaks, Rates, Window},
     parse::ContainerId,
     sample::{FileSet, Keep, KernelFile, NetReader, ScopeReader},
 };
@@ -139,6 +139,7 @@ impl Entry {
             watched,
             settings_known: false,
             window: Window::default(),
+            bursts: reading.bursts(),
             first_seen: Instant::now(),
             located: None,
         });
@@ -247,6 +248,7 @@ impl Entry {
     pub(super) fn close(&mut self) {
         self.scope = None;
         self.container.rates = Rates::default();
+        self.container.peaks = Peaks::default();
         self.container.scope_created = None;
     }
 

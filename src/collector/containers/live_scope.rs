@@ -4,7 +4,7 @@ use super::Reading;
 use crate::{
     advice::NetworkCounters,
     metadata::Metadata,
-    model::{Container, Window},
+    model::{Bursts, Container, Window},
     sample::{DescriptorProblem, FileSet, NetProblem, NetReader, Pass, Processes, ScopeReader},
 };
 use std::time::{Duration, Instant};
@@ -27,6 +27,8 @@ pub(super) struct LiveScope {
     /// Whether its settings (such as limits) are still as they were last read.
     pub(super) settings_known: bool,
     pub(super) window: Window,
+    /// For the peaks, if they are served.
+    pub(super) bursts: Option<Bursts>,
     pub(super) first_seen: Instant,
     pub(super) located: Option<Instant>,
 }
@@ -51,7 +53,11 @@ impl LiveScope {
         let pids = self.reader.pids(&mut pass.scratch, &mut pass.report);
         let main_pid = container.metadata.as_ref().and_then(|metadata| metadata.main_pid);
         self.problem = self.network.locate(&container.id, &pids, main_pid, pass).err();
-        before != self.network.netns()
+        let has_changed = before != self.network.netns();
+        if has_changed {
+            self.window.restart_network();
+        }
+        has_changed
     }
 
     /// Reads the interface counters, through another process if the known one has ended.

@@ -20,12 +20,12 @@ mod unread;
 
 pub(super) use reading::Reading;
 
-use super::{TickRow, report::ContainerReport};
+use super::{TickRow, history::Seen, report::ContainerReport};
 use crate::{
     advice,
     discovery::Unlisted,
     encode::LabelBlock,
-    model::{Claimant, Container, RatePoint, Rates, claims},
+    model::{Claimant, Container, Peaks, Poll, RatePoint, Rates, claims},
     parse::ContainerId,
     sample::{Errno, FileSet, Keep, KernelFile, Netns, Pass, ScopeSample, Visited, stat_file::Scratch},
     table::Shown,
@@ -118,6 +118,7 @@ impl Containers {
     pub(super) fn tick(&mut self, start: Instant, cpus: Option<u64>, is_heard: bool, pass: &mut Pass) {
         self.decide(false);
         let files = if is_heard { self.reading.heard_files } else { self.reading.rate_files };
+        let mut since = start.elapsed();
         self.read(Some(files), pass, |container, live, reading, pass| {
             let at = start.elapsed();
             live.read_network(container, reading, pass);
@@ -129,12 +130,19 @@ impl Containers {
                 block: sample.io_bytes().and(sample.io.as_deref()).map(|rows| (at, rows)),
                 cpus,
             });
+            if let Some(bursts) = &mut live.bursts {
+                let Container { rates, sample, .. } = container;
+                let memory_current = sample.memory_current;
+                bursts.take(Poll { since, files_at: at, network_at, rates: *rates, memory_current });
+            }
+            since = network_at;
         });
     }
 
     /// A full pass: reads every file that may have changed, of every container.
-    pub(super) fn sample(&mut self, pass: &mut Pass) {
+    pub(super) fn sample(&mut self, start: Instant, pass: &mut Pass) {
         self.decide(true);
+        let now = start.elapsed();
         self.read(None, pass, |container, live, reading, pass| {
             live.settings_known = live.watched;
             if reading.hugetlb {
@@ -147,6 +155,10 @@ impl Containers {
             let events = container.sample.memory_events.as_ref();
             if let Some(kills) = events.and_then(|events| events.get("oom_kill")) {
                 container.oom_kills.read(kills);
+            }
+            if let Some(bursts) = &mut live.bursts {
+                bursts.saw_memory(container.sample.memory_current);
+                container.peaks = bursts.peaks(now);
             }
         });
         if !self.reading.root_is_there() {
@@ -193,6 +205,7 @@ impl Containers {
                 // Below an unmounted root nothing can be found. That does not mean that the containers ended.
                 pass.report.failed_directory(live.reader.path(), Errno::ENOENT);
                 container.rates = Rates::default();
+                container.peaks = Peaks::default();
                 container.sample = ScopeSample::default();
             } else {
                 entry.end();
@@ -281,6 +294,23 @@ impl Containers {
                 memory_current: container.sample.memory_current,
             })
             .collect()
+    }
+
+    /// Calls a function with each container that runs and is shown, by ID.
+    pub(super) fn each_live(&mut self, then: &mut dyn FnMut(Seen<'_>)) {
+        let Self { entries, reading, sources, .. } = self;
+        for entry in entries.iter_mut() {
+            let Some(run) = entry.scope.as_ref().map(|live| live.first_seen) else { continue };
+            if entry.is_to_be_shown(reading, sources) {
+                then(Seen { container: &entry.container, run });
+            }
+        }
+    }
+
+    /// A container.
+    pub(super) fn get(&self, id: &ContainerId) -> Option<&Container> {
+        let at = self.position(id).ok()?;
+        self.entries.get(at).map(|entry| &entry.container)
     }
 
     #[cfg(test)]

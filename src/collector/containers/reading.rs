@@ -3,11 +3,12 @@
 use crate::collector::config::Config;
 use crate::{
     metadata::Filter,
+    model::Bursts,
     parse::CGROUP_CONTROLLERS,
     sample::{FileSet, Keep, KernelFile, ScopeReader},
     table::Selection,
 };
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 /// Descriptors reserved for sockets, inotify, the log and directory listings.
 const RESERVED_FILES: u64 = 256;
@@ -26,6 +27,8 @@ pub(in crate::collector) struct Reading {
     pub(super) files: FileSet,
     /// The files of the polling tick.
     pub(super) rate_files: FileSet,
+    /// How long a window counts for the peaks, and how long windows are; `None` if there are no peaks.
+    peaks: Option<(Duration, Duration)>,
     /// The files of the polling tick while a subscriber takes ticks.
     pub(super) heard_files: FileSet,
     pub(super) network: bool,
@@ -46,6 +49,8 @@ pub(in crate::collector) struct Reading {
 impl Reading {
     pub(in crate::collector) fn new(config: &Config, max_open_files: u64) -> Self {
         let Config { roots, selection, filter, fd_budget, .. } = config;
+        let peaks = config.polling_interval.filter(|_| selection.has_peaks());
+        let is_kept = config.polling_interval.is_some() && !config.history.is_zero();
         let heard = FileSet::RATES.union(FileSet::of(&[KernelFile::MemoryCurrent]));
         Self {
             cgroup_root: roots.cgroup.clone(),
@@ -54,7 +59,11 @@ impl Reading {
             root_owner: ScopeReader::open(&roots.cgroup).ok().and_then(|root| root.owner()),
             // Always read, because it says whether the container has a process.
             files: selection.files().union(FileSet::of(&[KernelFile::CgroupEvents])),
-            rate_files: selection.files().intersection(FileSet::RATES),
+            rate_files: selection.files().intersection(match peaks {
+                None if !is_kept => FileSet::RATES,
+                _ => heard,
+            }),
+            peaks: peaks.map(|interval| (config.peak_window, interval)),
             heard_files: selection.files().intersection(heard),
             network: selection.reads_network(),
             hugetlb: selection.reads_hugetlb(),
@@ -69,6 +78,11 @@ impl Reading {
         }
     }
 
+    /// What is kept of a run that begins for its peaks.
+    pub(super) fn bursts(&self) -> Option<Bursts> {
+        self.peaks.map(|(span, interval)| Bursts::new(span, interval))
+    }
+
     /// Which descriptors of each container stay open: its directories and the files of the polling tick, as
     /// long as there are enough descriptors, and more files within the budget. If there are too few,
     /// everything is opened and closed at each reading, so that the reserved descriptors stay free.
@@ -79,7 +93,7 @@ impl Reading {
             return Keep { directory: false, files: 0 };
         };
         let possible = usize::try_from(possible).unwrap_or(usize::MAX);
-        let wanted = (self.fd_budget / containers).max(FileSet::RATES.len());
+        let wanted = (self.fd_budget / containers).max(self.rate_files.len());
         Keep { directory: true, files: wanted.min(possible).min(KernelFile::COUNT) }
     }
 

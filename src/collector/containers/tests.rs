@@ -9,7 +9,11 @@ use crate::{
     sample::Roots,
     table::Selection,
 };
-use std::{path::Path, sync::Arc, time::Instant};
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 const ONE: Source = Source(1);
@@ -25,6 +29,8 @@ fn containers(cgroups: &Path) -> (Containers, UnboundedReceiver<ContainerId>) {
         selection: Selection::default(),
         filter: Filter::default(),
         polling_interval: None,
+        peak_window: Duration::from_secs(60),
+        history: Duration::ZERO,
         created_lines: false,
         fd_budget: 100,
         show_unnamed: false,
@@ -292,11 +298,11 @@ fn a_directory_that_can_not_be_opened_is_counted_and_tried_again() {
     }
     containers.take_scope(ScopeEvent::Appeared(Scope { cgroup: cgroup.into(), id: id("1"), watched: true }));
     let mut pass = crate::sample::Pass::default();
-    containers.sample(&mut pass);
+    containers.sample(Instant::now(), &mut pass);
     assert_eq!((pass.report.failures.len(), containers.count()), (1, (0, 0)));
     mode(0o700);
     pass.report.clear();
-    containers.sample(&mut pass);
+    containers.sample(Instant::now(), &mut pass);
     assert!(pass.report.failures.iter().all(|failure| failure.file != "directory"));
     assert_eq!(containers.count(), (1, 0));
 }

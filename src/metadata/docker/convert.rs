@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     metadata::{
-        Filter, Health, Labels, Metadata, State,
+        Chosen, Filter, Health, Labels, Metadata, State,
         action::Action,
         resolver::{Row, Words},
         told::{Tells, Told},
@@ -168,11 +168,11 @@ impl Converter {
         &self,
         labels: &'a HashMap<String, String>,
         environment: impl Iterator<Item = &'a str>,
-    ) -> Vec<(String, String)> {
+    ) -> Vec<Chosen> {
         let labels = labels.iter().map(|(key, value)| (key.as_str(), value.as_str()));
         let mut chosen = self.labels.choose(labels, environment);
         let mut room = MAX_LABELS;
-        chosen.retain_mut(|(name, value)| {
+        chosen.retain_mut(|Chosen { name, value, .. }| {
             *value = self.cut(std::mem::take(value));
             let left = room.checked_sub(name.len() + value.len()).filter(|_| name.len() <= MAX_VALUE);
             if left.is_none() {

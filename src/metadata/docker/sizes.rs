@@ -124,7 +124,12 @@ async fn measure(
         Some(root) => rounds.look(wish.look, root, LOOK).await,
         None => None,
     };
-    Ok(DiskReport { sizes, file_system, asked, lasts: (wish.interval + SIZES.wait) * ROUNDS })
+    Ok(DiskReport {
+        sizes,
+        file_system,
+        asked,
+        lasts: wish.interval.saturating_add(SIZES.wait).saturating_mul(ROUNDS),
+    })
 }
 
 #[cfg(test)]

@@ -69,7 +69,7 @@ impl Directory {
     }
 }
 
-pub(super) fn make(path: &Path) -> io::Result<()> {
+pub(in crate::push) fn make(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 

@@ -18,7 +18,7 @@ mod ack;
 mod directory;
 mod segment;
 
-pub(super) use directory::Directory;
+pub(super) use directory::{Directory, make};
 
 use super::record::{Loss, Record};
 use ack::Ack;
@@ -152,7 +152,14 @@ impl Spool {
         }
         if let Err(error) = self.write(record) {
             self.undo();
-            return Err(error);
+            // What has been sent still needs room.
+            if !self.remove_sent() {
+                return Err(error);
+            }
+            if let Err(error) = self.write(record) {
+                self.undo();
+                return Err(error);
+            }
         }
         if let Some(segment) = self.segments.back_mut() {
             segment.add(record);
@@ -185,6 +192,16 @@ impl Spool {
             }
         };
         segment::write(file, segment.bytes, record)
+    }
+
+    /// Removes segments of which everything has been sent. Returns whether there was one.
+    fn remove_sent(&mut self) -> bool {
+        let mut is_removed = false;
+        while self.segments.front().is_some_and(|first| first.bytes > 0 && self.sent.0 >= first.bytes) {
+            self.remove_first();
+            is_removed = true;
+        }
+        is_removed
     }
 
     /// Takes back a record that was written in part.
@@ -222,6 +239,12 @@ impl Spool {
         loop {
             let Some(segment) = self.segments.front().cloned() else { return (None, losses) };
             if self.sent.0 >= segment.bytes {
+                // Records whose headers could not be read.
+                let samples = self.unsent_of_first();
+                if samples > 0 {
+                    losses.push(Loss { reason: "damaged", samples });
+                    self.sent.1 = segment.samples;
+                }
                 if self.segments.len() == 1 && segment.bytes < self.segment_bytes {
                     // All is sent, and there is room for more.
                     return (None, losses);

@@ -244,3 +244,41 @@ fn a_file_that_vanishes_costs_only_what_was_in_it() {
     let left: u64 = records.iter().map(|record| u64::from(record.samples)).sum();
     assert_eq!(left + losses[0].samples, (1..=20).sum::<u64>());
 }
+
+#[test]
+fn what_has_been_sent_makes_room_on_a_full_disk() {
+    let setting = Setting::new();
+    let (mut spool, _) = setting.open(1 << 20);
+    spool.append(&record(1)).unwrap();
+    let full = setting.segments().remove(0);
+    spool.close_for_tests();
+    fs::remove_file(&full).unwrap();
+    std::os::unix::fs::symlink("/dev/full", &full).unwrap();
+    assert!(spool.append(&record(2)).is_err());
+    assert_eq!(spool.samples(), 1, "it is not removed before it is sent");
+    spool.sent = (spool.segments[0].bytes, 1);
+    spool.append(&record(2)).unwrap();
+    assert_eq!(samples(&drain(&mut spool).0), [2]);
+}
+
+#[test]
+fn damage_while_the_exporter_runs_is_counted() {
+    let setting = Setting::new();
+    let (mut spool, _) = setting.open(1 << 20);
+    for number in 1..=4 {
+        spool.append(&record(number)).unwrap();
+    }
+    let path = setting.segments().remove(0);
+    let whole = fs::read(&path).unwrap();
+    for at in [0, 40, whole.len() / 2, whole.len() - 1, usize::try_from(HEADER + record(1).size()).unwrap()] {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 0xff;
+        fs::write(&path, &damaged).unwrap();
+        spool.sent = (0, 0);
+        let (records, losses) = drain(&mut spool);
+        assert_eq!(records.len(), 3, "byte {at}");
+        let left: u64 = records.iter().map(|record| u64::from(record.samples)).sum();
+        let lost: u64 = losses.iter().map(|loss| loss.samples).sum();
+        assert_eq!((left + lost, spool.samples()), (10, 0), "byte {at}: {losses:?}");
+    }
+}

@@ -1,0 +1,102 @@
+//! What the settings say that can't be meant.
+
+use super::push;
+use std::{fmt, path::PathBuf};
+
+/// Settings that are understood and have no effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Doubt {
+    /// Certificate or key are named by these flags or variables, and plain HTTP is served.
+    TlsWithoutSecure(Vec<String>),
+    /// These flags or variables name a host or a Docker, and the demo has its own.
+    ReplacedByDemo(Vec<String>),
+    /// This flag or variable sets how often sizes are requested, and none are shown.
+    IntervalWithoutDisk(String),
+    /// A variable that looks like one of ours and is not.
+    UnknownVariable(String),
+    /// So many more of those.
+    MoreUnknownVariables(usize),
+    /// HTTPS, and no port.
+    SecureWithoutPort(String),
+    /// These flags or variables are about push, and nothing is pushed.
+    NothingToPushTo(Vec<String>),
+    /// The size of a spool, and no spool.
+    SpoolBytesWithoutSpool(String),
+    /// These keys of a file are Prometheus' and do nothing here.
+    KeysWithoutEffect {
+        /// The file.
+        file: PathBuf,
+        /// Its keys.
+        keys: Vec<String>,
+    },
+    /// A receiver's password is among the arguments.
+    PasswordInArguments(String),
+    /// A receiver of remote write whose URL has no path.
+    RemoteWriteWithoutPath {
+        /// The flag or variable.
+        origin: String,
+        /// The URL.
+        url: String,
+    },
+    /// The label `instance` would be this name, which Docker made up for a container.
+    InstanceOfContainer(String),
+}
+
+impl fmt::Display for Doubt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TlsWithoutSecure(given) => write!(
+                f,
+                "plain HTTP is served, although {} was given: add -s (DOCKER_STAT_PROM_SECURE=1) for HTTPS",
+                given.join(" and ")
+            ),
+            Self::ReplacedByDemo(given) => write!(
+                f,
+                "--demo serves a recorded host with its own Docker, and ignores {}",
+                given.join(", ")
+            ),
+            Self::IntervalWithoutDisk(given) => {
+                write!(f, "{given} has no effect, because no sizes are shown: add --metrics +disk")
+            }
+            Self::UnknownVariable(name) => {
+                write!(
+                    f,
+                    "{name} is not a setting of docker-stat-prom and has no effect: --help lists the settings"
+                )
+            }
+            Self::MoreUnknownVariables(count) => {
+                write!(f, "{count} more DOCKER_STAT_PROM_ variables are not settings and have no effect")
+            }
+            Self::SecureWithoutPort(origin) => {
+                write!(f, "{origin} has no effect: with --bind none there is no port")
+            }
+            Self::NothingToPushTo(given) => {
+                write!(
+                    f,
+                    "nothing is pushed, although {} was given: {}",
+                    given.join(" and "),
+                    push::nothing_to_do()
+                )
+            }
+            Self::SpoolBytesWithoutSpool(origin) => {
+                write!(f, "{origin} has no effect without --push_spool: what waits is kept in memory")
+            }
+            Self::KeysWithoutEffect { file, keys } => {
+                write!(f, "{}: these keys have no effect here: {}", file.display(), keys.join(", "))
+            }
+            Self::PasswordInArguments(origin) => write!(
+                f,
+                "the password in {origin} is shown to everybody who may list processes: put it into a file, \
+                 with password_file and --push_config"
+            ),
+            Self::RemoteWriteWithoutPath { origin, url } => {
+                write!(f, "{origin}: {url} has no path: Prometheus takes remote write at {url}/api/v1/write")
+            }
+            Self::InstanceOfContainer(host) => write!(
+                f,
+                "what is pushed is labelled instance=\"{host}\", the name of this container: name the host \
+                 with --push_label instance=HOST"
+            ),
+        }
+    }
+}
