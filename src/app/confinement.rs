@@ -36,8 +36,8 @@ pub(super) fn confine(
     }
 }
 
-/// What serving, or printing once, needs. `guarding` are the files of certificates, passwords and tokens, which
-/// are read again.
+/// What serving, or printing once, needs. `guarding` are the files of certificates, passwords and tokens,
+/// which are read again.
 pub(super) fn of_run(
     roots: &Roots,
     docker: &DockerHost,

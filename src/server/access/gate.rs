@@ -70,7 +70,7 @@ enum Credentials {
 }
 
 impl Access {
-    /// Reads all files. No thread is started: [`super::watch()`] does that. Says in the log what should be looked at.
+    /// Reads all files. Says in the log what should be looked at. Starts no thread: [`super::watch()`] does.
     ///
     /// # Errors
     /// If a file can't be read or is wrong.
