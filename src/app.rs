@@ -118,6 +118,9 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
     let to_push = settings.push.as_ref();
     to_push.filter(|_| serves).into_iter().for_each(push::make_spool);
     let mut plan = confinement::of_run(&roots, &host, access.files(), to_push, demo.as_ref(), traces);
+    if access.trusts_the_system() {
+        confinement::add_trusted(&mut plan);
+    }
     plan.removed = listening::removed(&settings.bind);
     let sandbox = confine(settings.confinement, &plan, &metrics)?;
     // Threads have the limits of the thread that starts them: from here on they are started.
@@ -318,8 +321,8 @@ async fn serve(
     }
     let notify = tokio::spawn(supervise(handle.clone(), start));
     let hangs = tokio::spawn(watch_for_hangs(handle.clone()));
-    let targets = push.as_ref().map(|push| targets::shown(push.board().clone())).unwrap_or_default();
     let reload = reload_when_told(&access, handle, &mut signals)?;
+    let targets = push.as_ref().map(|push| targets::shown(push.board().clone())).unwrap_or_default();
     let (stop, stopped) = oneshot::channel();
     let serving = async {
         let told = async {

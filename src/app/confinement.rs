@@ -36,11 +36,12 @@ pub(super) fn confine(
     }
 }
 
-/// What serving, or printing once, needs.
+/// What serving, or printing once, needs. `guarding` are the files of certificates, passwords and tokens,
+/// which are read again.
 pub(super) fn of_run(
     roots: &Roots,
     docker: &DockerHost,
-    files: Vec<PathBuf>,
+    guarding: Vec<PathBuf>,
     push: Option<&push::Config>,
     demo: Option<&Demo>,
     traces: bool,
@@ -62,6 +63,7 @@ pub(super) fn of_run(
             plan.read.push(certificates.clone());
         }
     }
+    plan.files.extend(guarding);
     if let Some(config) = push {
         add_push(&mut plan, config);
     }
@@ -79,6 +81,13 @@ pub(super) fn of_run(
 const TRUSTED: [&str; 4] =
     ["/etc/ssl", "/etc/pki", "/usr/share/ca-certificates", "/usr/local/share/ca-certificates"];
 
+/// Lets the certificates be read that the system trusts.
+pub(super) fn add_trusted(plan: &mut Plan) {
+    let named = ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().filter_map(env::var_os).map(PathBuf::from);
+    let all = TRUSTED.into_iter().map(PathBuf::from).chain(named);
+    plan.read.extend(all.filter(|path| path.exists()));
+}
+
 fn add_push(plan: &mut Plan, config: &push::Config) {
     plan.written.extend(config.spool.iter().map(|spool| spool.directory.clone()));
     for target in &config.targets {
@@ -86,10 +95,7 @@ fn add_push(plan: &mut Plan, config: &push::Config) {
         plan.files.extend(endpoint.files());
         let is_secure = endpoint.url.scheme_str() == Some("https");
         if is_secure && endpoint.tls.ca.is_none() {
-            let named =
-                ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().filter_map(env::var_os).map(PathBuf::from);
-            let all = TRUSTED.into_iter().map(PathBuf::from).chain(named);
-            plan.read.extend(all.filter(|path| path.exists()));
+            add_trusted(plan);
         }
         let url = endpoint.proxy.as_ref().map_or(&endpoint.url, |proxy| &proxy.url);
         let port = url.port_u16().unwrap_or(if url.scheme_str() == Some("https") { 443 } else { 80 });

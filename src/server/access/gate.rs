@@ -7,7 +7,7 @@ use super::{
     sources::{LoadError, Seen, Sources},
 };
 use crate::{
-    advice::access as advice,
+    advice::access::{self as advice, Concern},
     server::{peer::Peer, refusals::Reason},
     table::SelfMetrics,
 };
@@ -70,10 +70,10 @@ enum Credentials {
 }
 
 impl Access {
-    /// Reads all files. Says in the log what should be looked at.
+    /// Reads all files. Says in the log what should be looked at. Starts no thread: [`super::watch()`] does.
     ///
     /// # Errors
-    /// If a file can't be read or is wrong, or a thread can't be started.
+    /// If a file can't be read or is wrong.
     pub fn load(sources: Sources, metrics: SelfMetrics) -> Result<Arc<Self>, LoadError> {
         let key = Key::random().ok_or_else(|| LoadError::System("there are no random bytes".into()))?;
         let (seen, rules) = Rules::load(&sources, &key, None);
@@ -181,8 +181,14 @@ impl Access {
         }
     }
 
-    /// What must be done before rules are in force.
-    fn prepare(&self, rules: &Rules) -> Result<(), LoadError> {
+    /// Whether client certificates are checked with the authorities of the system, which are read again too.
+    #[must_use]
+    pub fn trusts_the_system(&self) -> bool {
+        self.rules().concerns().contains(&Concern::SystemAuthorities)
+    }
+
+    /// Starts the threads that rules need before they are in force.
+    pub(super) fn prepare(&self, rules: &Rules) -> Result<(), LoadError> {
         if rules.users.is_empty() {
             return Ok(());
         }

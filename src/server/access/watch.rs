@@ -37,11 +37,12 @@ impl Watch {
     }
 }
 
-/// Starts the thread. It is one of its own, because a file system may hang.
+/// Starts the thread, and those that check passwords. It is one of its own, because a file system may hang.
 ///
 /// # Errors
 /// If the thread can't be started.
 pub fn watch(access: Arc<Access>) -> io::Result<Watch> {
+    access.prepare(&access.rules()).map_err(io::Error::other)?;
     let (asked, questions) = channel();
     thread::Builder::new().name("reload".into()).spawn(move || run(&access, &questions))?;
     Ok(Watch { asked })
