@@ -125,7 +125,6 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
     let sandbox = confine(settings.confinement, &plan, &metrics)?;
     // Threads have the limits of the thread that starts them: from here on they are started.
     log.start_writing().map_err(no_thread)?;
-    access.start().map_err(|error| unusable(error, &sources))?;
     if let Some(demo) = &mut demo {
         demo.start_moving().map_err(no_thread)?;
     }

@@ -28,7 +28,7 @@ fn the_pages_show_how_each_receiver_is_doing_and_no_secret() {
     let with_password = refusing.url("/api/v1/write?token=hush").replace("://", "://user:hush@");
     command.args(["--push_interval", "1s", "--remote_write", &with_password]);
     command.args(["--otlp", &taking.url("/v1/metrics")]);
-    let exporter = Exporter::ready(&mut command);
+    let exporter = Exporter::ready(command.arg("--debug_pages"));
     eventually("one has failed and the other has not", || {
         let targets = targets(&exporter);
         assert_eq!(targets.len(), 2, "{targets:?}");
@@ -50,7 +50,7 @@ fn the_pages_show_how_each_receiver_is_doing_and_no_secret() {
 
 #[test]
 fn without_push_the_pages_do_not_speak_of_it() {
-    let exporter = Exporter::ready(&mut exporter::without_docker());
+    let exporter = Exporter::ready(exporter::without_docker().arg("--debug_pages"));
     assert_eq!(targets(&exporter), Vec::<Value>::new());
     assert!(!landing(&exporter).contains("Push"));
 }

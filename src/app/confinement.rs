@@ -48,7 +48,6 @@ pub(super) fn of_run(
 ) -> Plan {
     let mut plan = Plan {
         proc: roots.proc.clone(),
-        files,
         traces,
         read: vec![roots.cgroup.clone(), roots.proc.clone(), roots.sys.clone()],
         temporary: demo.map(|demo| demo.folder().to_owned()),

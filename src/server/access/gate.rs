@@ -98,14 +98,6 @@ impl Access {
         Ok(Arc::new(access))
     }
 
-    /// Starts the threads that check passwords, if there are any users. A sandbox must be entered before.
-    ///
-    /// # Errors
-    /// If a thread can't be started.
-    pub fn start(&self) -> Result<(), LoadError> {
-        self.prepare(&self.rules())
-    }
-
     /// Whether HTTPS is served. This does not change.
     #[must_use]
     pub fn is_secure(&self) -> bool {
