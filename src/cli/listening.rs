@@ -16,6 +16,7 @@ pub struct Listening {
     /// the end. A socket file that is left over, and that nobody answers on, is replaced. Sockets that
     /// systemd passes (socket activation) are served instead of the default address, and beside addresses
     /// that are given.
+    #[allow(rustdoc::broken_intra_doc_links, reason = "the brackets of an IPv6 address, in a help text")]
     #[arg(
         short,
         long,
