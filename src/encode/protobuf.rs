@@ -23,8 +23,8 @@ impl Writer {
     }
 
     /// Appends fields that were written elsewhere.
-    pub(super) fn append(&mut self, fields: &Self) {
-        self.0.extend_from_slice(&fields.0);
+    pub(super) fn append(&mut self, fields: &[u8]) {
+        self.0.extend_from_slice(fields);
     }
 
     fn varint(&mut self, mut number: u64) {

@@ -201,7 +201,7 @@ impl Draft {
     fn finish(&mut self, send: &mut dyn FnMut(&[u8], usize)) {
         if self.samples > 0 {
             if self.message == Message::V2 {
-                self.symbols.written.append(&self.body);
+                self.symbols.written.append(self.body.as_bytes());
                 send(self.symbols.written.as_bytes(), self.samples);
             } else {
                 send(self.body.as_bytes(), self.samples);
@@ -220,6 +220,18 @@ impl Draft {
     ) {
         let mut of_request = 0;
         let mut places: Vec<(u32, u32)> = Vec::new();
+        // Written once for all series of the subject.
+        let (mut written, mut ends) = (Writer::default(), Vec::new());
+        if self.message == Message::V1 {
+            ends.extend(all.iter().map(|pair| {
+                v1_label(&mut written, Some(*pair));
+                written.as_bytes().len()
+            }));
+        }
+        let written_label = |at: usize| {
+            let begin = at.checked_sub(1).and_then(|before| ends.get(before)).copied().unwrap_or(0);
+            ends.get(at).and_then(|end| written.as_bytes().get(begin..*end)).unwrap_or_default()
+        };
         for (number, shape, sample) in samples(readings, subject) {
             if self.samples >= self.most {
                 self.finish(send);
@@ -229,7 +241,10 @@ impl Draft {
             let Self { message, body, symbols, refs_of_shapes, request, .. } = self;
             match message {
                 Message::V1 => body.message(1, |series| {
-                    merge(all, own, |label| v1_label(series, label.of(all, own)));
+                    merge(all, own, |label| match label {
+                        Side::Subject(at) => series.append(written_label(at)),
+                        Side::Own(_) => v1_label(series, label.of(all, own)),
+                    });
                     v1_sample(series, sample);
                 }),
                 Message::V2 => {
