@@ -192,6 +192,15 @@ impl Drop for Sleeper {
     }
 }
 
+impl Sleeper {
+    /// A shell that waits for a line that never comes: a small system has no `sleep`.
+    fn new() -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", "read line"]).stdin(Stdio::piped()).stdout(Stdio::null());
+        Self(command.spawn().unwrap())
+    }
+}
+
 /// A live process in a made-up container: `/proc` is the real one but for its `cgroup` file.
 fn live(sleeper: &Sleeper) -> (tempfile::TempDir, PathBuf) {
     let pid = sleeper.0.id();
@@ -207,12 +216,11 @@ fn live(sleeper: &Sleeper) -> (tempfile::TempDir, PathBuf) {
 
 #[test]
 fn a_living_process_is_counted_as_proc_shows_it() {
-    let mut command = Command::new("sleep");
-    let sleeper = Sleeper(command.arg("600").stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap());
-    let expected = support::eventually("it sleeps", || {
+    let sleeper = Sleeper::new();
+    let expected = support::eventually("it waits", || {
         let pid = sleeper.0.id();
         let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap();
-        (name == "sleep\n").then(|| fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count() as u64)
+        (name == "sh\n").then(|| fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count() as u64)
     });
     let (host, directory) = live(&sleeper);
     let (result, found, _) = read(host.path(), &directory, None);
@@ -226,7 +234,7 @@ fn without_the_rights_there_is_a_hint_and_no_number() {
     if fs::read_dir("/proc/1/fd").is_err() {
         return skip(test, "only root can give rights away");
     }
-    let sleeper = Sleeper(Command::new("sleep").arg("600").spawn().unwrap());
+    let sleeper = Sleeper::new();
     let (host, _) = live(&sleeper);
     let binary = host.path().join("docker-stat-prom");
     fs::copy(exporter::BINARY, &binary).unwrap();
