@@ -168,6 +168,9 @@ pub struct Config {
     pub sandbox: SandboxMode,
 
     /// Print the metrics once, from two samples one polling interval apart, and exit
+    ///
+    /// With a receiver to push to, nothing is printed: the metrics are pushed once, and the exit status is 0
+    /// only if all receivers took them. Peaks need polls, so they are not among them.
     #[arg(long, env = "DOCKER_STAT_PROM_ONCE", value_parser = BoolishValueParser::new())]
     pub once: bool,
 

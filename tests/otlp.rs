@@ -9,7 +9,7 @@ use docker_stat_prom::{
     parse::ContainerId,
     table::Selection,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use support::{
     fixture,
     host::{Driven, add_container, empty_host, scope},
@@ -168,6 +168,39 @@ fn a_series_that_has_ended_has_no_recorded_value() {
     assert!(points.iter().all(|point| point.flags == 1 && point.value.is_none()));
     let gone = samples(&page).into_keys().filter(|labels| !samples(&after).contains_key(labels)).count();
     assert_eq!(points.len(), gone);
+}
+
+#[test]
+fn at_the_end_every_series_ends_the_derived_ones_and_histograms_too() {
+    let host = empty_host();
+    let directory = add_container(host.path(), &scope("1"));
+    std::fs::write(directory.join("memory.stat"), "anon 10\ninactive_file 7\n").unwrap();
+    std::fs::write(directory.join("memory.max"), "1000\n").unwrap();
+    let mut driven = Driven::new(host.path(), Selection::default());
+    let (mut readings, _) = pass(&mut driven, Readings::new());
+    let names = |readings: &Readings| -> BTreeSet<(Option<String>, String)> {
+        let all = resources(exports(readings, true, 1000));
+        let of = |of: &ResourceMetrics| {
+            let id = resource(of).get("container.id").cloned();
+            metrics(of).into_keys().map(move |name| (id.clone(), name)).collect::<Vec<_>>()
+        };
+        all.iter().flat_map(of).collect()
+    };
+    let before = names(&readings);
+    assert!(before.iter().any(|(_, name)| name == "container.memory.available"));
+    assert!(before.iter().any(|(_, name)| name == "docker_stat_prom_scrape_duration_seconds"));
+    readings.end(2e9);
+    assert_eq!(names(&readings), before);
+    for of in resources(exports(&readings, true, 1000)) {
+        for metric in metrics(&of).into_values() {
+            assert!(metric.points().iter().all(|point| point.flags == 1 && point.value.is_none()));
+            let histograms = metric.histogram.into_iter().flat_map(|histogram| histogram.points);
+            assert!(histograms.into_iter().all(|point| point.flags == 1 && point.sum.is_none()));
+        }
+    }
+    // And only once.
+    readings.end(2e9);
+    assert!(names(&readings).is_empty());
 }
 
 #[test]

@@ -7,7 +7,7 @@ complete -c docker-stat-prom -l web_config -d 'TLS, client certificates, users, 
 complete -c docker-stat-prom -l auth_token_file -d 'Answer only requests with one of the bearer tokens in this file, one per line' -r -F
 complete -c docker-stat-prom -s i -l polling_interval -d 'Time between two polls for the rate gauges: milliseconds, or with a unit, such as 5s' -r -f
 complete -c docker-stat-prom -l peak_window -d 'How long a poll counts for the metrics that end in _peak: 60s, 5m; from 1s to 1h' -r -f
-complete -c docker-stat-prom -l history -d 'How much of the polls to keep for a live page: 10m, 1h; from 10s to 24h; 0 keeps nothing' -r -f
+complete -c docker-stat-prom -l history -d 'How much of the polls to keep in memory: 10m, 1h; from 10s to 24h; 0 keeps nothing' -r -f
 complete -c docker-stat-prom -l cgroup_root -d 'Where the host\'s cgroup v2 is mounted' -r -F
 complete -c docker-stat-prom -l proc_root -d 'Where the host\'s procfs is mounted' -r -F
 complete -c docker-stat-prom -l sys_root -d 'Where the host\'s sysfs is mounted (names of block devices)' -r -F

@@ -11,7 +11,7 @@ pub fn files() -> &'static str {
 /// After a new state of the files that can't be used.
 #[must_use]
 pub fn kept() -> &'static str {
-    "what was there before stays in force (counted in config_reloads_total{result=\"failure\"})"
+    "what was there before stays in force (counted in docker_stat_prom_config_reloads_total{result=\"failure\"})"
 }
 
 /// After HTTPS that is set up in two places.

@@ -12,7 +12,10 @@ impl Collector {
             metrics.read_failures.with_label_values(&[failure.file, &reason]).inc();
             if self.complaints.insert(format!("{} {reason}", failure.file)) {
                 let hint = advice::failed_file(&failure.reason);
-                tracing::warn!("{}{hint} (said once; counted in read_failures_total)", failure.message);
+                tracing::warn!(
+                    "{}{hint} (said once; counted in docker_stat_prom_read_failures_total)",
+                    failure.message
+                );
             }
         }
         for (file, rows) in &self.pass.report.skipped_rows {
@@ -21,7 +24,7 @@ impl Collector {
             if self.complaints.insert(format!("{file} rows")) {
                 tracing::warn!(
                     "{file} of a container has rows that can't be used: its sums are missing while such \
-                     rows are there (said once; counted in skipped_rows_total)"
+                     rows are there (said once; counted in docker_stat_prom_skipped_rows_total)"
                 );
             }
         }

@@ -263,14 +263,22 @@ fn split_faults(points: &mut [Point<'_>]) {
 /// The conventions' name of page faults.
 const PAGING_FAULTS: &str = "container.paging.faults";
 
-/// `container.memory.available`: what is left of the limit, if there is one.
+/// `container.memory.available`: what is left of the limit, if there is one. It ends with either of the two.
 fn available<'a>(readings: &'a Readings, subject: &'a Subject) -> Option<Point<'a>> {
+    const LIMIT: &str = "container_spec_memory_limit_bytes";
+    const WORKING_SET: &str = "container_memory_working_set_bytes";
     let value_of = |name: &str| {
         let mut samples = readings.samples(subject);
         samples.find_map(|(_, shape, value)| (shape.heading.name == name).then_some(value))
     };
-    let limit = value_of("container_spec_memory_limit_bytes").filter(|limit| *limit > 0.0)?;
-    let working_set = value_of("container_memory_working_set_bytes")?;
+    let limit = value_of(LIMIT).filter(|limit| *limit > 0.0);
+    let value = limit.zip(value_of(WORKING_SET)).map(|(limit, working_set)| (limit - working_set).max(0.0));
+    let mut ended = readings.ended(subject);
+    let has_ended =
+        value.is_none() && ended.any(|(_, shape)| [LIMIT, WORKING_SET].contains(&shape.heading.name));
+    if value.is_none() && !has_ended {
+        return None;
+    }
     Some(Point {
         metric: Metric {
             name: "container.memory.available",
@@ -279,9 +287,9 @@ fn available<'a>(readings: &'a Readings, subject: &'a Subject) -> Option<Point<'
             instrument: Instrument::UpDownCounter,
         },
         attributes: Vec::new(),
-        value: (limit - working_set).max(0.0),
+        value: value.unwrap_or_default(),
         began_ms: None,
-        has_ended: false,
+        has_ended,
     })
 }
 
@@ -342,6 +350,9 @@ fn write_histogram(scope_metrics: &mut Writer, histogram: &HistogramShown, at: u
                     point.fixed64(2, nanos(began_ms));
                 }
                 point.fixed64(3, at);
+                if histogram.has_ended {
+                    return point.uint(10, NO_RECORDED_VALUE);
+                }
                 point.fixed64(4, histogram.count);
                 point.fixed64(5, histogram.sum.to_bits());
                 // Here a bucket does not count what is in the buckets before it.

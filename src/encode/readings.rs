@@ -59,6 +59,8 @@ pub struct HistogramShown {
     pub sum: f64,
     /// How many observations there were.
     pub count: u64,
+    /// Whether it has ended with the pass before.
+    pub has_ended: bool,
 }
 
 /// The shapes of one family.
@@ -143,7 +145,11 @@ impl Readings {
 
     /// A pass in which nothing is there any more, so that every series ends. For an orderly end.
     pub fn end(&mut self, now: f64) {
+        let mut histograms = mem::take(&mut self.histograms);
         self.forget();
+        histograms.retain(|histogram| !histogram.has_ended);
+        histograms.iter_mut().for_each(|histogram| histogram.has_ended = true);
+        self.histograms = histograms;
         self.pass += 1;
         self.now_ms = millis(now);
         self.find_ended();
@@ -413,6 +419,7 @@ impl FamilySink for Readings {
             buckets: histogram.buckets().collect(),
             sum: histogram.sum(),
             count: histogram.count(),
+            has_ended: false,
         });
     }
 

@@ -125,7 +125,7 @@ impl Refusals {
         let (label, words) = (reason.label(), reason.words());
         self.say(label, || {
             format!(
-                "{peer}: {words} (said once a minute; counted in http_refused_total{{reason=\"{label}\"}})"
+                "{peer}: {words} (said once a minute; counted in docker_stat_prom_http_refused_total{{reason=\"{label}\"}})"
             )
         });
     }
@@ -135,7 +135,7 @@ impl Refusals {
         self.metrics.tls_handshake_failures.inc();
         self.say("handshake", || {
             format!(
-                "{peer}: TLS handshake: {error} (said once a minute; counted in tls_handshake_failures_total)"
+                "{peer}: TLS handshake: {error} (said once a minute; counted in docker_stat_prom_tls_handshake_failures_total)"
             )
         });
     }
@@ -144,7 +144,7 @@ impl Refusals {
     pub(super) fn accept_failed(&self, error: &io::Error) {
         self.metrics.accept_errors.inc();
         self.say("accept", || {
-            format!("accept: {error} (said once a minute; counted in accept_errors_total)")
+            format!("accept: {error} (said once a minute; counted in docker_stat_prom_accept_errors_total)")
         });
     }
 

@@ -116,6 +116,8 @@ pub struct HistogramPoint {
     pub counts: Vec<u64>,
     #[prost(double, repeated, tag = "7")]
     pub bounds: Vec<f64>,
+    #[prost(uint32, tag = "10")]
+    pub flags: u32,
 }
 
 /// The attributes, with lists as their only text.

@@ -1,6 +1,6 @@
 //! OpenTelemetry's environment variables.
 
-use super::{endpoint::header, fault::Fault, files, receiver::JOB, url::percent_decoded};
+use super::{endpoint::header, fault::Fault, files, url::percent_decoded};
 use crate::push::{Pem, Secret};
 use std::{path::PathBuf, time::Duration};
 
@@ -98,7 +98,7 @@ pub(super) fn endpoint(variables: Variables<'_>) -> Result<Option<(String, Strin
     Ok(Some((name, url)))
 }
 
-/// The attributes of every resource; `service.name` is always among them.
+/// The attributes of every resource. Without a `service.name` among them, it is the label `job`.
 pub(super) fn resource_attributes(variables: Variables<'_>) -> Result<Vec<(String, String)>, Fault> {
     let mut attributes = match variables(ATTRIBUTES) {
         None => Vec::new(),
@@ -108,9 +108,6 @@ pub(super) fn resource_attributes(variables: Variables<'_>) -> Result<Vec<(Strin
     if let Some(name) = variables("OTEL_SERVICE_NAME") {
         attributes.retain(|(key, _)| key != SERVICE);
         attributes.push((SERVICE.to_owned(), name));
-    }
-    if !attributes.iter().any(|(key, _)| key == SERVICE) {
-        attributes.push((SERVICE.to_owned(), JOB.to_owned()));
     }
     attributes.sort();
     Ok(attributes)
@@ -169,7 +166,7 @@ mod tests {
             resource_attributes(&read).unwrap(),
             [pair("deployment.environment.name", "a,b"), pair("service.name", "y")]
         );
-        assert_eq!(resource_attributes(&|_| None).unwrap(), [pair("service.name", "docker-stat-prom")]);
+        assert_eq!(resource_attributes(&|_| None).unwrap(), []);
     }
 
     #[test]
