@@ -240,6 +240,24 @@ fn users_and_tokens_count_from_the_next_request_on() {
 }
 
 #[test]
+fn an_emptied_web_config_does_not_open_the_exporter_to_everybody() {
+    let users = format!("basic_auth_users:\n  alice: {}\n", bcrypt::hash("old", 4).unwrap());
+    let folder = folder(&users);
+    let exporter = Exporter::start(&mut with_web(folder.path()));
+    let right = [("Authorization", "Basic YWxpY2U6b2xk")];
+    assert_eq!(exporter.get("/metrics").status, 401);
+    for (told, emptied) in ["", "basic_auth_users:\n", "basic_auth_users: {}\n"].into_iter().enumerate() {
+        rewrite(folder.path(), "web.yml", emptied);
+        exporter.signal("-HUP");
+        support::eventually("it is told", || {
+            (exporter.log().matches("no users and no tokens").count() > told).then_some(())
+        });
+        assert_eq!(exporter.get("/metrics").status, 401, "{emptied:?}");
+        assert_eq!(exporter.ask("GET", "/metrics", &right).status, 200, "{emptied:?}");
+    }
+}
+
+#[test]
 fn the_service_manager_is_told_of_each_reload() {
     for has_files in [true, false] {
         let folder = folder(TLS);

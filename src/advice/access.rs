@@ -11,7 +11,8 @@ pub fn files() -> &'static str {
 /// After a new state of the files that can't be used.
 #[must_use]
 pub fn kept() -> &'static str {
-    "what was there before stays in force (counted in docker_stat_prom_config_reloads_total{result=\"failure\"})"
+    "what was there before stays in force (counted in \
+     docker_stat_prom_config_reloads_total{result=\"failure\"})"
 }
 
 /// After HTTPS that is set up in two places.
@@ -24,6 +25,12 @@ pub fn twice() -> &'static str {
 #[must_use]
 pub fn needs_restart() -> &'static str {
     "a change between HTTP and HTTPS needs a restart"
+}
+
+/// After a new state without users and tokens, where there were some.
+#[must_use]
+pub fn opens_to_all() -> &'static str {
+    "there are no users and no tokens any more: serving everybody needs a restart"
 }
 
 /// What is accepted and should be looked at.

@@ -232,10 +232,16 @@ const KNOWN: [&str; 11] = [
 /// Applies rules, one after the other, to the labels of a series, its name among them as `__name__`. Labels
 /// are sorted by name, before and after.
 ///
-/// `false` means that the series is not sent: a rule has dropped it, or it has no label left.
+/// `false` means that the series is not sent: a rule has dropped it, or made a value longer than any receiver
+/// takes, or it has no label left.
 pub fn apply(rules: &[Rule], labels: &mut Vec<(String, String)>) -> bool {
-    rules.iter().all(|rule| rule.apply(labels)) && !labels.is_empty()
+    let mut fits =
+        |rule: &Rule| rule.apply(labels) && labels.iter().all(|(_, value)| value.len() <= LONGEST_VALUE);
+    rules.iter().all(&mut fits) && !labels.is_empty()
 }
+
+/// The longest value of a label, in bytes. Rules that use a value twice could make it grow without a bound.
+const LONGEST_VALUE: usize = 64 << 10;
 
 /// Whether a label can be an external one: any but the name of the series.
 #[must_use]

@@ -10,7 +10,9 @@ use super::{
 use crate::encode::{Message, Readings, Relabel, Requests, lost_since};
 use hyper::body::Bytes;
 use std::{
-    fs, io,
+    fs::{self, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 use tokio::{sync::oneshot, task::spawn_blocking};
@@ -101,7 +103,14 @@ impl State {
 
     fn open(folder: &Path) -> Self {
         let path = folder.join(Self::NAME);
-        let earlier = fs::read(&path).ok().and_then(|packed| unsnappy(&packed).ok());
+        let earlier = match read(&path) {
+            Ok(earlier) => earlier,
+            Err(error) => {
+                let path = path.display();
+                tracing::warn!("{path}: {error}: series of the last run that ended are not ended");
+                None
+            }
+        };
         let writer = Requests::new(Message::V2, Vec::new(), usize::MAX);
         Self { path, writer, earlier, is_stale: true, writing: None, has_failed: false }
     }
@@ -146,10 +155,24 @@ impl State {
     }
 }
 
+/// The largest state that is read, in bytes.
+const LARGEST: u64 = 64 << 20;
+
+/// What an earlier run has left; `None` if nothing.
+fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let Ok(found) = fs::symlink_metadata(path) else { return Ok(None) };
+    if !found.is_file() || found.len() > LARGEST {
+        return Err(io::Error::other("not a file of ours"));
+    }
+    let packed = fs::read(path)?;
+    unsnappy(&packed).map(Some).map_err(|_| io::Error::other("damaged"))
+}
+
 /// Another process never sees a part of it.
 fn replace(path: &Path, packed: &[u8]) -> io::Result<()> {
     let next = path.with_extension("next");
-    fs::write(&next, packed)?;
+    let _there_is_none = fs::remove_file(&next);
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(&next)?.write_all(packed)?;
     fs::rename(&next, path)
 }
 

@@ -10,6 +10,7 @@ use super::{
 use crate::collector::{Handle, Stopped};
 use std::{io, sync::Arc, thread, time::Duration};
 use tokio::{
+    signal::unix::{SignalKind, signal},
     sync::oneshot,
     time::{Instant, timeout, timeout_at},
 };
@@ -65,6 +66,7 @@ pub fn start(config: Config, handle: Handle, protocols: Protocols) -> io::Result
     let shown = board.clone();
     thread::Builder::new().name("push".into()).spawn(move || {
         let _alive = alive;
+        let _at_worst_a_signal_ends_the_program = runtime.block_on(async { ignore_size_limit() });
         runtime.block_on(run(config, handle, protocols, directory, shown, stopped));
         // Does not wait for a disk or a look-up that hangs.
         runtime.shutdown_background();
@@ -78,6 +80,14 @@ pub fn make_spool(config: &Config) {
     if let Some(spool) = &config.spool {
         let _start_fails_too = spool::make(&spool.directory);
     }
+}
+
+/// A file that reaches a limit on its size (`ulimit -f`, `LimitFSIZE=`) sends a signal that ends the process.
+/// With a handler it is an error of the writing, like a full disk.
+fn ignore_size_limit() -> io::Result<()> {
+    /// `SIGXFSZ` of Linux on x86 and ARM.
+    const SIZE_LIMIT: i32 = 25;
+    signal(SignalKind::from_raw(SIZE_LIMIT)).map(drop)
 }
 
 impl Push {

@@ -125,7 +125,8 @@ impl Refusals {
         let (label, words) = (reason.label(), reason.words());
         self.say(label, || {
             format!(
-                "{peer}: {words} (said once a minute; counted in docker_stat_prom_http_refused_total{{reason=\"{label}\"}})"
+                "{peer}: {words} (said once a minute; counted in \
+                 docker_stat_prom_http_refused_total{{reason=\"{label}\"}})"
             )
         });
     }
@@ -135,7 +136,8 @@ impl Refusals {
         self.metrics.tls_handshake_failures.inc();
         self.say("handshake", || {
             format!(
-                "{peer}: TLS handshake: {error} (said once a minute; counted in docker_stat_prom_tls_handshake_failures_total)"
+                "{peer}: TLS handshake: {error} (said once a minute; counted in \
+                 docker_stat_prom_tls_handshake_failures_total)"
             )
         });
     }

@@ -32,7 +32,11 @@ fn size_of(row: &Value) -> Option<(ContainerId, DiskUse)> {
     let id = ContainerId::new(row.get("Id")?.as_str()?)?;
     let told = |field| match row.get(field) {
         None => Told::Nothing,
-        Some(value) => value.as_u64().map_or(Told::NoSize, Told::Bytes),
+        // dockerd's sizes are signed.
+        Some(value) => {
+            let bytes = value.as_i64().and_then(|bytes| u64::try_from(bytes).ok());
+            bytes.map_or(Told::NoSize, Told::Bytes)
+        }
     };
     let unknown = DiskUse::default();
     let sizes = match (told("SizeRw"), told("SizeRootFs")) {

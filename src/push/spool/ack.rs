@@ -1,5 +1,6 @@
 //! How far the oldest segment has been sent.
 
+use super::directory::must_be_file;
 use std::{
     fs::{File, OpenOptions},
     io,
@@ -22,6 +23,7 @@ pub(super) struct Ack {
 impl Ack {
     /// Opens it. One that is damaged counts as if nothing had been sent.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
+        must_be_file(path)?;
         let mut options = OpenOptions::new();
         let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
         let mut content = [0; LENGTH];

@@ -40,6 +40,7 @@ impl Directory {
         };
         let unusable = |error: io::Error| failed(errno_of(&error), &error.to_string());
         make(path).map_err(unusable)?;
+        must_be_file(&path.join("lock")).map_err(unusable)?;
         let mut options = OpenOptions::new();
         let lock = options.write(true).create(true).truncate(false).mode(0o600).open(path.join("lock"));
         match Flock::lock(lock.map_err(unusable)?, FlockArg::LockExclusiveNonblock) {
@@ -66,6 +67,14 @@ impl Directory {
         let is_unknown = |name: &str| is_folder_name(name) && !known.iter().any(|known| known == name);
         let unknown = folders.filter(|entry| entry.file_name().to_str().is_some_and(is_unknown));
         unknown.map(|entry| entry.path()).collect()
+    }
+}
+
+/// Fails if there is something that is no file: opening a FIFO would block, and a link leads elsewhere.
+pub(in crate::push) fn must_be_file(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if !found.is_file() => Err(io::Error::other("not a regular file")),
+        _ => Ok(()),
     }
 }
 

@@ -80,7 +80,9 @@ impl Spool {
         let mut said = Vec::new();
         let ack = Ack::open(&folder.join("ack"))?;
         let mut segments = VecDeque::new();
-        for (number, path) in segment::list(&folder)? {
+        let (found, odd) = segment::list(&folder)?;
+        said.extend(odd.iter().map(|path| format!("{} is no file of ours: left alone", path.display())));
+        for (number, path) in found {
             if number < ack.segment {
                 // It was sent; only its removal is missing.
                 fs::remove_file(&path)?;
@@ -135,6 +137,19 @@ impl Spool {
         Ok(())
     }
 
+    /// If somebody has removed or moved the directory: what waited there is gone with it.
+    fn find_removed(&mut self) -> Vec<Loss> {
+        if self.segments.is_empty() || self.folder.exists() {
+            return Vec::new();
+        }
+        let samples: u64 = self.segments.iter().map(|segment| segment.samples).sum();
+        let samples = samples.saturating_sub(self.sent.1);
+        tracing::warn!("{} was removed, and {samples} samples that waited in it", self.folder.display());
+        self.segments.clear();
+        (self.last, self.first, self.sent) = (None, None, (0, 0));
+        vec![Loss { reason: "disk", samples }]
+    }
+
     /// Appends a record, and removes the oldest segments if there is too much. Returns what was lost by that.
     /// Blocks.
     ///
@@ -145,7 +160,7 @@ impl Spool {
         if size > self.limit {
             return Err(io::Error::other(format!("a request of {size} bytes, and {} may wait", self.limit)));
         }
-        let mut losses = Vec::new();
+        let mut losses = self.find_removed();
         while self.bytes_on_disk() + size > self.limit {
             let Some(loss) = self.drop_oldest()? else { break };
             losses.push(loss);
@@ -172,7 +187,7 @@ impl Spool {
         let has_room = |segment: &Segment| segment.bytes < self.segment_bytes;
         if !self.segments.back().is_some_and(has_room) {
             self.sync_data()?;
-            let number = self.segments.back().map_or(self.ack.segment, |last| last.number) + 1;
+            let number = self.segments.back().map_or(self.ack.segment, |last| last.number).saturating_add(1);
             let path = self.path(number);
             let created = segment::create(&path).or_else(|_| {
                 // Somebody may have removed the directory.

@@ -84,19 +84,31 @@ pub(super) fn name(number: u64) -> String {
     format!("{number:020}.segment")
 }
 
-/// All segments of a target, in order. Other files do not matter.
-pub(super) fn list(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
-    let mut found = Vec::new();
+/// The largest segment that is read: one that was not quite full, and a last record.
+const LARGEST: u64 = (8 << 20) + HEADER + LONGEST as u64;
+
+/// Whether it can be one of ours. Anybody who can write here can put in what blocks or never ends.
+fn is_ours(path: &Path, number: u64) -> bool {
+    number < u64::MAX / 2
+        && fs::symlink_metadata(path).is_ok_and(|found| found.is_file() && found.len() <= LARGEST)
+}
+
+/// All segments of a target, in order, and what has the name of one and can't be one. Other files do not
+/// matter.
+pub(super) fn list(folder: &Path) -> io::Result<(Vec<(u64, PathBuf)>, Vec<PathBuf>)> {
+    let (mut found, mut odd) = (Vec::new(), Vec::new());
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let file = entry.file_name();
         let number = file.to_str().and_then(|file| file.strip_suffix(".segment")?.parse().ok());
-        if let Some(number) = number.filter(|number| *file == *name(*number)) {
-            found.push((number, entry.path()));
+        match number.filter(|number| *file == *name(*number)) {
+            Some(number) if is_ours(&entry.path(), number) => found.push((number, entry.path())),
+            Some(_) => odd.push(entry.path()),
+            None => {}
         }
     }
     found.sort_unstable();
-    Ok(found)
+    Ok((found, odd))
 }
 
 /// A new segment's file.

@@ -18,7 +18,7 @@ impl Setting {
 
     fn segments(&self) -> Vec<PathBuf> {
         let listed = segment::list(&self.folder.path().join(folder_name("target"))).unwrap();
-        listed.into_iter().map(|(_, path)| path).collect()
+        listed.0.into_iter().map(|(_, path)| path).collect()
     }
 }
 
@@ -280,5 +280,35 @@ fn damage_while_the_exporter_runs_is_counted() {
         let left: u64 = records.iter().map(|record| u64::from(record.samples)).sum();
         let lost: u64 = losses.iter().map(|loss| loss.samples).sum();
         assert_eq!((left + lost, spool.samples()), (10, 0), "byte {at}: {losses:?}");
+    }
+}
+
+#[test]
+fn what_is_no_file_of_ours_blocks_nothing_and_costs_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = Arc::new(Directory::open(&folder.path().join("spool")).unwrap());
+    let (mut spool, _) = Spool::open(&directory, "target", 1 << 20).unwrap();
+    spool.append(&record(1)).unwrap();
+    let place = spool.folder().to_owned();
+    drop(spool);
+    // A segment that never ends, one that is a directory, and the highest number.
+    let odd = |number: u64| place.join(segment::name(number));
+    fs::File::create(odd(7)).unwrap().set_len(4 << 40).unwrap();
+    fs::create_dir(odd(8)).unwrap();
+    fs::write(odd(u64::MAX), "x").unwrap();
+    let (mut spool, said) = Spool::open(&directory, "target", 1 << 20).unwrap();
+    assert_eq!((said.len(), spool.samples()), (3, 1), "{said:?}");
+    spool.append(&record(2)).unwrap();
+    assert_eq!(spool.samples(), 3);
+    // Whoever removes the directory takes what waits with it.
+    fs::remove_dir_all(&place).unwrap();
+    let losses = spool.append(&record(4)).unwrap();
+    assert_eq!(losses, [Loss { reason: "disk", samples: 3 }]);
+    assert_eq!(spool.samples(), 4);
+    // What is no file is not opened.
+    for name in ["ack", "lock"] {
+        let other = tempfile::tempdir().unwrap();
+        fs::create_dir(other.path().join(name)).unwrap();
+        assert!(directory::must_be_file(&other.path().join(name)).is_err());
     }
 }

@@ -145,6 +145,10 @@ impl Access {
             if rules.tls.is_some() != before.tls.is_some() {
                 return Err(LoadError::System(advice::needs_restart().into()));
             }
+            // A file that was emptied by accident must not let everybody in.
+            if before.asks_who() && !rules.asks_who() {
+                return Err(LoadError::System(advice::opens_to_all().into()));
+            }
             self.prepare(&rules).map(|()| Arc::new(rules))
         });
         let problem = loaded.as_ref().err().map(ToString::to_string);

@@ -44,6 +44,11 @@ pub(in crate::server) struct Rules {
 }
 
 impl Rules {
+    /// Whether a password or a token is asked for.
+    pub(super) fn asks_who(&self) -> bool {
+        !(self.users.is_empty() && self.tokens.is_empty())
+    }
+
     /// Reads all files. Returns also which, even if something is wrong with one of them.
     pub(super) fn load(
         sources: &Sources,
