@@ -93,9 +93,12 @@ fn is_ours(path: &Path, number: u64) -> bool {
         && fs::symlink_metadata(path).is_ok_and(|found| found.is_file() && found.len() <= LARGEST)
 }
 
+/// A segment's number and file.
+pub(super) type Numbered = (u64, PathBuf);
+
 /// All segments of a target, in order, and what has the name of one and can't be one. Other files do not
 /// matter.
-pub(super) fn list(folder: &Path) -> io::Result<(Vec<(u64, PathBuf)>, Vec<PathBuf>)> {
+pub(super) fn list(folder: &Path) -> io::Result<(Vec<Numbered>, Vec<PathBuf>)> {
     let (mut found, mut odd) = (Vec::new(), Vec::new());
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
