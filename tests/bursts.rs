@@ -26,7 +26,7 @@ use support::{
     cgroups::LiveCgroups,
     exporter::{self, Exporter, NO_DOCKER},
     host::{Driven, add_container, empty_host, scope},
-    value,
+    until_passed, value,
 };
 
 const CPU: &str = "container_cpu_usage_ratios_peak";
@@ -41,7 +41,7 @@ fn driven(host: &Path, metrics: &str) -> Driven {
 
 /// One window, and the page after it.
 fn window(driven: &mut Driven) -> String {
-    std::thread::sleep(INTERVAL);
+    until_passed(Instant::now(), INTERVAL);
     driven.collector.tick();
     driven.page(Format::Text)
 }
@@ -224,7 +224,7 @@ fn found(bursts: &Bursts) -> Option<Found> {
         let (mut peak, mut rate, mut last) = (f64::INFINITY, 0.0_f64, None);
         while begin.elapsed() < bursts.time {
             // The time between two scrapes is what is tested.
-            std::thread::sleep(bursts.scrape);
+            until_passed(Instant::now(), bursts.scrape);
             let (page, at) = (exporter.metrics(), Instant::now());
             let shown = |name| value(&page, name, &[]);
             let used = shown("container_cpu_usage_seconds_total").unwrap();
@@ -254,7 +254,7 @@ fn share_of_bursts(cgroup: &Path, bursts: &Bursts) -> f64 {
     let begin = Instant::now();
     let (mut points, mut best, mut least) = (VecDeque::from([(begin, usage())]), 0.0_f64, 1.0_f64);
     while begin.elapsed() < bursts.time {
-        std::thread::sleep(bursts.interval / 20);
+        until_passed(Instant::now(), bursts.interval / 20);
         let (now, used) = (Instant::now(), usage());
         points.push_back((now, used));
         while points.len() > 2 && now - points[1].0 >= 2 * bursts.interval {

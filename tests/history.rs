@@ -11,8 +11,16 @@ use docker_stat_prom::{
     parse::ContainerId,
     table::Selection,
 };
-use std::{fs, path::Path, sync::Arc, time::Duration};
-use support::host::{Driven, add_container, empty_host, scope};
+use std::{
+    fs,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use support::{
+    host::{Driven, add_container, empty_host, scope},
+    until_passed,
+};
 
 const INTERVAL: Duration = Duration::from_millis(20);
 const SPAN: Duration = Duration::from_secs(600);
@@ -29,7 +37,7 @@ fn history(driven: &mut Driven) -> Arc<History> {
 
 fn tick(driven: &mut Driven) {
     // A window must have a length.
-    std::thread::sleep(Duration::from_millis(2));
+    until_passed(Instant::now(), Duration::from_millis(2));
     driven.collector.tick();
 }
 
@@ -103,7 +111,7 @@ fn what_only_a_scrape_reads_is_known_where_one_has_read_it() {
     assert!((last(&mut driven, Quantity::Pids) - 5.0).abs() < 0.1);
     assert!((last(&mut driven, Quantity::WorkingSet) - 70.0).abs() < 0.1);
     assert!(last(&mut driven, Quantity::CpuPressure).is_nan(), "a share needs two readings");
-    std::thread::sleep(Duration::from_millis(5));
+    until_passed(Instant::now(), Duration::from_millis(5));
     let waited = "some avg10=0.00 avg60=0.00 avg300=0.00 total=2000\n";
     fs::write(directory.join("cpu.pressure"), waited).unwrap();
     driven.page(Format::Text);

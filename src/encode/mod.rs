@@ -19,7 +19,7 @@ mod written_request;
 pub use label_block::LabelBlock;
 pub use line::Text;
 pub use otlp::{Exports, rejected};
-pub use readings::{HistogramShown, Readings, Shape, Subject};
+pub use readings::{HistogramShown, Readings, Shape, Subject, unix_millis};
 pub use text::{Format, Renderer};
 pub use write_request::{Message, Relabel, Requests};
 pub use written_request::{lost_since, v2_to_v1};

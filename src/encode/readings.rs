@@ -134,10 +134,10 @@ impl Readings {
     pub fn take(&mut self, now: f64, exporter_began: f64, feed: impl FnOnce(&mut Self)) {
         self.forget();
         self.pass += 1;
-        self.now_ms = millis(now);
+        self.now_ms = unix_millis(now);
         if let Some(own) = self.subjects.get_mut(OWN) {
             own.begin(self.pass);
-            own.began_ms = Some(millis(exporter_began));
+            own.began_ms = Some(unix_millis(exporter_began));
         }
         feed(self);
         self.find_ended();
@@ -151,7 +151,7 @@ impl Readings {
         histograms.iter_mut().for_each(|histogram| histogram.has_ended = true);
         self.histograms = histograms;
         self.pass += 1;
-        self.now_ms = millis(now);
+        self.now_ms = unix_millis(now);
         self.find_ended();
     }
 
@@ -201,12 +201,6 @@ impl Readings {
     #[must_use]
     pub fn histograms(&self) -> &[HistogramShown] {
         &self.histograms
-    }
-
-    /// One more than the highest number of a shape.
-    #[must_use]
-    pub fn shape_numbers(&self) -> usize {
-        self.shapes.len()
     }
 
     fn shape(&self, number: u32) -> Option<&Shape> {
@@ -271,14 +265,14 @@ impl Readings {
         if let Some(place) = self.places.get(&key).copied() {
             if let Some(subject) = self.subjects.get_mut(place) {
                 subject.begin(pass);
-                subject.began_ms = labels.began().map(millis);
+                subject.began_ms = labels.began().map(unix_millis);
             }
             return place;
         }
         let mut sorted: Vec<(String, String)> =
             labels.pairs().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         sorted.sort_unstable();
-        let began_ms = labels.began().map(millis);
+        let began_ms = labels.began().map(unix_millis);
         let container = labels.container_id().map(str::to_owned);
         let attributes = labels.attributes().map(|(name, attribute)| (name.to_owned(), attribute)).collect();
         let place = self.subjects.len();
@@ -381,8 +375,10 @@ fn hash(random: &RandomState, suffix: &str, labels: &[(Label, LabelValue<'_>)], 
     hasher.finish()
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "milliseconds of a time that clocks show")]
-fn millis(seconds: f64) -> i64 {
+/// Unix seconds as Unix milliseconds.
+#[must_use]
+#[expect(clippy::cast_possible_truncation, reason = "`as` saturates, and no clock is that wrong")]
+pub fn unix_millis(seconds: f64) -> i64 {
     (seconds * 1e3).round() as i64
 }
 

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     collector::{View, Visitor},
-    encode::{Format, Readings, Text},
+    encode::{Format, Readings, Text, unix_millis},
 };
 use std::{path::Path, time::Duration};
 
@@ -48,7 +48,7 @@ impl Pass {
 
 impl Visitor for Pass {
     fn visit(&mut self, view: &View<'_>) {
-        self.timestamp = milliseconds(view.page.now);
+        self.timestamp = unix_millis(view.page.now);
         if let Some(text) = self.text.take() {
             let mut text = text.cleared();
             view.render(Format::Text, &mut text);
@@ -58,12 +58,6 @@ impl Visitor for Pass {
             readings.take(view.page.now, self.exporter_began, |sink| view.feed(sink));
         }
     }
-}
-
-/// Unix seconds as Unix milliseconds.
-#[expect(clippy::cast_possible_truncation, reason = "`as` saturates, and no clock is that wrong")]
-fn milliseconds(seconds: f64) -> i64 {
-    (seconds * 1000.0).round() as i64
 }
 
 /// Makes the requests of one target.

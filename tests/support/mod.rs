@@ -89,6 +89,12 @@ pub fn eventually_within<T>(
     }
 }
 
+/// Waits until so much time has passed since a moment: for what is about the length of a time.
+pub fn until_passed(since: Instant, time: Duration) {
+    let said = || format!("{time:?} have passed");
+    eventually_within(time + PATIENCE, said, || (since.elapsed() >= time).then_some(()));
+}
+
 /// Checks again and again for a while that something does not happen. There is no other way to see that.
 pub fn throughout(duration: Duration, mut check: impl FnMut()) {
     let begin = Instant::now();
