@@ -542,6 +542,12 @@ fn what_should_be_looked_at_is_said() {
     folder.write("web.yml", TLS);
     let log = Exporter::start(&mut folder.exporter()).log();
     assert!(!log.lines().any(|line| line.contains("WARN") && line.contains("access")), "{log}");
+    // A file in which nothing is left protects nothing.
+    for nothing in ["", "basic_auth_users:\n"] {
+        folder.write("web.yml", nothing);
+        let log = Exporter::start(&mut folder.exporter()).log();
+        assert_eq!(log.matches("nothing is configured in it").count(), 1, "{log}");
+    }
 }
 
 /// A health check in the environment of the exporter.

@@ -52,11 +52,16 @@ pub enum Concern {
     SystemAuthorities,
     /// Passwords or tokens go over plain HTTP.
     InTheClear,
+    /// A web config in which there is nothing.
+    EmptyConfig(PathBuf),
 }
 
 impl fmt::Display for Concern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::EmptyConfig(path) => {
+                write!(f, "{}: nothing is configured in it: everybody is served, over HTTP", path.display())
+            }
             Self::Expired => f.write_str("the certificate has expired: clients will refuse it"),
             Self::ExpiresSoon(days) => write!(f, "the certificate expires in {days} days: renew it"),
             Self::KeyForAll(path) => {

@@ -90,6 +90,10 @@ impl Rules {
         if tls.is_none() && !(users.is_empty() && tokens.is_empty()) {
             concerns.push(Concern::InTheClear);
         }
+        let is_open = tls.is_none() && users.is_empty() && tokens.is_empty();
+        if is_open && web.rate.is_none() && web.headers.is_empty() {
+            concerns.extend(sources.web_config.clone().map(Concern::EmptyConfig));
+        }
         let handshake = tls.map(|section| handshake::build(&section, web.http2, reader)).transpose()?;
         // The level of the bucket stays what it is.
         let of_before = before.and_then(|before| before.bucket.clone());
