@@ -425,6 +425,9 @@ fn https_docker_and_the_health_check_work_in_it() {
 #[test]
 fn docker_is_reached_by_address_and_by_name() {
     for host in ["127.0.0.1", "localhost"] {
+        if host == "localhost" && !support::localhost_is_known("Docker is reached by name") {
+            continue;
+        }
         let docker = TcpListener::bind("127.0.0.1:0").unwrap();
         docker.set_nonblocking(true).unwrap();
         let url = format!("tcp://{host}:{}", docker.local_addr().unwrap().port());
@@ -543,7 +546,11 @@ fn processes_that_only_tracers_see_are_not_lost_to_landlock() {
         command.arg("--proc_root").arg(folder.path()).args(exporter::NO_DOCKER);
         command.args(["--once", "-i", "10", "--sandbox", mode]).output().ok()
     };
-    let Some(output) = run("on").filter(|output| !matches!(output.status.code(), Some(99 | 127))) else {
+    // In a changed root, there may be no mount whose propagation could be switched off.
+    let could_run = |output: &Output| {
+        !matches!(output.status.code(), Some(99 | 127)) && !output.stderr.starts_with(b"unshare: ")
+    };
+    let Some(output) = run("on").filter(could_run) else {
         return support::skip(test, "it can't be mounted");
     };
     let text = String::from_utf8(output.stderr).unwrap();

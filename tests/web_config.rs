@@ -186,7 +186,10 @@ fn promtool_and_we_agree_about_web_configs() {
         folder.write("web.yml", text);
         let sources = Sources { web_config: Some(folder.path("web.yml")), ..Sources::default() };
         let ours = Access::load(sources, SelfMetrics::new().unwrap());
-        let is_good = matches!(verdict, Good | PromtoolIsOlder);
+        // Without a list of their own, the system's authorities sign for clients; a minimal system has none.
+        let lacks_authorities = text.ends_with("VerifyClientCert\n") || text.ends_with("CertIfGiven\n");
+        let lacks_authorities = lacks_authorities && !support::system_has_authorities();
+        let is_good = matches!(verdict, Good | PromtoolIsOlder) && !lacks_authorities;
         assert_eq!(ours.is_ok(), is_good, "{text}: {:?}", ours.map(drop));
         if let Err(error) = ours {
             let said = error.to_string();

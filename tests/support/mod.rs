@@ -27,6 +27,7 @@ pub mod remote_write;
 
 use std::{
     io::Write,
+    net::ToSocketAddrs,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -108,6 +109,20 @@ pub fn throughout(duration: Duration, mut check: impl FnMut()) {
 pub fn skip(test: &str, why: &str) {
     // eprintln! does not work here: its output is hidden when a test passes.
     std::io::stderr().write_all(format!("SKIPPED {test}: {why}\n").as_bytes()).unwrap();
+}
+
+/// Whether the system trusts any authority. A minimal one has no list of them.
+pub fn system_has_authorities() -> bool {
+    !rustls_native_certs::load_native_certs().certs.is_empty()
+}
+
+/// Whether the name `localhost` has an address: a minimal system has neither a hosts file nor a resolver.
+pub fn localhost_is_known(test: &str) -> bool {
+    let is_known = ("localhost", 0).to_socket_addrs().is_ok();
+    if !is_known {
+        skip(test, "localhost has no address here");
+    }
+    is_known
 }
 
 /// The value of one series: that of the first line that begins with the name and contains all the parts.

@@ -102,8 +102,13 @@ fn clients(
 fn roots(ca: Option<&Material>, reader: &mut Reader) -> Result<(String, RootCertStore), LoadError> {
     let mut roots = RootCertStore::empty();
     let Some(ca) = ca else {
+        let path = "the system's CA certificates".to_owned();
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        return Ok(("the system's CA certificates".to_owned(), roots));
+        if roots.is_empty() {
+            let problem = "expected some, since no client_ca_file is given; found none".to_owned();
+            return Err(TlsError::File { path, problem }.into());
+        }
+        return Ok((path, roots));
     };
     let pem: Pem = ca.read(reader)?;
     for certificate in pem.certificates()? {
