@@ -60,6 +60,18 @@ fn both_messages_hold_every_sample_of_the_page() {
 }
 
 #[test]
+fn a_request_has_a_largest_size_whatever_the_labels_are() {
+    let mut driven = Driven::new(&fixture("debian13-docker26.1-linux6.12"), Selection::default());
+    let (readings, _) = pass(&mut driven, Readings::new());
+    let long = vec![("long".to_owned(), "x".repeat(30_000))];
+    let bodies = requests(&readings, &mut Requests::new(Message::V1, long, 100_000), None);
+    assert!(bodies.len() > 3, "{}", bodies.len());
+    assert!(bodies.iter().all(|(body, _)| body.len() < (4 << 20) + 40_000));
+    let samples: usize = bodies.iter().map(|(_, samples)| samples).sum();
+    assert_eq!(decoded_v1(&bodies).len(), samples);
+}
+
+#[test]
 fn the_series_of_a_container_stay_together() {
     let mut driven = Driven::new(&fixture("debian13-docker26.1-linux6.12"), Selection::default());
     let (readings, _) = pass(&mut driven, Readings::new());

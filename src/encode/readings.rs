@@ -36,11 +36,12 @@ pub struct Subject {
     key: u64,
     /// The last pass that had it.
     seen: u64,
-    /// The shapes of its series, and as many values.
+    /// The shapes of its series, and as many values. While a pass fills them, the shapes beyond the values
+    /// are those of the pass before.
     shapes: Vec<u32>,
     values: Vec<f64>,
-    /// The shapes that it had in the pass before.
-    before: Vec<u32>,
+    /// The shapes that it had in the pass before, if they are others.
+    before: Option<Vec<u32>>,
     /// The shapes of that pass that it no longer has.
     ended: Vec<u32>,
 }
@@ -244,15 +245,23 @@ impl Readings {
         let pass = self.pass;
         self.changed = false;
         for subject in &mut self.subjects {
-            subject.ended.clear();
-            self.changed |= subject.seen != pass || subject.shapes != subject.before;
+            subject.ended = Vec::new();
             if subject.seen != pass {
+                self.changed = true;
                 // What it had in its last pass.
                 mem::swap(&mut subject.ended, &mut subject.shapes);
-            } else if subject.shapes != subject.before {
+                continue;
+            }
+            if subject.values.len() < subject.shapes.len() {
+                subject.differ();
+            }
+            if let Some(before) = subject.before.take() {
+                self.changed = true;
                 let now: HashSet<u32> = subject.shapes.iter().copied().collect();
-                let gone = subject.before.iter().filter(|shape| !now.contains(shape));
-                subject.ended.extend(gone);
+                subject.ended = before.into_iter().filter(|shape| !now.contains(shape)).collect();
+                // There are many containers, and what a list has grown by is up to what it holds.
+                subject.shapes.shrink_to_fit();
+                subject.values.shrink_to_fit();
             }
         }
     }
@@ -298,8 +307,7 @@ impl Readings {
             family.seen = pass;
         }
         if let Some(subject) = self.subjects.get_mut(self.subject) {
-            subject.shapes.push(shape);
-            subject.values.push(value);
+            subject.put(shape, value);
         }
     }
 
@@ -358,9 +366,23 @@ impl Default for Readings {
 impl Subject {
     fn begin(&mut self, pass: u64) {
         self.seen = pass;
-        mem::swap(&mut self.before, &mut self.shapes);
-        self.shapes.clear();
         self.values.clear();
+    }
+
+    fn put(&mut self, shape: u32, value: f64) {
+        // Nearly always the same as in the pass before.
+        if self.shapes.get(self.values.len()) != Some(&shape) {
+            self.differ();
+            self.shapes.push(shape);
+        }
+        self.values.push(value);
+    }
+
+    /// Leaves only the shapes of this pass, and keeps those of the pass before.
+    fn differ(&mut self) {
+        let shapes = &self.shapes;
+        self.before.get_or_insert_with(|| shapes.clone());
+        self.shapes.truncate(self.values.len());
     }
 }
 

@@ -15,6 +15,10 @@ use std::{
 /// The value that ends a series, so that queries do not show it any longer: a NaN with these bits.
 const STALE: u64 = 0x7ff0_0000_0000_0002;
 
+/// The largest request, before it is compressed: a series more may be in it. Only very long labels or very
+/// many samples in a request reach it.
+const LARGEST_BODY: usize = 4 << 20;
+
 /// The message of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Message {
@@ -198,6 +202,10 @@ impl Draft {
         self.symbols.clear();
     }
 
+    fn is_full(&self) -> bool {
+        self.samples >= self.most || self.body.as_bytes().len() >= LARGEST_BODY
+    }
+
     fn finish(&mut self, send: &mut dyn FnMut(&[u8], usize)) {
         if self.samples > 0 {
             if self.message == Message::V2 {
@@ -233,7 +241,7 @@ impl Draft {
             ends.get(at).and_then(|end| written.as_bytes().get(begin..*end)).unwrap_or_default()
         };
         for (number, shape, sample) in samples(readings, subject) {
-            if self.samples >= self.most {
+            if self.is_full() {
                 self.finish(send);
             }
             self.samples += 1;
@@ -279,7 +287,7 @@ impl Draft {
         sample: Sample,
         send: &mut dyn FnMut(&[u8], usize),
     ) {
-        if self.samples >= self.most {
+        if self.is_full() {
             self.finish(send);
         }
         self.samples += 1;

@@ -34,7 +34,7 @@ mod store;
 mod target;
 mod verdict;
 
-pub use compress::{gzip, snappy};
+pub use compress::{Snappy, gzip, snappy};
 pub use config::{
     Authorization, Config, Endpoint, Otlp, Pem, Protocol, Proxy, Queue, Secret, Spool, Target, Tls, Version,
 };

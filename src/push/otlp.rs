@@ -28,7 +28,8 @@ impl OpenTelemetry {
         exports.write(readings, &mut |body, points| {
             let packed = if *is_packed { gzip(body).ok() } else { None };
             let kind = if packed.is_some() { Kind::OtlpGzip } else { Kind::Otlp };
-            let body = packed.map_or_else(|| Bytes::copy_from_slice(body), Bytes::from);
+            // It may wait for hours, so it has no room to grow.
+            let body = Bytes::copy_from_slice(packed.as_deref().unwrap_or(body));
             let samples = u32::try_from(points).unwrap_or(u32::MAX);
             records.push(Record { kind, samples, timestamp: readings.now_ms(), body });
         });

@@ -1,7 +1,7 @@
 //! Remote write: what is sent to one target.
 
 use super::{
-    compress::{snappy, unsnappy},
+    compress::{Snappy, snappy, unsnappy},
     config::{Config, Target},
     encoder::{Encoder, Pass},
     record::{Kind, Record},
@@ -23,6 +23,7 @@ const METADATA_EVERY_MS: i64 = 60_000;
 /// Makes the requests of one target.
 pub(super) struct RemoteWrite {
     requests: Requests,
+    snappy: Snappy,
     rules: Vec<Rule>,
     state: Option<State>,
     /// When 1.0 was last told the types of families, in Unix milliseconds.
@@ -34,6 +35,7 @@ impl RemoteWrite {
         let most = target.queue.max_samples_per_send;
         Self {
             requests: Requests::new(Message::V2, config.external_labels.clone(), most),
+            snappy: Snappy::default(),
             rules: target.relabel.clone(),
             state: folder.map(State::open),
             metadata_sent: None,
@@ -41,13 +43,13 @@ impl RemoteWrite {
     }
 
     fn records(&mut self, readings: &Readings, lost: &[Vec<(String, String)>]) -> Vec<Record> {
-        let Self { requests, rules, .. } = self;
+        let Self { requests, snappy, rules, .. } = self;
         let kind = kind_of(requests.message());
         let mut records = Vec::new();
         let relabel = |labels: &mut Vec<(String, String)>| apply(rules, labels);
         let relabel: Option<Relabel<'_>> = if rules.is_empty() { None } else { Some(&relabel) };
         requests.write(readings, lost, relabel, &mut |body, samples| {
-            records.extend(record(kind, readings.now_ms(), body, samples));
+            records.extend(record(kind, readings.now_ms(), snappy.pack(body).ok(), samples));
         });
         records
     }
@@ -63,8 +65,9 @@ impl Encoder for RemoteWrite {
         let is_due = |sent: i64| !(0..METADATA_EVERY_MS).contains(&(now - sent));
         if is_v1 && self.metadata_sent.is_none_or(is_due) {
             self.metadata_sent = Some(now);
-            self.requests.write_metadata(readings, &mut |body, samples| {
-                records.extend(record(Kind::WriteV1, now, body, samples));
+            let Self { requests, snappy, .. } = self;
+            requests.write_metadata(readings, &mut |body, samples| {
+                records.extend(record(Kind::WriteV1, now, snappy.pack(body).ok(), samples));
             });
         }
         if let Some(state) = &mut self.state {
@@ -184,8 +187,21 @@ fn kind_of(message: Message) -> Kind {
 }
 
 /// A request that waits. One that can't be compressed is larger than any receiver takes.
-fn record(kind: Kind, timestamp: i64, body: &[u8], samples: usize) -> Option<Record> {
-    let body = Bytes::from(snappy(body).ok()?);
+fn record(kind: Kind, timestamp: i64, body: Option<Bytes>, samples: usize) -> Option<Record> {
     let samples = u32::try_from(samples).ok()?;
-    Some(Record { kind, samples, timestamp, body })
+    Some(Record { kind, samples, timestamp, body: body? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_needs_no_more_room_than_its_bytes() {
+        let body = vec![b'x'; 1 << 20];
+        let record = record(Kind::WriteV1, 1, Snappy::default().pack(&body).ok(), 1);
+        let body = record.and_then(|record| record.body.try_into_mut().ok());
+        let room = body.map(|body| (body.capacity() == body.len(), body.len() < 100_000));
+        assert_eq!(room, Some((true, true)));
+    }
 }
