@@ -18,6 +18,19 @@ const OPEN_FILES: &str = "raise it (ulimit -n, LimitNOFILE=)";
 /// What shows a program in a container the cgroups of the host.
 const SEE_THE_HOST: &str = "run with -v /sys/fs/cgroup:/sys/fs/cgroup:ro or --cgroupns=host";
 
+/// How much of a user's text an error shows.
+const SHOWN_CHARS: usize = 100;
+
+/// A text of the user, as far as an error shows it: it can be of any length.
+#[must_use]
+pub fn shown(text: &str) -> String {
+    let mut shown: String = text.chars().take(SHOWN_CHARS).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    shown
+}
+
 // At the start.
 
 /// After wrong usage.

@@ -102,6 +102,10 @@ const RULES: &[&str] = &[
     "action=lowercase source=none target=b",
     "action=KeepEqual source=a target=b",
     "action=dropequal source=a target=b",
+    "action=hashmod source=a target=new modulus=8",
+    "action=hashmod source=a,b,none target=b modulus=1000003",
+    "action=hashmod source=none separator=- target=new modulus=18446744073709551615",
+    "action=HashMod source=__name__,id separator= target=new modulus=1",
     "action=labeldrop regex=x_.*|id",
     "action=labeldrop regex=[abc]",
     "action=labelkeep regex=__name__|job|instance|a|name",
@@ -123,6 +127,7 @@ fn draft(rule: &str) -> Draft {
             "regex" => draft.regex = Some(value),
             "target" => draft.target_label = Some(value),
             "replacement" => draft.replacement = Some(value),
+            "modulus" => draft.modulus = Some(value.parse().unwrap()),
             _ => panic!("{key}"),
         }
     }
@@ -138,6 +143,7 @@ fn yaml(draft: &Draft) -> Value {
         ("regex", json!(draft.regex)),
         ("target_label", json!(draft.target_label)),
         ("replacement", json!(draft.replacement)),
+        ("modulus", json!(draft.modulus)),
     ];
     let written = pairs.into_iter().filter(|(_, value)| !value.is_null());
     Value::Object(written.map(|(key, value)| (key.to_owned(), value)).collect())

@@ -1,14 +1,16 @@
 //! Relabelling with the rules and the meaning of Prometheus' `write_relabel_configs`.
 
 mod letters;
+mod md5;
 mod name;
 mod pattern;
 mod template;
 
 pub use name::is_label;
 
+use crate::advice::shown;
 use pattern::Pattern;
-use std::borrow::Cow;
+use std::{borrow::Cow, num::NonZeroU64};
 use template::Template;
 
 /// The name of a series, as a label.
@@ -29,19 +31,18 @@ pub struct Draft {
     pub target_label: Option<String>,
     /// What is written; `$1` if it is not written.
     pub replacement: Option<String>,
+    /// Into how many parts `hashmod` divides.
+    pub modulus: Option<u64>,
 }
 
 /// Why a rule is not one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RuleError {
     /// There is no such action.
-    #[error("action: expected {ACTIONS}, found \"{0}\"")]
+    #[error("action: expected {ACTIONS}, found \"{}\"", shown(.0))]
     Action(String),
-    /// The action of Prometheus that we do not have.
-    #[error("action: hashmod is not supported")]
-    HashMod,
     /// The expression is not one, or needs what we do not have.
-    #[error("regex: \"{0}\" is not understood: {1}")]
+    #[error("regex: \"{}\" is not understood: {}", shown(.0), shown(.1))]
     Regex(String, String),
     /// Something that the action needs is missing.
     #[error("action {0} needs {1}")]
@@ -50,12 +51,12 @@ pub enum RuleError {
     #[error("action {0} has no use for {1}")]
     NoUse(&'static str, &'static str),
     /// A text is not the name of a label.
-    #[error("{0}: expected a label's name (letters, digits and _), found \"{1}\"")]
+    #[error("{0}: expected a label's name (letters, digits and _), found \"{found}\"", found = shown(.1))]
     Label(&'static str, String),
 }
 
-const ACTIONS: &str =
-    "replace, keep, drop, labeldrop, labelkeep, labelmap, lowercase, uppercase, keepequal or dropequal";
+const ACTIONS: &str = "replace, keep, drop, labeldrop, labelkeep, labelmap, lowercase, uppercase, keepequal, \
+                       dropequal or hashmod";
 
 /// A rule that was checked.
 #[derive(Debug, Clone)]
@@ -77,6 +78,7 @@ enum Action {
     LabelMap { pattern: Pattern, replacement: Template },
     LabelDrop(Pattern),
     LabelKeep(Pattern),
+    HashMod { target: String, modulus: NonZeroU64 },
 }
 
 impl Rule {
@@ -90,9 +92,6 @@ impl Rule {
             .into_iter()
             .find(|known| known.eq_ignore_ascii_case(written))
             .ok_or_else(|| RuleError::Action(written.to_owned()))?;
-        if name == "hashmod" {
-            return Err(RuleError::HashMod);
-        }
         let of_labels = matches!(name, "labeldrop" | "labelkeep");
         let of_equality = matches!(name, "keepequal" | "dropequal");
         let is_written = [
@@ -100,6 +99,7 @@ impl Rule {
             ("target_label", of_labels && draft.target_label.is_some()),
             ("separator", (of_labels || of_equality) && draft.separator.is_some()),
             ("regex", of_equality && draft.regex.is_some()),
+            ("modulus", (of_labels || of_equality) && draft.modulus.is_some_and(|modulus| modulus > 0)),
             (
                 "replacement",
                 (of_labels || of_equality || matches!(name, "lowercase" | "uppercase"))
@@ -131,6 +131,11 @@ impl Rule {
             "dropequal" => Action::DropEqual(fixed_target()?),
             "lowercase" => Action::Lowercase(fixed_target()?),
             "uppercase" => Action::Uppercase(fixed_target()?),
+            "hashmod" => {
+                let modulus = draft.modulus.and_then(NonZeroU64::new);
+                let modulus = modulus.ok_or(RuleError::Needs(name, "a modulus above 0"))?;
+                Action::HashMod { target: fixed_target()?, modulus }
+            }
             "labelmap" => {
                 let pattern = pattern()?;
                 if !template::can_be_label(&replacement) {
@@ -181,6 +186,10 @@ impl Rule {
             Action::Uppercase(target) => {
                 let value = self.text(labels).chars().map(letters::upper).collect();
                 set(labels, target, value);
+            }
+            Action::HashMod { target, modulus } => {
+                let part = md5::last_half(self.text(labels).as_bytes()) % *modulus;
+                set(labels, target, part.to_string());
             }
             Action::LabelMap { pattern, replacement } => {
                 // All are looked at before any is written.

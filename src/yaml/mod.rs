@@ -5,6 +5,7 @@
 
 mod duration;
 
+use crate::advice::shown;
 use granit_parser::{Event, Parser, ScalarStyle, Span};
 use std::{collections::HashMap, time::Duration};
 
@@ -87,6 +88,7 @@ impl Node {
             }
             if !keys.known.iter().chain(keys.no_effect).any(|known| known == key) {
                 let known = keys.known.join(", ");
+                let key = shown(key);
                 let problem = format!("unknown key \"{key}\" in {}; known keys: {known}", keys.name);
                 return Err(Mistake::new(value.line, problem));
             }
@@ -228,7 +230,7 @@ impl<'a> Section<'a> {
     ) -> Result<Option<T>, Mistake> {
         let Some(text) = self.text(key)? else { return Ok(None) };
         let line = self.get(key).map_or(self.line, |node| node.line);
-        let wrong = || Mistake::new(line, format!("{key}: expected {expected}, found \"{text}\""));
+        let wrong = || Mistake::new(line, format!("{key}: expected {expected}, found \"{}\"", shown(text)));
         read(text).map(Some).ok_or_else(wrong)
     }
 }
@@ -311,11 +313,14 @@ impl<'a> Reader<'a> {
                 return Ok(entries);
             }
             let at = span.start.line();
-            let Event::Scalar(key, ..) = event else {
+            let Event::Scalar(key, style, ..) = event else {
                 return Err(Mistake::new(at, "expected a key, found a list or a section"));
             };
+            if style == ScalarStyle::Plain && key == "<<" {
+                return Err(Mistake::new(at, "merge keys (<<) are not supported: write the keys out"));
+            }
             if entries.iter().any(|(known, _)| *known == key) {
-                return Err(Mistake::new(at, format!("key \"{key}\" is there twice")));
+                return Err(Mistake::new(at, format!("key \"{}\" is there twice", shown(&key))));
             }
             let (event, span) = self.some(at)?;
             let mut node = self.node(event, span, depth + 1)?;
@@ -393,6 +398,11 @@ mod tests {
             ("a: on\na: hunter2", 2, "key \"a\" is there twice"),
             ("? [hunter2]\n: 1", 1, "expected a key, found a list or a section"),
             ("a: on\n---\na: on", 2, "expected one document, found another after ---"),
+            (
+                "d: &x {c: hunter2}\nidle:\n  <<: *x",
+                3,
+                "merge keys (<<) are not supported: write the keys out",
+            ),
             ("c: !secret hunter2", 1, "tags (!) are not supported"),
             ("d: &x [*x]", 1, "an alias (*) inside what it stands for, or without its anchor (&)"),
         ] {
@@ -408,6 +418,15 @@ mod tests {
         ] {
             let (_, problem) = mistake(text);
             assert!(problem.starts_with("this is no YAML: ") && !problem.contains("hunter2"), "{problem}");
+        }
+    }
+
+    #[test]
+    fn a_mistake_shows_only_the_beginning_of_a_long_text() {
+        let long = "x".repeat(500);
+        for text in [format!("a: {long}"), format!("{long}: 1"), format!("{long}: 1\n{long}: 1")] {
+            let (_, problem) = mistake(&text);
+            assert!(problem.len() < 300 && problem.contains("x…"), "{problem}");
         }
     }
 

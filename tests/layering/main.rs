@@ -18,10 +18,10 @@ use std::{
 /// Each room with those that it may import.
 const ROOMS: [(&str, &[&str]); 21] = [
     ("files", &[]),
-    ("yaml", &[]),
     ("parse", &[]),
     ("sample", &["parse"]),
     ("advice", &["sample"]),
+    ("yaml", &["advice"]),
     ("discovery", &["parse", "advice"]),
     ("metadata", &["parse", "advice"]),
     ("model", &["parse", "sample", "metadata"]),

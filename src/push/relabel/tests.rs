@@ -23,6 +23,7 @@ fn draft(text: &str) -> Draft {
             "regex" => draft.regex = Some(value),
             "target" => draft.target_label = Some(value),
             "replacement" => draft.replacement = Some(value),
+            "modulus" => draft.modulus = Some(value.parse().unwrap()),
             _ => unreachable!("{key}"),
         }
     }
@@ -91,6 +92,14 @@ fn each_action_does_what_prometheus_does() {
         ("action=dropequal source=a target=b", "a=1 b=1", None),
         ("action=dropequal source=a target=b", "a=1 b=2", Some("a=1 b=2")),
         ("action=dropequal source=c target=d", "a=1", None),
+        // A part of the whole, by the hash of the joined values
+        ("action=hashmod source=a target=b modulus=1000", "a=abc", Some("a=abc b=458")),
+        ("action=hashmod source=a,c target=b modulus=8", "a=1 c=2", Some("a=1 b=4 c=2")),
+        (
+            "action=HashMod source=none target=b modulus=18446744073709551615",
+            "a=1",
+            Some("a=1 b=16825458760271544958"),
+        ),
         // Names
         ("action=labeldrop regex=container_.*", "container_x=1 id=2", Some("id=2")),
         ("action=labeldrop regex=id|image", "id=1 identity=2 image=3", Some("identity=2")),
@@ -153,7 +162,11 @@ fn what_is_no_rule_is_told_so() {
     for (rule, problem) in [
         ("action=frop", "action: expected replace, keep, drop, "),
         ("action=", "action: expected replace, keep, drop, "),
-        ("action=hashmod target=a", "action: hashmod is not supported"),
+        ("action=hashmod source=a target=b", "action hashmod needs a modulus above 0"),
+        ("action=hashmod source=a target=b modulus=0", "action hashmod needs a modulus above 0"),
+        ("action=hashmod source=a modulus=2", "action hashmod needs target_label"),
+        ("action=hashmod source=a target=$1 modulus=2", "target_label: expected a label's name"),
+        ("action=labeldrop regex=a modulus=2", "action labeldrop has no use for modulus"),
         ("source=a", "action replace needs target_label"),
         (
             "action=keep source=a.b",
@@ -193,4 +206,15 @@ fn rules_are_applied_in_order_and_the_first_drop_ends_it() {
     assert!(apply(&rules, &mut kept));
     assert_eq!(kept, labels("a=2 b=2 c=x"));
     assert!(!apply(&[], &mut Vec::new()));
+}
+
+#[test]
+fn an_error_shows_only_the_beginning_of_a_long_text() {
+    let long = "(".repeat(100_000);
+    for (key, action) in [("regex", "keep"), ("target", "lowercase"), ("source", "keep"), ("action", "")] {
+        let action = if action.is_empty() { &long } else { action };
+        let error = Rule::new(draft(&format!("action={action} {key}={long}"))).map(|_| key).unwrap_err();
+        let text = error.to_string();
+        assert!(text.chars().count() < 400 && text.contains("((…"), "{key}: {text}");
+    }
 }

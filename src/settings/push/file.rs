@@ -88,9 +88,9 @@ const PUSHGATEWAY: Keys = receiver!("pushgateway", [], [], ["write_relabel_confi
 
 const RULE: Keys = Keys {
     name: "write_relabel_configs",
-    known: &["source_labels", "separator", "regex", "target_label", "replacement", "action"],
+    known: &["source_labels", "separator", "regex", "target_label", "replacement", "action", "modulus"],
     no_effect: &[],
-    not_supported: &["modulus"],
+    not_supported: &[],
 };
 
 /// The longest time that a request may take.
@@ -255,6 +255,7 @@ fn rules(section: &Section<'_>) -> Result<Vec<Rule>, Mistake> {
             regex: text("regex")?,
             target_label: text("target_label")?,
             replacement: text("replacement")?,
+            modulus: section.of("modulus", "a number", |text| text.parse().ok())?,
         };
         Rule::new(draft).map_err(|error| Mistake::new(node.line, format!("write_relabel_configs: {error}")))
     };

@@ -327,13 +327,17 @@ fn what_is_wrong_with_a_receiver_is_told_without_secrets() {
             "4: write_relabel_configs: regex: \"(\" is not understood: found open group without closing ')'",
         ),
         (
-            "write_relabel_configs: [{action: hashmod, modulus: 2}]",
-            "3: modulus is not supported in write_relabel_configs",
+            "write_relabel_configs: [{action: hashmod, target_label: a}]",
+            "3: write_relabel_configs: action hashmod needs a modulus above 0",
+        ),
+        (
+            "write_relabel_configs: [{action: hashmod, modulus: -1}]",
+            "3: modulus: expected a number, found \"-1\"",
         ),
         (
             "write_relabel_configs: [{target_labels: x}]",
             "3: unknown key \"target_labels\" in write_relabel_configs; \
-          known keys: source_labels, separator, regex, target_label, replacement, action",
+          known keys: source_labels, separator, regex, target_label, replacement, action, modulus",
         ),
         ("write_relabel_configs: [{source_labels: a}]", "3: source_labels: expected a list, found one value"),
     ] {
