@@ -157,7 +157,8 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
         cgroup_root: collector.roots.cgroup.clone(),
         docker: docker.host().clone(),
         engine: docker.engine(),
-        secure: access.is_secure(),
+        port: port(&listeners, &access),
+        receivers: settings.push.iter().flat_map(push::Config::names).collect(),
         metrics: settings.metrics,
         sandbox,
     };
@@ -241,8 +242,19 @@ fn is_colourful() -> bool {
 }
 
 fn start_push(config: push::Config, handle: &Handle) -> Result<Push, Failure> {
+    // What else can fail is rare.
+    let hint = config.spool.is_some().then(|| advice::push::spool().to_owned());
     push::start(config, handle.clone(), push::PROTOCOLS)
-        .map_err(|error| Failure::from(anyhow!("nothing can be pushed: {error}")))
+        .map_err(|error| Failure { error: anyhow!("nothing can be pushed: {error}"), hint })
+}
+
+/// How what is served is served.
+fn port(listeners: &[Listener], access: &Access) -> &'static str {
+    match access.is_secure() {
+        _ if listeners.is_empty() => "no port",
+        true => "HTTPS",
+        false => "HTTP without TLS",
+    }
 }
 
 /// Takes two samples, one interval apart, and pushes the second to all targets, or else writes what is asked

@@ -46,7 +46,7 @@ fn trouble_is_logged_once_and_no_secret_ever() {
     let exporter = Exporter::ready(every_second(&mut command));
     receiver.wait_for(10);
     receiver.answer(|_| ok());
-    eventually("it is over", || exporter.log().contains("it takes samples again").then_some(()));
+    eventually("it is over", || exporter.log().contains("push to tenant works").then_some(()));
     let page = exporter.metrics();
     let log = exporter.log();
     for secret in [TOKEN, PASSWORD] {
@@ -55,6 +55,59 @@ fn trouble_is_logged_once_and_no_secret_ever() {
     let said: Vec<_> = log.lines().filter(|line| line.contains("push to tenant: 500")).collect();
     assert_eq!(said.len(), 1, "{said:?}");
     assert!(said[0].contains("cannot store: POST /api/v1/write"), "{}", said[0]);
+}
+
+#[test]
+fn a_first_push_is_said_and_so_is_the_end_of_trouble() {
+    let receiver = Receiver::start(|_| ok());
+    let url = receiver.url("/api/v1/write");
+    let config = tempfile::tempdir().unwrap();
+    let file = config.path().join("push.yml");
+    let text =
+        format!("remote_write: [{{url: \"{url}\", name: to, protobuf_message: prometheus.WriteRequest}}]");
+    fs::write(&file, text).unwrap();
+    let exporter = Exporter::ready(every_second(without_docker().arg("--push_config").arg(&file)));
+    let says = |text: &str| eventually(text, || exporter.log().contains(text).then_some(()));
+    says("HTTP without TLS, push to to, metrics");
+    says("push to to works");
+    receiver.answer(|_| status(503));
+    says("push to to: 503");
+    receiver.answer(|_| ok());
+    says("push to to works again");
+    let log = exporter.log();
+    assert_eq!(log.lines().filter(|line| line.ends_with("push to to works")).count(), 1, "{log}");
+}
+
+#[test]
+fn a_refusal_is_said_once_and_a_404_of_a_collector_has_a_hint() {
+    let receiver = Receiver::start(|_| status(404));
+    let url = receiver.url("/otlp");
+    let exporter = Exporter::ready(every_second(without_docker().args(["--otlp", &url])));
+    receiver.wait_for(3);
+    let refusals = |log: &str| log.lines().filter(|line| line.contains("404")).count();
+    eventually("it is said", || (refusals(&exporter.log()) > 0).then_some(()));
+    let log = exporter.log();
+    assert!(
+        log.contains("the answer is 404 (is the path right? Collectors take metrics at /v1/metrics)"),
+        "{log}"
+    );
+    assert_eq!(refusals(&log), 1, "{log}");
+    let output = support::exporter::run(without_docker().args(["--once", "-i", "10", "--otlp", &url]));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((refusals(&said), output.status.code()), (1, Some(1)), "{said}");
+}
+
+#[test]
+fn a_spool_that_is_a_file_is_refused_with_a_hint() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let mut command = without_docker();
+    command.args(["--remote_write", "http://127.0.0.1:1/w", "--push_spool"]).arg(file.path());
+    let output = support::exporter::run(&mut command);
+    let said = String::from_utf8(output.stderr).unwrap();
+    let path = file.path().display();
+    let error = format!("error: nothing can be pushed: {path}: expected a directory, found a file\n");
+    assert!(said.contains(&error) && said.contains("hint: name a directory of its own"), "{said}");
+    assert_eq!(output.status.code(), Some(1));
 }
 
 #[test]

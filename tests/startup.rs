@@ -180,6 +180,7 @@ fn without_a_port_the_exporter_runs_and_has_nothing_to_be_asked() {
     child.wait().unwrap();
     assert!(ended.is_none() && listens.is_ok() && !sockets.is_empty(), "{seen}");
     assert!(seen.contains("no port is opened (--bind none)"), "{seen}");
+    assert!(!seen.contains("HTTP without TLS"), "{seen}");
     assert!(seen.contains("--secure has no effect: with --bind none there is no port"), "{seen}");
     let output = exporter::run(exporter::command().args(["--healthcheck", "-b", "none"]));
     assert_eq!(output.status.code(), Some(0));

@@ -38,6 +38,8 @@ pub enum Doubt {
         /// The URL.
         url: String,
     },
+    /// A file with a secret that every user of the host can read.
+    SecretForAll(PathBuf),
     /// The label `instance` would be this name, which Docker made up for a container.
     InstanceOfContainer(String),
 }
@@ -91,6 +93,9 @@ impl fmt::Display for Doubt {
             ),
             Self::RemoteWriteWithoutPath { origin, url } => {
                 write!(f, "{origin}: {url} has no path: Prometheus takes remote write at {url}/api/v1/write")
+            }
+            Self::SecretForAll(path) => {
+                write!(f, "{}: every user of this host can read the secret in it: chmod o-r", path.display())
             }
             Self::InstanceOfContainer(host) => write!(
                 f,

@@ -6,10 +6,29 @@ pub fn nothing_to_do() -> &'static str {
     "name a receiver with --remote_write, --otlp, --pushgateway or --push_config, or an address with -b"
 }
 
-/// After a receiver's URL that is not understood.
+/// After a receiver's URL that is not understood, by the flag that names it.
 #[must_use]
-pub fn url() -> &'static str {
-    "name the whole URL, such as http://prometheus:9090/api/v1/write; see docker-stat-prom --help"
+pub fn url(flag: &str) -> &'static str {
+    match flag {
+        "otlp" => {
+            "name the whole URL for OTLP over HTTP, such as http://collector:4318/v1/metrics; gRPC (port \
+             4317) is not supported; see docker-stat-prom --help"
+        }
+        "pushgateway" => "name the Pushgateway, such as http://pushgateway:9091",
+        _ => "name the whole URL, such as http://prometheus:9090/api/v1/write; see docker-stat-prom --help",
+    }
+}
+
+/// What a 404 of a receiver of OTLP can mean.
+#[must_use]
+pub fn otlp_path() -> &'static str {
+    "is the path right? Collectors take metrics at /v1/metrics"
+}
+
+/// After a spool that can't be used.
+#[must_use]
+pub fn spool() -> &'static str {
+    "name a directory of its own with --push_spool, which the exporter can write to"
 }
 
 /// After a file of receivers that is not understood.

@@ -62,8 +62,10 @@ pub(super) struct Start {
     pub(super) docker: DockerHost,
     /// The daemon's version, once it is known.
     pub(super) engine: Arc<OnceLock<String>>,
-    /// Whether HTTPS is served.
-    pub(super) secure: bool,
+    /// What is served over: `HTTPS`, `HTTP without TLS`, or `no port`.
+    pub(super) port: &'static str,
+    /// The names of the receivers of push.
+    pub(super) receivers: Vec<String>,
     /// What is served, in the user's words.
     pub(super) metrics: String,
     /// What is in force.
@@ -88,15 +90,30 @@ impl Start {
             None => format!("Docker (version unknown) at {}", self.docker),
         };
         tracing::info!(
-            "ready: docker-stat-prom {} ({}), cgroup root {}, {containers}, {docker}, {}, metrics {}, \
-             sandbox: {}",
+            "ready: docker-stat-prom {} ({}), cgroup root {}, {containers}, {docker}, {}{}, metrics \
+             {}, sandbox: {}",
             env!("CARGO_PKG_VERSION"),
             env!("BUILD_REVISION"),
             self.cgroup_root.display(),
-            if self.secure { "HTTPS" } else { "HTTP without TLS" },
+            self.port,
+            pushed_to(&self.receivers),
             self.metrics,
             self.sandbox
         );
+    }
+}
+
+/// How many receivers are named when the exporter is ready.
+const NAMED: usize = 3;
+
+/// Where to is pushed, as a part of a line.
+fn pushed_to(receivers: &[String]) -> String {
+    let more = receivers.len().saturating_sub(NAMED);
+    let named: Vec<_> = receivers.iter().take(NAMED).map(String::as_str).collect();
+    match (named.join(" and "), more) {
+        (named, _) if named.is_empty() => String::new(),
+        (named, 0) => format!(", push to {named}"),
+        (named, more) => format!(", push to {named} and {more} more"),
     }
 }
 

@@ -1,7 +1,11 @@
 //! What is pushed where. The settings make this from flags, environment and a file; nothing here reads them.
 
 use super::relabel::Rule;
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// Everything about push. Without targets nothing is pushed.
 #[derive(Debug, Clone)]
@@ -17,6 +21,13 @@ pub struct Config {
     pub memory_bytes: u64,
     /// Where to.
     pub targets: Vec<Target>,
+}
+
+impl Config {
+    /// The names of all targets.
+    pub fn names(&self) -> impl Iterator<Item = String> {
+        self.targets.iter().map(|target| target.name.clone())
+    }
 }
 
 /// A directory for requests that wait.
@@ -100,6 +111,14 @@ impl Endpoint {
     /// The files that are read again and again.
     #[must_use]
     pub fn files(&self) -> Vec<PathBuf> {
+        let certificates = self.tls.identity.iter().map(|(certificate, _)| certificate);
+        let public = self.tls.ca.iter().chain(certificates).filter_map(Pem::file);
+        public.map(Path::to_owned).chain(self.secret_files()).collect()
+    }
+
+    /// Those of them that have a secret in them.
+    #[must_use]
+    pub fn secret_files(&self) -> Vec<PathBuf> {
         let mut secrets: Vec<&Secret> = self.headers.iter().map(|(_, value)| value).collect();
         match &self.authorization {
             Some(Authorization::Basic { username, password }) => secrets.extend([username, password]),
@@ -107,17 +126,24 @@ impl Endpoint {
             None => {}
         }
         secrets.extend(self.proxy.iter().filter_map(|proxy| Some(&proxy.basic.as_ref()?.1)));
-        let identity = self.tls.identity.iter().flat_map(|(certificate, key)| [certificate, key]);
-        let pems = self.tls.ca.iter().chain(identity);
-        let of_pem = pems.filter_map(|pem| match pem {
-            Pem::File(path) | Pem::Text(Secret::File(path)) => Some(path.clone()),
-            Pem::Text(Secret::Text(_)) => None,
-        });
-        let of_secret = secrets.into_iter().filter_map(|secret| match secret {
-            Secret::File(path) => Some(path.clone()),
-            Secret::Text(_) => None,
-        });
-        of_pem.chain(of_secret).collect()
+        let key = self.tls.identity.iter().filter_map(|(_, key)| key.file());
+        let of_secrets = secrets.into_iter().filter_map(Secret::file);
+        key.chain(of_secrets).map(Path::to_owned).collect()
+    }
+
+    /// Whether a password, token or key stands where the receiver is described, and not in a file of its own.
+    /// Other headers than `Authorization` are usually no secret.
+    #[must_use]
+    pub fn has_secret_of_its_own(&self) -> bool {
+        let is_text = |secret: &Secret| matches!(secret, Secret::Text(text) if !text.is_empty());
+        let by_header = |name: &str| name.eq_ignore_ascii_case("authorization");
+        self.headers.iter().any(|(name, value)| by_header(name) && is_text(value))
+            || match &self.authorization {
+                Some(Authorization::Basic { password: secret, .. })
+                | Some(Authorization::Scheme { credentials: secret, .. }) => is_text(secret),
+                None => false,
+            }
+            || matches!(&self.tls.identity, Some((_, Pem::Text(key))) if is_text(key))
     }
 }
 
@@ -158,6 +184,16 @@ pub enum Secret {
     File(PathBuf),
 }
 
+impl Secret {
+    /// The file that it is in.
+    fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Text(_) => None,
+            Self::File(path) => Some(path),
+        }
+    }
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -189,6 +225,16 @@ pub enum Pem {
     Text(Secret),
     /// A file, which is read again when it changes.
     File(PathBuf),
+}
+
+impl Pem {
+    /// The file that it is in.
+    fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Text(secret) => secret.file(),
+            Self::File(path) => Some(path),
+        }
+    }
 }
 
 /// How requests wait and are retried.

@@ -10,6 +10,7 @@ use super::{
     store::{Store, age},
     verdict::{Dialect, FOR_A_PERSON, Verdict, judge, partial_message},
 };
+use crate::advice::push as advice;
 use hyper::StatusCode;
 use std::{
     sync::{
@@ -68,6 +69,10 @@ pub(super) struct Delivery {
     backoff: Backoff,
     age_limit: Option<Duration>,
     said: Said,
+    /// Whether the receiver has taken something before.
+    has_taken: bool,
+    /// Whether whoever asks for the push is told why a request was refused.
+    is_asked: bool,
     last_request: Option<Instant>,
     /// The push of the last request that was taken or refused.
     push: Sent,
@@ -110,6 +115,8 @@ impl Delivery {
             backoff: Backoff::new(queue.min_backoff, queue.max_backoff),
             age_limit: queue.sample_age_limit,
             said: Said::default(),
+            has_taken: false,
+            is_asked: false,
             last_request: None,
             push: Sent::default(),
         }
@@ -167,6 +174,7 @@ impl Delivery {
     /// # Errors
     /// Why the receiver has not taken all of it.
     pub(super) async fn once(&mut self, deadline: Instant) -> Result<(), String> {
+        self.is_asked = true;
         let mut refused = None;
         let mut last = "not tried".to_owned();
         while let Some((ticket, record)) = self.store.front().await {
@@ -307,8 +315,13 @@ impl Delivery {
                 if kind == Kind::WriteV2 && samples > 0 && self.dialect == Dialect::Guessed {
                     self.dialect = Dialect::Confirmed;
                 }
-                if refused == 0 && self.said.success() {
-                    tracing::info!("push to {}: it takes samples again", counts.name);
+                if refused == 0 && kind != Kind::Delete {
+                    let is_over = self.said.success();
+                    if !std::mem::replace(&mut self.has_taken, true) {
+                        tracing::info!("push to {} works", counts.name);
+                    } else if is_over {
+                        tracing::info!("push to {} works again", counts.name);
+                    }
                 }
                 counts.taken(samples.saturating_sub(refused));
                 self.store.recovered();
@@ -339,7 +352,9 @@ impl Delivery {
                 }
                 counts.failed(answer.status.as_str(), &said);
                 counts.dropped("refused", samples.saturating_sub(taken));
-                self.say(answer.status.as_str(), &format!("{said}; these samples are dropped"));
+                if !self.is_asked {
+                    self.say(answer.status.as_str(), &format!("{said}; these samples are dropped"));
+                }
                 Outcome::Refused(said)
             }
         }
@@ -357,6 +372,9 @@ fn refusal(kind: Kind, answer: &Answer) -> String {
     match (kind, answer.status) {
         (Kind::WriteV2, status) if status.is_success() || status == StatusCode::UNSUPPORTED_MEDIA_TYPE => {
             format!("remote write 2.0 is not known there ({})", answer.said())
+        }
+        (Kind::Otlp | Kind::OtlpGzip, StatusCode::NOT_FOUND) => {
+            format!("{} ({})", answer.said(), advice::otlp_path())
         }
         _ => answer.said(),
     }

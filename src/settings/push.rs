@@ -18,11 +18,14 @@ use crate::{
 };
 use file::File;
 use otel::Otel;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use url::Address;
 
 /// How much may wait in memory, for each receiver.
 const MEMORY_BYTES: u64 = 32 << 20;
+/// How many bytes the names and values of all external labels may have. They are in each series of each
+/// request.
+const LABEL_BYTES: usize = 8 << 10;
 /// How many receivers there can be.
 const MAX_TARGETS: usize = 32;
 
@@ -51,6 +54,10 @@ pub(super) fn read(
         let file = file::read(path, variables, &otlp)
             .map_err(|problem| Fault::of_file(format!("{origin}: {problem}")))?;
         let File { external_labels, targets: of_file, no_effect } = file;
+        let has_secret = of_file.iter().any(|target| target.endpoint.has_secret_of_its_own());
+        if has_secret && files::is_for_all(path) {
+            doubts.push(Doubt::SecretForAll(path.clone()));
+        }
         targets.extend(of_file);
         external.extend(external_labels.into_iter().filter(|(_, value)| !value.is_empty()));
         if !no_effect.is_empty() {
@@ -83,6 +90,8 @@ pub(super) fn read(
         }
         external.insert("instance".to_owned(), host.to_owned());
     }
+    check_size(&external)?;
+    doubts.extend(readable_by_all(&targets));
     let spool = flags.push_spool.clone();
     let config = push::Config {
         interval: flags.push_interval,
@@ -118,7 +127,7 @@ fn flag_targets(
             let address = if text == FROM_ENVIRONMENT {
                 let (name, text) = otel::endpoint(variables)?.ok_or_else(|| {
                     let problem = "no URL, and OTEL_EXPORTER_OTLP_ENDPOINT is not set";
-                    Fault::of_url(format!("{}: {problem}", config.origin_of("otlp")))
+                    Fault::of_url("otlp", format!("{}: {problem}", config.origin_of("otlp")))
                 })?;
                 Address::parse(&text).map_err(|error| Fault::of_environment(format!("{name}: {error}")))?
             } else {
@@ -127,7 +136,7 @@ fn flag_targets(
             let has_header = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
             if address.basic.is_some() && has_header {
                 let problem = "a user in the URL, and Authorization in OTEL_EXPORTER_OTLP_HEADERS";
-                return Err(Fault::of_url(format!("{}: {problem}", config.origin_of("otlp"))));
+                return Err(Fault::of_url("otlp", format!("{}: {problem}", config.origin_of("otlp"))));
             }
             let mut target = receiver::plain(address, protocol.clone(), timeout);
             target.endpoint.headers.clone_from(&headers);
@@ -138,8 +147,9 @@ fn flag_targets(
     }
     for text in flags.pushgateway.iter().flat_map(|text| url::split(text)) {
         let address = flag_address(config, "pushgateway", text, doubts)?;
-        receiver::check_pushgateway(&address)
-            .map_err(|problem| Fault::of_url(format!("{}: {problem}", config.origin_of("pushgateway"))))?;
+        receiver::check_pushgateway(&address).map_err(|problem| {
+            Fault::of_url("pushgateway", format!("{}: {problem}", config.origin_of("pushgateway")))
+        })?;
         targets.push(receiver::plain(address, Protocol::Pushgateway, receiver::TIMEOUT));
     }
     Ok(targets)
@@ -147,7 +157,7 @@ fn flag_targets(
 
 fn flag_address(config: &Config, flag: &str, text: &str, doubts: &mut Vec<Doubt>) -> Result<Address, Fault> {
     let origin = config.origin_of(flag);
-    let address = Address::parse(text).map_err(|error| Fault::of_url(format!("{origin}: {error}")))?;
+    let address = Address::parse(text).map_err(|error| Fault::of_url(flag, format!("{origin}: {error}")))?;
     let has_password = matches!(&address.basic, Some((_, Secret::Text(password))) if !password.is_empty());
     if has_password && origin.starts_with("--") {
         doubts.push(Doubt::PasswordInArguments(origin));
@@ -166,13 +176,27 @@ fn flag_labels(config: &Config) -> Result<BTreeMap<String, String>, Fault> {
     let mut labels = BTreeMap::new();
     for text in &config.push.push_label {
         let pair = text.split_once('=').filter(|(_, value)| !value.is_empty());
-        let (name, value) = pair.ok_or_else(|| wrong(format!("expected NAME=VALUE, found \"{text}\"")))?;
+        let (name, value) =
+            pair.ok_or_else(|| wrong(format!("expected NAME=VALUE, found \"{}\"", advice::shown(text))))?;
         receiver::check_label(name).map_err(wrong)?;
         if labels.insert(name.to_owned(), value.to_owned()).is_some() {
-            return Err(wrong(format!("{name} is there twice")));
+            return Err(wrong(format!("{} is there twice", advice::shown(name))));
         }
     }
     Ok(labels)
+}
+
+/// Checks that labels leave room for numbers: a request is in memory as a whole, and so are those that wait.
+fn check_size(labels: &BTreeMap<String, String>) -> Result<(), Fault> {
+    let bytes: usize = labels.iter().map(|(name, value)| name.len() + value.len()).sum();
+    let problem = || format!("external labels: expected {LABEL_BYTES} bytes at most in all, found {bytes}");
+    (bytes <= LABEL_BYTES).then_some(()).ok_or_else(|| Fault::of_label(problem()))
+}
+
+/// The files with secrets that every user of the host can read, each once.
+fn readable_by_all(targets: &[Target]) -> Vec<Doubt> {
+    let files: BTreeSet<_> = targets.iter().flat_map(|target| target.endpoint.secret_files()).collect();
+    files.into_iter().filter(|path| files::is_for_all(path)).map(Doubt::SecretForAll).collect()
 }
 
 /// Checks what only all receivers together show.

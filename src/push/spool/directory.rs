@@ -39,6 +39,9 @@ impl Directory {
             is_full: matches!(errno, Errno::ENOSPC | Errno::EDQUOT),
         };
         let unusable = |error: io::Error| failed(errno_of(&error), &error.to_string());
+        if fs::metadata(path).is_ok_and(|found| !found.is_dir()) {
+            return Err(failed(Errno::ENOTDIR, "expected a directory, found a file"));
+        }
         make(path).map_err(unusable)?;
         must_be_file(&path.join("lock")).map_err(unusable)?;
         let mut options = OpenOptions::new();

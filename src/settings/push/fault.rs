@@ -14,8 +14,9 @@ impl Fault {
         Self { problem, hint: advice::otel() }
     }
 
-    pub(super) fn of_url(problem: String) -> Self {
-        Self { problem, hint: advice::url() }
+    /// For the receiver that a flag names.
+    pub(super) fn of_url(flag: &str, problem: String) -> Self {
+        Self { problem, hint: advice::url(flag) }
     }
 
     pub(super) fn of_file(problem: String) -> Self {

@@ -127,8 +127,42 @@ fn a_password_in_a_url_is_neither_in_the_name_nor_in_what_is_said() {
 }
 
 #[test]
+fn the_hint_after_a_wrong_url_is_about_that_flag() {
+    for (flag, url, hint) in [
+        ("--remote_write", "h:9090", "/api/v1/write"),
+        ("--otlp", "grpc://h:4317", "is not supported; see"),
+        ("--pushgateway", "ftp://h", "http://pushgateway:9091"),
+    ] {
+        let fault = read_with(&[flag, url], &[]).map(|_| flag).unwrap_err();
+        assert!(fault.hint.contains(hint) && fault.problem.contains(url), "{fault:?}");
+    }
+}
+
+#[test]
+fn a_secret_that_everybody_can_read_is_doubted_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, token) = (folder.path().join("push.yml"), folder.path().join("token"));
+    fs::write(&token, "x").unwrap();
+    let doubts = |receiver: &str, modes: [u32; 2]| {
+        fs::write(&path, format!("remote_write: [{{url: \"http://f/w\", {receiver}}}]\n")).unwrap();
+        for (file, mode) in [&path, &token].into_iter().zip(modes) {
+            fs::set_permissions(file, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+        }
+        read_with(&["--push_config", path.to_str().unwrap()], &[]).unwrap().1
+    };
+    let twice = "basic_auth: {username_file: token, password_file: token}";
+    assert_eq!(doubts(twice, [0o644, 0o644]), [Doubt::SecretForAll(token.clone())]);
+    assert_eq!(doubts(twice, [0o644, 0o640]), []);
+    let inside = "authorization: {credentials: x}";
+    assert_eq!(doubts(inside, [0o644, 0o640]), [Doubt::SecretForAll(path.clone())]);
+    assert_eq!(doubts(inside, [0o600, 0o640]), []);
+    assert_eq!(doubts("headers: {X-Scope-OrgID: a}", [0o644, 0o640]), []);
+}
+
+#[test]
 fn what_is_wrong_is_told_in_one_line_with_its_flag() {
     let expected = "expected http://HOST:PORT/PATH or https://HOST:PORT/PATH, found";
+    let long = format!("a={}", "x".repeat(10_000));
     for (arguments, list, problem) in [
         (&["--remote_write", "h:9090"][..], &[][..], format!("--remote_write: {expected} \"h:9090\"")),
         (
@@ -163,6 +197,11 @@ fn what_is_wrong_is_told_in_one_line_with_its_flag() {
         (&["--push_label", "a"], &[], "--push_label: expected NAME=VALUE, found \"a\"".to_owned()),
         (&["--push_label", "a="], &[], "--push_label: expected NAME=VALUE, found \"a=\"".to_owned()),
         (&["--push_label", "a=1,a=2"], &[], "--push_label: a is there twice".to_owned()),
+        (
+            &["--push_label", &long, "--remote_write", "http://h/w"],
+            &[],
+            "external labels: expected 8192 bytes at most in all, found 10033".to_owned(),
+        ),
         (
             &["--push_label", "a.b=1"],
             &[],
