@@ -113,11 +113,7 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
     } else {
         Vec::new()
     };
-    let page = PageShown {
-        is_on: settings.page,
-        demo: settings.demo,
-        interval: settings.polling_interval,
-    };
+    let page = PageShown { is_on: settings.page, demo: settings.demo, interval: settings.polling_interval };
     let audience = audience(&settings.allowed_hosts, settings.debug_pages, page);
     let traces = settings.selection.reads_descriptors();
     let to_push = settings.push.as_ref();

@@ -85,7 +85,8 @@ impl Events {
     /// `since` when events began to be kept.
     pub(super) fn changed(&mut self, before: Option<&Metadata>, told: &Metadata, since: f64, now: f64) {
         let name = |metadata: &Metadata| metadata.name.clone();
-        let mut add = |at, what| self.add(Event { number: 0, at, id: told.id.clone(), name: name(told), what });
+        let mut add =
+            |at, what| self.add(Event { number: 0, at, id: told.id.clone(), name: name(told), what });
         let had_run = |state: Option<State>| state.is_some_and(State::is_stopped);
         let newer = |told: Option<f64>, before: Option<f64>| match (told, before) {
             (Some(told), Some(before)) => told > before + 0.001,

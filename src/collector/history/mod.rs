@@ -357,9 +357,14 @@ impl Track {
             let usec = at.checked_sub(then).filter(|time| !time.is_zero())?.as_secs_f64() * 1e6;
             Some((narrow(f64::from(float(waited)) / usec)).min(1.0))
         };
-        let values: Passed =
-            [container.working_set().map(float), sample.pids_current.map(float), share(0), share(1), share(2)]
-                .map(|value| value.unwrap_or(f32::NAN));
+        let values: Passed = [
+            container.working_set().map(float),
+            sample.pids_current.map(float),
+            share(0),
+            share(1),
+            share(2),
+        ]
+        .map(|value| value.unwrap_or(f32::NAN));
         self.series.pass(clock, values);
         let total = container.oom_kills.total();
         let known = std::mem::replace(&mut self.kills, total);

@@ -163,14 +163,16 @@ impl Visitor for Detail {
         let stat = shown.container.sample.memory_stat.as_ref().filter(|_| shown.is_live);
         if let Some(stat) = stat {
             let kinds = Key::ALL.iter().filter(|key| key.is_bytes());
-            self.memory = kinds.filter_map(|key| Some((key.name().to_owned(), json!(stat.get(*key)?)))).collect();
+            self.memory =
+                kinds.filter_map(|key| Some((key.name().to_owned(), json!(stat.get(*key)?)))).collect();
         }
     }
 }
 
 /// What is missing of a container, why, and what would bring it.
 fn missing(reported: &ContainerReport) -> Vec<Value> {
-    let what = |what: &str, why: &str, cure: Option<String>| json!({ "what": what, "why": why, "cure": cure });
+    let what =
+        |what: &str, why: &str, cure: Option<String>| json!({ "what": what, "why": why, "cure": cure });
     let mut missing = Vec::new();
     missing.extend(reported.hidden.map(|hidden| what("all numbers", hidden.as_str(), None)));
     let network = reported.network;
@@ -200,7 +202,8 @@ fn series(page: &str) -> Vec<Value> {
             kind = rest.split_once(' ').map_or("", |(_, kind)| kind);
         } else if let Some((series, value)) = line.rsplit_once(' ') {
             // What has no labels is the machine's.
-            let Some((name, labels)) = series.split_once('{').filter(|(name, _)| name.starts_with("container_"))
+            let Some((name, labels)) =
+                series.split_once('{').filter(|(name, _)| name.starts_with("container_"))
             else {
                 continue;
             };

@@ -154,7 +154,8 @@ fn push_cells(page: &mut String, cells: &[Cell; COLUMNS.len()]) {
     for ((class, _), (text, bar)) in COLUMNS.iter().zip(cells) {
         let _infallible = write!(page, "<td class=\"{class}\">");
         if let Some((value, most)) = bar {
-            let _infallible = write!(page, "<meter min=\"0\" max=\"{most:.4}\" value=\"{value:.4}\"></meter> ");
+            let _infallible =
+                write!(page, "<meter min=\"0\" max=\"{most:.4}\" value=\"{value:.4}\"></meter> ");
         }
         push_escaped(page, text);
         page.push_str("</td>");

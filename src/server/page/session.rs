@@ -323,7 +323,8 @@ impl Slot {
         if !is_known {
             return;
         }
-        let mut news: Map<_, _> = now.into_iter().filter(|(key, value)| before.get(key) != Some(value)).collect();
+        let mut news: Map<_, _> =
+            now.into_iter().filter(|(key, value)| before.get(key) != Some(value)).collect();
         if news.is_empty() {
             return;
         }
