@@ -50,11 +50,40 @@ pub(super) fn answer(name: &str, asked: &HeaderMap) -> Option<Response<Bytes>> {
 /// Whether the client has this state of the file already.
 fn is_kept(tag: &str, asked: &HeaderMap) -> bool {
     let known = all(asked, &header::IF_NONE_MATCH);
-    known.split(',').map(|known| known.trim().trim_start_matches("W/")).any(|known| known == tag || known == "*")
+    known
+        .split(',')
+        .map(|known| known.trim().trim_start_matches("W/"))
+        .any(|known| known == tag || known == "*")
 }
 
 /// All values of a header that may come several times.
 fn all(asked: &HeaderMap, name: &HeaderName) -> String {
     let values = asked.get_all(name).iter().filter_map(|value| value.to_str().ok());
     values.collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a phone must load before it shows anything.
+    const MOST: usize = 90 * 1024;
+
+    #[test]
+    fn all_files_together_are_small() {
+        let all: usize = ASSETS.iter().map(|asset| asset.gzip.len()).sum();
+        assert!((1..=MOST).contains(&all), "{all} bytes");
+    }
+
+    #[test]
+    fn nothing_in_a_file_is_loaded_from_elsewhere() {
+        for asset in ASSETS {
+            let mut plain = String::new();
+            GzDecoder::new(asset.gzip).read_to_string(&mut plain).unwrap();
+            for begin in ["src=\"http", "url(http", "from \"http", "import(\"http", "fetch(\"http", "@import"]
+            {
+                assert!(!plain.contains(begin), "{} has {begin}", asset.name);
+            }
+        }
+    }
 }

@@ -4,7 +4,7 @@
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// The name of each file in this folder that is served below `assets/`, and its type.
-pub const ASSETS: &[(&str, &str)] = &[
+pub(crate) const ASSETS: &[(&str, &str)] = &[
     ("page.css", "text/css; charset=utf-8"),
     ("icon.svg", "image/svg+xml"),
     ("page.js", SCRIPT),
