@@ -11,6 +11,8 @@ import { World } from "./world.mjs";
 const [work] = process.argv.slice(2);
 const here = new URL(".", import.meta.url).pathname;
 const shots = process.env.DSP_SCREENSHOTS;
+// "demo" or "world" for one half of the checks.
+const part = process.env.DSP_PART;
 const axe = fs.readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 /** The bar of main thread per tick with 1,000 containers, in ms. */
 const MOST_PER_TICK = 50;
@@ -161,7 +163,7 @@ async function onDemo(demo) {
     await eventually("names descend", async () => { const all = await names(page); return all.every((name, at) => at === 0 || all[at - 1] >= name); });
     await page.locator("[data-sort=memory]").click();
     await eventually("memory descends", async () => {
-      const values = (await page.locator(".rows .row .memory .value").allTextContents()).map((value) => (value === "–" ? -1 : bytesOf(value)));
+      const values = (await page.locator(".rows .row .memory .value").allTextContents()).map((value) => (value === "–" ? 0 : bytesOf(value)));
       return values.every((value, at) => at === 0 || values[at - 1] >= value * 0.97);
     });
     await close(page);
@@ -185,7 +187,7 @@ async function onDemo(demo) {
       const end = rows.findIndex((row, at) => at > from && row.dataset.kind === "group");
       return rows.slice(from + 1, end < 0 ? undefined : end).map((row) => row.querySelector(".pids").textContent);
     });
-    must(members.length === 3 && members.reduce((total, value) => total + (Number(value) || 0), 0) === sum, `${sum} is not the sum of ${members}`);
+    must(members.length >= 3 && members.reduce((total, value) => total + (Number(value) || 0), 0) === sum, `${sum} is not the sum of ${members}`);
     await picture(page, "projects");
     const count = await page.locator(".rows .row").count();
     await group.locator(".name").click();
@@ -428,22 +430,24 @@ async function onWorld() {
 }
 
 /** The picture of README: small, of the demo after a while. */
-async function pictureForReadme(demo) {
+async function pictureForReadme() {
+  const demo = await start(await freePort(), ["--demo", "-i", "500", "--history", "90s"]);
   const page = await open(`${demo.url}/`, { viewport: { width: 1280, height: 720 } });
   await page.locator("#grouping").check();
   await page.locator("#filter").blur();
   await eventually("there is some history", () => page.evaluate(() => document.querySelector(".rows .spark .line").getAttribute("d").split("L").length > 6), 150);
   await page.screenshot({ path: path.join(here, "../../deploy/page.png") });
   await close(page);
+  await stop(demo);
 }
 
 try {
   if (shots) fs.mkdirSync(shots, { recursive: true });
   const demo = await start(await freePort(), ["--demo", "-i", "500"]);
-  if (process.env.DSP_README_PICTURE) await pictureForReadme(demo);
-  await onDemo(demo);
+  if (part !== "world") await onDemo(demo);
   await stop(demo);
-  await onWorld();
+  if (part !== "demo") await onWorld();
+  if (process.env.DSP_README_PICTURE) await pictureForReadme();
 } finally {
   await browser.close();
   for (const exporter of processes) exporter.kill();

@@ -263,10 +263,11 @@ export class Detail {
   }
 
   copier(expression, name) {
-    const button = element("button", { type: "button", class: "copy", "aria-label": `Copy the expression for ${name}` }, "Copy");
+    const word = text("Copy");
+    const button = element("button", { type: "button", class: "copy" }, word, element("span", { class: "unseen" }, ` the expression for ${name}`));
     button.addEventListener("click", async () => {
-      button.textContent = (await copied(expression, button)) ? "Copied" : "Select it and press Ctrl+C";
-      setTimeout(() => { button.textContent = "Copy"; }, 2000);
+      write(word, (await copied(expression, button)) ? "Copied" : "Select it and press Ctrl+C");
+      setTimeout(() => write(word, "Copy"), 2000);
     });
     return button;
   }

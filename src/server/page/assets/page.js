@@ -53,6 +53,8 @@ function start() {
   const status = new Status(at("status"));
   const table = new Table(at("controls"), at("containers"));
   at("none")?.remove();
+  const main = document.querySelector("main");
+  main.prepend(...["demo", "outage", "missing", "controls"].map(at).filter(Boolean));
   const overview = ["controls", "events", "reading", "push"].map(at).filter(Boolean);
   table.node.before(at("events"));
   const events = new Events(at("events"));
@@ -84,7 +86,7 @@ function start() {
     if (!words) node?.remove();
     else if (!node) {
       node = element("p", { id, role: "note" }, words);
-      at("top").after(node);
+      main.prepend(node);
     }
   }
 
