@@ -23,7 +23,7 @@ const TIME: Duration = Duration::from_secs(60);
 /// at each poll, and how long scrapes take.
 pub(super) fn viewers(numbers: &[usize]) {
     println!(
-        "| N | CPU alone | with {VIEWERS} viewers | per viewer and tick | scrape p50 / p99 ms | with viewers |"
+        "| N | CPU alone | with {VIEWERS} viewers | bytes per tick | scrape p50 / p99 ms | with viewers |"
     );
     println!("|---|---|---|---|---|---|");
     for number in numbers {
@@ -63,7 +63,7 @@ fn measured(number: usize, tree: &Path) -> String {
         let beside = latencies(&served, 1, 200);
         stop.store(true, Ordering::Relaxed);
         format!(
-            "| {number} | {:.2} % | {:.2} % | {:.0} bytes | {:.2} / {:.2} | {:.2} / {:.2} |",
+            "| {number} | {:.2} % | {:.2} % | {:.0} | {:.2} / {:.2} | {:.2} / {:.2} |",
             alone * 100.0,
             together * 100.0,
             sent / ticks,
