@@ -26,6 +26,12 @@ pub fn usage() -> &'static str {
     "see docker-stat-prom --help"
 }
 
+/// After a Docker host that can't be used. It is not quoted: there can be a password in it.
+#[must_use]
+pub fn docker_host() -> &'static str {
+    "name a socket as unix:///var/run/docker.sock, or an address as tcp://HOST:2375; ssh:// is not supported"
+}
+
 /// After a root that can't be used.
 #[must_use]
 pub fn root(error: &RootError) -> String {

@@ -174,7 +174,8 @@ impl Settings {
         let bind = Bind::read(config.places())
             .map_err(|error| wrong.say("bind", &error, advice::listening::bind()))?;
         wrong.of("allowed_hosts", hosts::check(&config.listening.allowed_hosts))?;
-        let docker = wrong.of("host", docker_host(&config.host))?;
+        let docker =
+            docker_host(&config.host).map_err(|error| wrong.say("host", &error, advice::docker_host()))?;
         let selection = wrong.of("metrics", Selection::parse(&config.shown.metrics))?;
         // Check each list alone first, so that the error names the right one.
         wrong.of("container_env", Labels::new(&[], &config.shown.container_env))?;

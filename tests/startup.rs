@@ -35,23 +35,25 @@ fn good() -> Command {
 
 #[test]
 fn wrong_usage_ends_with_2() {
+    const SOCKET: &str = "unix:///var/run/docker.sock";
     fails(exporter::command().args(["-i", "0"]), 2, "invalid value '0'", "--help");
     fails(exporter::command().args(["-i", "soon"]), 2, "invalid value 'soon'", "--help");
     fails(exporter::command().arg("--bnd"), 2, "'--bnd'", "--bind");
-    fails(exporter::command().args(["-H", "ssh://host"]), 2, "expected unix://PATH, tcp://", "--help");
+    fails(exporter::command().args(["-H", "ssh://host"]), 2, "expected unix://PATH, tcp://", SOCKET);
+    fails(exporter::command().args(["-H", "/run/docker.sock"]), 2, "found \"/run/docker.sock\"", SOCKET);
     fails(
         exporter::command().args(["-H", "tcp://127.0.0.1:99999"]),
         2,
         "found \"tcp://127.0.0.1:99999\"",
-        "--help",
+        SOCKET,
     );
-    fails(exporter::command().env("DOCKER_HOST", "host:2375"), 2, "found \"host:2375\"", "--help");
+    fails(exporter::command().env("DOCKER_HOST", "host:2375"), 2, "found \"host:2375\"", SOCKET);
     fails(exporter::command().args(["--metrics", "all"]), 2, "found \"all\"", "--help");
     fails(exporter::command().args(["--container_labels", "a.b,a-b"]), 2, "\"a.b\" and \"a-b\"", "--help");
     fails(exporter::command().args(["--include", "owner=x"]), 2, "found \"owner=x\"", "--help");
     fails(exporter::command().args(["-i", "-5"]), 2, "invalid value '-5' for '--polling_interval", "--help");
-    fails(exporter::command().args(["-H", "unix://"]), 2, "the path of a socket after unix://", "--help");
-    fails(exporter::command().args(["-H", "tcp://:1"]), 2, "expected a host after tcp://", "--help");
+    fails(exporter::command().args(["-H", "unix://"]), 2, "the path of a socket after unix://", SOCKET);
+    fails(exporter::command().args(["-H", "tcp://:1"]), 2, "expected a host after tcp://", SOCKET);
 }
 
 #[test]

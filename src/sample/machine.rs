@@ -20,15 +20,20 @@ use std::{
     path::Path,
     sync::mpsc::{Receiver, RecvTimeoutError, sync_channel},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 const MEMINFO: &str = "meminfo";
 const STAT: &str = "stat";
 
-/// How long the caller waits for a reading. A reading that takes longer hangs: a replacement for procfs
-/// (lxcfs) can do this when its server is stuck. Everything else waits for this long, once.
+/// How long the caller waits for a reading: everything else waits too. A replacement for procfs (lxcfs) that
+/// takes longer hangs, as it does when its server is stuck.
 const PATIENCE: Duration = Duration::from_millis(250);
+/// The same for the first reading, before which nothing is known.
+const FIRST_PATIENCE: Duration = Duration::from_secs(2);
+/// For how long what is known of the machine is good while the kernel's own procfs is read: that can't hang,
+/// but it is slow on a machine that has no time for anything.
+const SLOW: Duration = Duration::from_secs(10);
 
 /// The machine, from procfs and sysfs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -134,8 +139,10 @@ type Answer = (Machine, Kept, PassReport);
 #[derive(Debug)]
 pub struct MachineReader {
     roots: Roots,
-    /// The reading in progress. There is never a second one.
-    under_way: Option<Receiver<Answer>>,
+    /// The reading in progress, and when it began. There is never a second one.
+    under_way: Option<(Instant, Receiver<Answer>)>,
+    /// Whether anything was ever read.
+    was_read: bool,
     /// The last reading; nothing while a file hangs.
     machine: Machine,
     kept: Kept,
@@ -145,7 +152,13 @@ impl MachineReader {
     /// A reader of the machine that these roots show.
     #[must_use]
     pub fn new(roots: &Roots) -> Self {
-        Self { roots: roots.clone(), under_way: None, machine: Machine::default(), kept: Kept::default() }
+        Self {
+            roots: roots.clone(),
+            under_way: None,
+            was_read: false,
+            machine: Machine::default(),
+            kept: Kept::default(),
+        }
     }
 
     /// The machine as it was last read.
@@ -156,24 +169,37 @@ impl MachineReader {
 
     /// Reads the machine. Failures go to `report`. While a file hangs, nothing is known.
     pub fn read(&mut self, report: &mut PassReport) {
-        let patience = if self.under_way.is_some() { Duration::ZERO } else { PATIENCE };
-        let answer = self.under_way.take().or_else(|| self.start(report));
-        (self.machine, self.kept) = (Machine::default(), Kept::default());
-        let Some(answer) = answer else { return };
+        let patience = match &self.under_way {
+            Some(_) => Duration::ZERO,
+            None if self.was_read => PATIENCE,
+            None => FIRST_PATIENCE,
+        };
+        let Some((since, answer)) = self.under_way.take().or_else(|| self.start(report)) else {
+            return self.forget();
+        };
         match answer.recv_timeout(patience) {
             Ok((machine, kept, failures)) => {
                 report.failures.extend(failures.failures);
-                (self.machine, self.kept) = (machine, kept);
+                (self.machine, self.kept, self.was_read) = (machine, kept, true);
             }
             Err(RecvTimeoutError::Timeout) => {
-                report.failed(&self.roots.proc, MEMINFO, Reason::Hangs);
-                self.under_way = Some(answer);
+                let is_only_slow = self.kept.meminfo.is_some() && since.elapsed() < SLOW;
+                if !is_only_slow {
+                    report.failed(&self.roots.proc, MEMINFO, Reason::Hangs);
+                    self.forget();
+                }
+                self.under_way = Some((since, answer));
             }
-            Err(RecvTimeoutError::Disconnected) => {}
+            Err(RecvTimeoutError::Disconnected) => self.forget(),
         }
     }
 
-    fn start(&self, report: &mut PassReport) -> Option<Receiver<Answer>> {
+    /// What was read last is not known to be true any more.
+    fn forget(&mut self) {
+        (self.machine, self.kept) = (Machine::default(), Kept::default());
+    }
+
+    fn start(&self, report: &mut PassReport) -> Option<(Instant, Receiver<Answer>)> {
         let (sender, receiver) = sync_channel(1);
         let (roots, before) = (self.roots.clone(), self.machine.clone());
         let thread = thread::Builder::new().name("machine".into()).spawn(move || {
@@ -182,7 +208,7 @@ impl MachineReader {
             let _nobody_waits = sender.send((machine, Kept::open(&roots.proc), report));
         });
         match thread {
-            Ok(_) => Some(receiver),
+            Ok(_) => Some((Instant::now(), receiver)),
             Err(error) => {
                 report.failed(&self.roots.proc, MEMINFO, Reason::Errno(super::errno_of(&error)));
                 None
@@ -264,7 +290,7 @@ mod tests {
     fn a_reading_that_hangs_is_waited_for_once_and_taken_when_it_comes() {
         let (sender, receiver) = sync_channel(1);
         let mut reader = MachineReader {
-            under_way: Some(receiver),
+            under_way: Some((Instant::now(), receiver)),
             machine: Machine { boot_time: Some(5), ..Machine::default() },
             ..MachineReader::new(&roots(Path::new("/proc")))
         };
@@ -280,5 +306,29 @@ mod tests {
         reader.read(&mut report);
         assert_eq!(reader.machine(), &machine);
         assert!(reader.under_way.is_none());
+    }
+
+    #[test]
+    fn a_slow_machine_is_not_one_that_hangs() {
+        let kept = |proc: &str| Kept { meminfo: File::open(proc).ok(), ..Kept::default() };
+        let known = Machine { boot_time: Some(5), ..Machine::default() };
+        let (_sender, receiver) = sync_channel(1);
+        let mut reader = MachineReader {
+            under_way: Some((Instant::now(), receiver)),
+            machine: known.clone(),
+            kept: kept("/proc/meminfo"),
+            ..MachineReader::new(&roots(Path::new("/proc")))
+        };
+        let mut report = PassReport::default();
+        reader.read(&mut report);
+        assert_eq!(reader.machine(), &known);
+        assert!(reader.meminfo(&mut Scratch::default(), &mut report).mem_total.is_some());
+        assert!(report.failures.is_empty());
+        // It must end all the same.
+        let (since, _) = reader.under_way.as_mut().unwrap();
+        *since = since.checked_sub(SLOW).unwrap();
+        reader.read(&mut report);
+        assert_eq!(reader.machine(), &Machine::default());
+        assert_eq!(report.failures.len(), 1);
     }
 }

@@ -1,5 +1,5 @@
-//! HTTP and HTTPS: takes requests and sends the collector's answers. Knows nothing about containers, but for the page at
-//! `/`.
+//! HTTP and HTTPS: takes requests and sends the collector's answers. Only the page at `/`, and what belongs
+//! to it, knows anything about containers.
 
 pub mod access;
 mod admission;

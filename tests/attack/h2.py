@@ -4,6 +4,8 @@ import struct
 import threading
 import time
 
+import login
+
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
 END_STREAM, ACK, END_HEADERS, PADDED, PRIORITY_FLAG = 1, 1, 4, 8, 0x20
@@ -52,7 +54,8 @@ GET, SCHEME = b"\x82", b"\x86"
 
 
 def request(path="/metrics", authority="x"):
-    return GET + SCHEME + field(":path", path) + field(":authority", authority)
+    opens = field("authorization", f"Bearer {login.token()}") if login.token() else b""
+    return GET + SCHEME + field(":path", path) + field(":authority", authority) + opens
 
 
 def get(stream, path="/metrics"):

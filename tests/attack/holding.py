@@ -5,6 +5,7 @@ import threading
 import time
 
 import h2
+import login
 from verdict import Failed
 
 ATTACKERS = [f"127.0.0.{number}" for number in range(2, 8)]
@@ -24,7 +25,7 @@ class Live:
         begin, size, wanted = time.monotonic(), 0, None
         try:
             with self.exporter.open(LIVE, 30) as link:
-                link.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                link.sendall(login.page())
                 head = b""
                 while b"\r\n\r\n" not in head:
                     part = link.recv(4096)
@@ -83,7 +84,7 @@ def read_slowly(exporter, source, end):
     while time.monotonic() < end and exporter.alive():
         try:
             with exporter.open(source, 3, receive=2048) as link:
-                link.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+                link.sendall(login.page(close=False))
                 while time.monotonic() < end and link.recv(1):
                     time.sleep(1)
         except OSError:

@@ -10,8 +10,11 @@ import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+
+import login
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
@@ -174,6 +177,18 @@ class Dockerd:
         self.process.stdout.close()
 
 
+def locked(folder):
+    """Flags that lock everything: certificates and a password from a web config, a token, and all of the sandbox."""
+    certificate, key = (os.path.join(FIXTURES, "tls", name) for name in ("rsa.crt", "rsa-pkcs8.key"))
+    web, token = (os.path.join(folder, name) for name in ("web.yml", "token"))
+    # bcrypt of "right", cost 12.
+    write(web, f"tls_server_config:\n  cert_file: {certificate}\n  key_file: {key}\nbasic_auth_users:\n"
+               "  alice: $2b$12$YJ6cTQySuoz6fKGqsJigauCwXWIAQSnVPBPstnuWn2jE/jq46BO3q\n")
+    write(token, login.token() + "\n")
+    os.chmod(token, 0o600)
+    return ["--web_config", web, "--auth_token_file", token, "--sandbox", "on"]
+
+
 class Exporter:
     """The binary, serving on a free port of 127.0.0.1."""
 
@@ -184,8 +199,11 @@ class Exporter:
                 command += [flag, os.path.join(host, path)]
             url = dockerd.socket if dockerd else "/nonexistent/docker.sock"
             command += ["-H", "unix://" + url]
-        self.tls_flags = []
-        if tls:
+        self.tls_flags, self.folder = [], None
+        if login.token():
+            self.folder, tls = tempfile.TemporaryDirectory(prefix="attack"), True
+            self.tls_flags = locked(self.folder.name)
+        elif tls:
             self.tls_flags = ["-s", "--tls_cert", os.path.join(FIXTURES, "tls/rsa.crt"), "--tls_key",
                               os.path.join(FIXTURES, "tls/rsa-pkcs8.key")]
         self.binary, self.tls, self.port = binary, tls, None
@@ -268,7 +286,7 @@ class Exporter:
         answer = b""
         try:
             with self.open(source, timeout) as link:
-                link.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+                link.sendall(login.page(path))
                 while part := link.recv(1 << 20):
                     answer += part
         except OSError:

@@ -12,6 +12,8 @@ import sys
 import threading
 import time
 
+import login
+
 SOURCE = "127.0.0.9"
 GIVE_UP = 10
 
@@ -59,7 +61,7 @@ def scrape(port, context):
         link.connect(("127.0.0.1", port))
         if context:
             link = context.wrap_socket(link)
-        link.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        link.sendall(login.page())
         parts, size, wanted = [], 0, None
         while part := link.recv(1 << 20):
             if wanted is None:

@@ -197,10 +197,10 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_numbers_are_at_most_sixty_bytes_per_container() {
+    fn on_a_host_of_4_tib_and_1000_cpus_a_container_is_at_most_60_bytes() {
         let most = [
             parts(Some(999.9999)),
-            kib(Some(u64::from(u32::MAX) << 12)),
+            kib(Some(4 << 40)),
             rounded(12_345_678_901.0),
             rounded(12_345_678_901.0),
             rounded(98_765_432_109.0),

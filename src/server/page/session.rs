@@ -335,3 +335,116 @@ impl Slot {
         change.add("changed", news.into());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collector::{Happening, TickRow};
+
+    fn id(digit: &str) -> ContainerId {
+        ContainerId::new(&digit.repeat(64)).unwrap()
+    }
+
+    fn row(digit: &str) -> TickRow {
+        TickRow {
+            id: id(digit),
+            metadata: None,
+            rates: Rates { cpu_ratio: Some(0.5), ..Rates::default() },
+            memory_current: Some(4096),
+        }
+    }
+
+    fn told(now: f64, containers: &[TickRow]) -> Tick {
+        Tick { now, containers: containers.to_vec(), events: Arc::default() }
+    }
+
+    fn session() -> Session {
+        let history = History { span: Duration::from_secs(60), ..History::default() };
+        Session::new(Snapshot { now: 1000.0, ..Snapshot::default() }, &history, true)
+    }
+
+    /// The event and the data of each message.
+    fn said(messages: &[String]) -> Vec<(String, Value)> {
+        let one = |message: &String| {
+            let (event, data) = message.strip_prefix("event: ").unwrap().split_once("\ndata: ").unwrap();
+            assert_eq!(data.trim_end().lines().count(), 1);
+            (event.to_owned(), serde_json::from_str(data).unwrap())
+        };
+        messages.iter().map(one).collect()
+    }
+
+    #[test]
+    fn only_what_has_changed_is_told() {
+        let mut session = session();
+        let first = said(&session.tick(&told(1001.0, &[row("a"), row("b")])));
+        assert_eq!((first.len(), first[0].0.as_str()), (1, "change"));
+        assert_eq!(first[0].1["came"][1]["now"], json!([5000, 4, null, null, null, null]));
+        assert!(session.tick(&told(1002.0, &[row("a"), row("b")])).is_empty());
+        let busier = TickRow { memory_current: Some(8192), ..row("b") };
+        let second = said(&session.tick(&told(1003.0, &[row("a"), busier])));
+        assert_eq!((second.len(), second[0].0.as_str()), (1, "tick"));
+        assert_eq!((&second[0].1["i"], &second[0].1["m"]), (&json!([1]), &json!([8])));
+    }
+
+    #[test]
+    fn a_new_name_is_told_and_nothing_else_of_the_container() {
+        let mut session = session();
+        session.tick(&told(1001.0, &[row("a")]));
+        let metadata = Metadata { name: "web".to_owned(), ..Metadata::new(id("a")) };
+        let named = TickRow { metadata: Some(metadata.into()), ..row("a") };
+        let news = said(&session.tick(&told(1002.0, &[named])));
+        assert_eq!(news[0].1["changed"], json!([{ "i": 0, "name": "web", "named": true }]));
+    }
+
+    #[test]
+    fn an_index_is_free_again_once_the_history_has_run_out() {
+        let mut session = session();
+        session.tick(&told(1001.0, &[row("a"), row("b")]));
+        let ended = said(&session.tick(&told(1002.0, &[row("b")])));
+        let numbers = json!([null, null, null, null, null, null]);
+        let expected = json!([{ "i": 0, "live": false, "ended": 1002.0, "now": numbers }]);
+        assert_eq!(ended[0].1["changed"], expected);
+        assert!(session.tick(&told(1062.0, &[row("b")])).is_empty());
+        let gone = said(&session.tick(&told(1062.5, &[row("b")])));
+        assert_eq!(gone[0].1["gone"], json!([0]));
+        let came = said(&session.tick(&told(1063.0, &[row("b"), row("c")])));
+        assert_eq!(came[0].1["came"][0]["i"], 0);
+    }
+
+    #[test]
+    fn a_container_that_docker_still_knows_stays_after_its_end() {
+        let mut session = session();
+        session.tick(&told(1001.0, &[row("a")]));
+        let stopped = Row { named: true, state: Some("exited"), ..Row::new(id("a")) };
+        let snapshot = Snapshot { now: 1002.0, rows: vec![stopped], ..Snapshot::default() };
+        let news = said(&session.refresh(snapshot, false).into_iter().collect::<Vec<_>>());
+        assert_eq!(
+            (&news[0].1["docker"], &news[0].1["changed"][0]["state"]),
+            (&json!(false), &json!("exited"))
+        );
+        session.tick(&told(2000.0, &[]));
+        assert!(session.places.contains_key(&id("a")));
+        session.refresh(Snapshot { now: 2001.0, ..Snapshot::default() }, true);
+        assert!(session.places.is_empty() && session.slots.iter().all(Option::is_none));
+    }
+
+    #[test]
+    fn an_event_is_told_once_and_again_when_its_exit_code_is_known() {
+        let mut session = session();
+        let died = |code| {
+            let what = Happening::Died(code);
+            [Event { number: 7, at: 1001.0, id: id("a"), name: "web".to_owned(), what }]
+        };
+        let mut tell = |events: &Arc<[Event]>| {
+            said(&session.tick(&Tick { events: Arc::clone(events), ..told(1002.0, &[]) }))
+        };
+        let first: Arc<[Event]> = Arc::new(died(None));
+        assert_eq!(tell(&first)[0].1["events"][0]["code"], Value::Null);
+        assert!(tell(&first).is_empty());
+        let second = tell(&(Arc::new(died(Some(137))) as Arc<[Event]>));
+        assert_eq!(
+            (&second[0].1["events"][0]["n"], &second[0].1["events"][0]["code"]),
+            (&json!(7), &json!(137))
+        );
+    }
+}

@@ -28,7 +28,8 @@ def as_a_systemd_unit():
     sh(f"dpkg -i {package}")
     eventually("the unit is ready", lambda: get("/readyz") == "ready\n")
     assert sh("systemctl is-active docker-stat-prom") == "active"
-    assert sh("systemctl show -P Type docker-stat-prom") == "notify"
+    version = int(sh("systemctl --version | head -1").split()[1])
+    assert sh("systemctl show -P Type docker-stat-prom") == ("notify-reload" if version >= 253 else "notify")
     user = sh("ps -o user= -p $(systemctl show -P MainPID docker-stat-prom)")
     assert user != "root", user
     page = eventually("all are named", lambda: (lambda page: page if set(RUNNING) <= page.names() else None)(Page()))
@@ -44,11 +45,33 @@ def as_a_systemd_unit():
     sh(f"dpkg -i --force-confold {package}")
     assert "METRICS=core" in open("/etc/default/docker-stat-prom", encoding="ascii").read(), "kept over an upgrade"
     eventually("it runs after the upgrade", lambda: get("/readyz") == "ready\n")
+    a_reload_is_done_when_it_returns(version)
     with_the_socket_unit(reference)
     sh("dpkg --purge docker-stat-prom")
     assert get("/healthz") == "" and not os.path.exists("/etc/default/docker-stat-prom")
     exporter.start()
     eventually("all are shown", lambda: set(RUNNING) <= Page().names())
+
+
+def a_reload_is_done_when_it_returns(version):
+    """systemctl reload comes back when the new token is the one that opens, and no other does."""
+    token, settings = "/etc/docker-stat-prom/token", "/etc/default/docker-stat-prom"
+    opens = lambda word: sh(f"curl -s -o /dev/null -w '%{{http_code}}' -H 'Authorization: Bearer {word}' "
+                            "http://127.0.0.1:12096/metrics", check=False) == "200"
+    sh(f"mkdir -p $(dirname {token}); echo first-token-for-a-test > {token}; chmod 644 {token}")
+    sh(f"echo DOCKER_STAT_PROM_AUTH_TOKEN_FILE={token} >> {settings}; systemctl restart docker-stat-prom")
+    eventually("the first token opens", lambda: opens("first-token-for-a-test"))
+    assert not opens("second-token-for-a-test")
+    sh(f"echo second-token-for-a-test > {token}")
+    if version >= 253:
+        sh("systemctl reload docker-stat-prom")
+        assert opens("second-token-for-a-test"), "when the reload has returned"
+    else:
+        sh("systemctl kill -s HUP docker-stat-prom")
+        eventually("the second token opens", lambda: opens("second-token-for-a-test"))
+    assert not opens("first-token-for-a-test")
+    sh(f"sed -i /TOKEN_FILE/d {settings}; rm -r $(dirname {token}); systemctl restart docker-stat-prom")
+    eventually("it is open again", lambda: get("/readyz") == "ready\n")
 
 
 def with_the_socket_unit(reference):
