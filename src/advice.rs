@@ -329,6 +329,16 @@ pub enum NetworkCounters {
 }
 
 impl NetworkCounters {
+    /// What is to be done if they should be shown and are not.
+    #[must_use]
+    pub fn complaint(self) -> Option<Complaint> {
+        match self {
+            Self::ForeignPids => Some(Complaint::ForeignPids),
+            Self::Hidden => Some(Complaint::HiddenProcesses),
+            _ => None,
+        }
+    }
+
     /// In words.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -20,7 +20,7 @@ use crate::{
     push::{self, Push},
     sample::{self, Errno, errno_of, limits::raise_open_files},
     server::{
-        self, Audience, Listener,
+        self, Audience, Listener, PageShown,
         access::{self, Access, LoadError, Sources},
     },
     settings::{Bind, Guard, LogSettings, Order, Output, Settings, TlsFiles},
@@ -113,7 +113,8 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
     } else {
         Vec::new()
     };
-    let audience = audience(&settings.allowed_hosts, settings.debug_pages);
+    let page = PageShown { is_on: settings.page, demo: settings.demo, interval: settings.polling_interval };
+    let audience = audience(&settings.allowed_hosts, settings.debug_pages, page);
     let traces = settings.selection.reads_descriptors();
     let to_push = settings.push.as_ref();
     to_push.filter(|_| serves).into_iter().for_each(push::make_spool);

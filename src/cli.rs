@@ -9,7 +9,7 @@ mod values;
 
 pub use guard::Guard;
 pub use kept::Kept;
-pub use listening::Listening;
+pub use listening::{Listening, PageMode};
 pub use push::{FROM_ENVIRONMENT, OtlpNames, Push};
 pub use shown::Shown;
 pub use values::{LogFormat, LogLevel, METRICS, OutputFormat, SandboxMode};

@@ -9,7 +9,7 @@ pub use bind::{Address, Bind, BindError, Endpoint, SocketPath};
 
 use crate::{
     advice::{self, Doubt},
-    cli::{self, Config, LogFormat, LogLevel, NoConfig, OutputFormat, SandboxMode},
+    cli::{self, Config, LogFormat, LogLevel, NoConfig, OutputFormat, PageMode, SandboxMode},
     metadata::{DockerHost, Filter, Labels},
     push::Config as Push,
     sample::{Interfaces, Roots, host_name},
@@ -37,6 +37,8 @@ pub struct Settings {
     pub allowed_hosts: Vec<String>,
     /// Whether `/debug/containers` is served, and cgroup paths are shown.
     pub debug_pages: bool,
+    /// Whether the page at `/` shows numbers.
+    pub page: bool,
     /// The files of HTTPS; `None` for plain HTTP, and where nothing is served.
     pub tls: Option<TlsFiles>,
     /// Who may ask; everybody where nothing is served.
@@ -224,6 +226,7 @@ impl Settings {
             is_bind_given,
             allowed_hosts: config.listening.allowed_hosts,
             debug_pages: config.listening.debug_pages,
+            page: config.listening.page == PageMode::On,
             tls: has_tls.then_some(tls),
             guard: if serves { guard } else { Guard::default() },
             docker,

@@ -6,6 +6,7 @@
 //! cargo bench --bench cost -- 10 100          other numbers
 //! cargo bench --bench cost -- growth          10,000 scrapes while 1,000 containers are replaced ten times
 //! cargo bench --bench cost -- push [N …]      a push next to a scrape with gzip, on recorded files
+//! cargo bench --bench cost -- viewers         16 viewers of the live page of 100 and of 1,000 containers
 //! cargo bench --bench cost -- passes K TREE   K full passes over a tree, for valgrind and strace (counts.py)
 //! ```
 //!
@@ -35,6 +36,7 @@ mod passes;
 mod push;
 mod served;
 mod tables;
+mod viewers;
 mod world;
 
 use growth::growth;
@@ -42,6 +44,7 @@ use passes::passes;
 use push::push;
 use std::path::Path;
 use tables::cost;
+use viewers::viewers;
 use world::replicate;
 
 fn main() {
@@ -59,6 +62,7 @@ fn main() {
         ["push", numbers @ ..] => {
             push(&numbers.iter().map(|number| number.parse().unwrap()).collect::<Vec<_>>())
         }
+        ["viewers"] => viewers(&[100, 1000]),
         [] => cost(&[10, 100, 500, 1000, 5000]),
         numbers => cost(&numbers.iter().map(|number| number.parse().unwrap()).collect::<Vec<_>>()),
     }

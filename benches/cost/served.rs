@@ -93,6 +93,11 @@ impl Served {
         served
     }
 
+    /// Where it listens.
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
     pub(super) fn client(&self) -> Client {
         let socket = TcpStream::connect(&self.address).unwrap();
         socket.set_nodelay(true).unwrap();

@@ -1,6 +1,8 @@
 complete -c docker-stat-prom -s H -l host -d 'Docker API: unix://PATH, tcp://HOST:PORT, http://HOST:PORT or https://HOST:PORT' -r -f
 complete -c docker-stat-prom -s b -l bind -d 'Where to serve: ADDRESS:PORT, :PORT (all IPv4 addresses), [::]:PORT (all), unix:/PATH, or none' -r -f
 complete -c docker-stat-prom -l allowed_hosts -d 'Host names that requests may be for, separated by commas; * for any' -r -f
+complete -c docker-stat-prom -l page -d 'Whether / shows the containers and what they use, live' -r -f -a "on\t'There is'
+off\t'There is not'"
 complete -c docker-stat-prom -l tls_key -d 'Private key for HTTPS, PEM (PKCS#8, PKCS#1 or SEC1)' -r -F
 complete -c docker-stat-prom -l tls_cert -d 'Certificate chain for HTTPS, PEM' -r -F
 complete -c docker-stat-prom -l web_config -d 'TLS, client certificates, users, headers and a rate limit, in exporter-toolkit\'s format' -r -F

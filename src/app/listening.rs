@@ -5,7 +5,7 @@ use crate::{
     advice,
     sample::host_names,
     server::{
-        AllowedHosts, Audience, ListenError, Listener,
+        AllowedHosts, Audience, ListenError, Listener, PageShown,
         access::Reach,
         healthcheck::{Health, Place, Probe, check},
     },
@@ -53,8 +53,8 @@ fn listen(place: &Endpoint) -> Result<Listener, Failure> {
 }
 
 /// Who may see what.
-pub(super) fn audience(allowed_hosts: &[String], debug_pages: bool) -> Audience {
-    Audience { hosts: AllowedHosts::new(allowed_hosts, &host_names()), debug_pages }
+pub(super) fn audience(allowed_hosts: &[String], debug_pages: bool, page: PageShown) -> Audience {
+    Audience { hosts: AllowedHosts::new(allowed_hosts, &host_names()), debug_pages, page }
 }
 
 /// Where the exporter is asked.

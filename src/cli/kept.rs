@@ -24,15 +24,14 @@ pub struct Kept {
 
     /// How much of the polls to keep in memory: 10m, 1h; from 10s to 24h; 0 keeps nothing
     ///
-    /// Only programs that use the library read it so far: there is no page for it yet. The last minute is
-    /// kept poll by poll, what is older in steps of 10 s (longer ones above an hour). With 10m that is some
-    /// 8 KB of memory per container. Containers that have ended are kept as long, but not more than 500 of
-    /// them.
+    /// The page at / shows it. The last minute is kept poll by poll, what is older in steps of 10 s (longer
+    /// ones above an hour). With 10m that is some 8 KB of memory per container. Containers that have ended
+    /// are kept as long, but not more than 500 of them.
     #[arg(
         long,
         env = "DOCKER_STAT_PROM_HISTORY",
         value_hint = ValueHint::Other, value_name = "TIME",
-        default_value = "0",
+        default_value = "10m",
         value_parser = history
     )]
     pub history: Duration,

@@ -1,7 +1,7 @@
 //! The flags of what is served where, and to whom.
 
 use clap::{
-    Args, ValueHint,
+    Args, ValueEnum, ValueHint,
     builder::{BoolishValueParser, NonEmptyStringValueParser},
 };
 
@@ -50,4 +50,19 @@ pub struct Listening {
         value_parser = BoolishValueParser::new()
     )]
     pub debug_pages: bool,
+
+    /// Whether / shows the containers and what they use, live
+    ///
+    /// With off, / has only links, and there is no /live. /metrics and /api/v1/containers stay.
+    #[arg(long, env = "DOCKER_STAT_PROM_PAGE", value_name = "MODE", default_value = "on")]
+    pub page: PageMode,
+}
+
+/// Whether there is a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PageMode {
+    /// There is.
+    On,
+    /// There is not.
+    Off,
 }

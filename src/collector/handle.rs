@@ -71,7 +71,8 @@ impl Handle {
     /// Runs a full pass, shows the visitor every family and series of it, and gives the visitor back. The
     /// pass begins after this call. Pages and other visitors that wait at the same time share the pass.
     ///
-    /// This is for push. Nothing bounds how many visitors wait: send one at a time for each target.
+    /// Nothing bounds how many visitors wait. So push sends one at a time for each target, and the server
+    /// bounds how many pages are made at once.
     ///
     /// # Errors
     /// If the collector has stopped. The visitor is lost then.

@@ -35,6 +35,10 @@ impl Host {
         self.container.scope_created = machine.machine().boot_time.map(crate::table::own::float);
     }
 
+    pub(super) fn container(&self) -> &Container {
+        &self.container
+    }
+
     fn shown(&self) -> Shown<'_, &LabelBlock> {
         Shown { container: &self.container, is_live: true, kept: &self.labels }
     }

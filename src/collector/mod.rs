@@ -210,12 +210,13 @@ impl Collector {
     pub fn tick(&mut self) {
         let is_heard = self.subscribers.is_any_ready();
         self.containers.tick(self.start, self.machine.machine().cpu_cores, is_heard, &mut self.pass);
-        if is_heard {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-            self.subscribers.tell(Tick { now, containers: self.containers.at_tick() });
-        }
         if let Some(recorder) = &mut self.recorder {
             recorder.tick(|then| self.containers.each_live(then));
+        }
+        if is_heard {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+            let events = self.recorder.as_mut().map(Recorder::events).unwrap_or_default();
+            self.subscribers.tell(Tick { now, containers: self.containers.at_tick(), events });
         }
         self.account();
         self.slow_if_due();

@@ -1,6 +1,6 @@
 //! Subscribers to the polling tick, such as a live page.
 
-use super::Stopped;
+use super::{Event, Stopped};
 use crate::{metadata::Metadata, model::Rates, parse::ContainerId};
 use std::sync::Arc;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
@@ -19,6 +19,9 @@ pub struct Tick {
     pub now: f64,
     /// The containers that run and are shown, by ID.
     pub containers: Vec<TickRow>,
+    /// The last events, oldest first, if a history is kept. It is the same slice as at the tick before unless
+    /// there is news.
+    pub events: Arc<[Event]>,
 }
 
 /// One container at a polling tick.

@@ -6,6 +6,8 @@ use super::{
 };
 use crate::{
     encode::{Format, LabelBlock, Renderer, Text},
+    model::Container,
+    parse::ContainerId,
     table::{ContainerSink, OwnSeries, Page, Selection, Shown, feed},
 };
 use std::fmt;
@@ -27,6 +29,11 @@ pub struct View<'a> {
 }
 
 impl<'a> View<'a> {
+    /// The host, if it is served.
+    pub fn host(&self) -> Option<&'a Container> {
+        self.host.as_ref().map(Host::container)
+    }
+
     /// The containers that are shown.
     pub fn containers(&self) -> impl Iterator<Item = Shown<'a, &'a LabelBlock>> + Clone + use<'a> {
         self.containers.shown()
@@ -36,6 +43,13 @@ impl<'a> View<'a> {
     pub fn feed(&self, sink: &mut impl ContainerSink<&'a LabelBlock>) {
         feed(self.selection, shown(self.host, self.containers), &self.page, sink);
         self.own.feed(sink);
+    }
+
+    /// Writes the families of one container in the same form as a scrape gets them, and those of the machine;
+    /// without those of the host and the exporter.
+    pub fn render_one(&self, id: &ContainerId, format: Format, out: &mut Text) {
+        let one = self.containers().filter(|shown| shown.container.id == *id);
+        self.renderer.render(format, one, &self.page, out);
     }
 
     /// Writes all of it in the same form as a scrape gets it.

@@ -14,7 +14,7 @@ pub use rates::{RatePoint, Rates, Window};
 
 use crate::{
     metadata::Metadata,
-    parse::{CgroupPath, ContainerId, Limit},
+    parse::{CgroupPath, ContainerId, Limit, memory_stat::Key},
     sample::ScopeSample,
 };
 use std::sync::Arc;
@@ -112,6 +112,24 @@ impl Container {
             (Limit::Max, machine) => machine,
             (Limit::Value(limit), machine) => Some(machine.map_or(limit, |machine| limit.min(machine))),
         }
+    }
+
+    /// `memory.current` without `inactive_file`, bytes: what `docker stats` shows.
+    #[must_use]
+    pub fn working_set(&self) -> Option<u64> {
+        let inactive = self.sample.memory_stat.as_ref()?.get(Key::InactiveFile)?;
+        Some(self.sample.memory_current?.saturating_sub(inactive))
+    }
+
+    /// Share of the last 10 s in which some task waited for CPU, memory and I/O, 0 to 1.
+    #[must_use]
+    pub fn waiting(&self) -> [Option<f64>; 3] {
+        let sample = &self.sample;
+        [sample.cpu_pressure, sample.memory_pressure, sample.io_pressure].map(|pressure| {
+            let [average, ..] = pressure?.some?.averages;
+            // The kernel's value is in hundredths of a percent.
+            Some(rates::float(average) / 1e4)
+        })
     }
 
     /// When it was started, in Unix seconds: according to Docker, otherwise when its cgroup was created.

@@ -269,6 +269,18 @@ impl Answering {
     }
 }
 
+impl Answering {
+    /// The client took some bytes of an answer without an end, and gets so many more. It may take as long for
+    /// these as for a whole answer.
+    pub(super) fn goes_on(&self, bytes: u64) {
+        let now = Instant::now();
+        if let Some(answer) = self.client.lock().answers.get_mut(&self.id) {
+            answer.deadline = now + ANSWER + Duration::from_secs(bytes / FLOOR);
+            answer.taking.iter_mut().for_each(|taking| taking.last = now);
+        }
+    }
+}
+
 impl Drop for Answering {
     fn drop(&mut self) {
         let mut activity = self.client.lock();
@@ -316,6 +328,18 @@ mod tests {
         assert_eq!(ends_after(&client).await, (5, End::Idle));
         client.push_out();
         assert_eq!(ends_after(&client).await, (0, End::PushedOut));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_without_an_end_may_go_on_as_long_as_it_is_taken() {
+        let client = client();
+        let answering = client.begin();
+        answering.ready(0);
+        for _ in 0..100 {
+            tokio::time::sleep(Duration::from_secs(20)).await;
+            answering.goes_on(0);
+        }
+        assert_eq!(ends_after(&client).await, (30, End::Slow));
     }
 
     #[tokio::test(start_paused = true)]

@@ -6,6 +6,7 @@ use super::{
     client::End,
     hosts::AllowedHosts,
     listen::Listener,
+    page::{Live, Page, PageShown},
     peer::Origin,
     refusals::{Reason, Refusals},
     routes,
@@ -62,6 +63,8 @@ pub struct Audience {
     pub hosts: AllowedHosts,
     /// Whether `/debug/containers` is served, and cgroup paths are shown.
     pub debug_pages: bool,
+    /// What is on the page at `/`.
+    pub page: PageShown,
 }
 
 /// Serves the collector behind `handle`, and shows the receivers of push, until `shutdown` resolves. Then
@@ -100,6 +103,8 @@ pub async fn serve(
     }
     drop((listeners, stopped));
     stop.send_replace(true);
+    // They would go on for ever.
+    server.viewers.end();
     // This resolves when every connection has dropped its receiver.
     if timeout(DRAIN, stop.closed()).await.is_err() {
         tracing::debug!("connections were still open after {DRAIN:?}");
@@ -123,6 +128,7 @@ pub(super) struct Server {
     without_http2: Builder<TokioExecutor>,
     access: Arc<Access>,
     routes: routes::Routes,
+    viewers: Arc<Live>,
     hosts: Arc<AllowedHosts>,
     refusals: Arc<Refusals>,
 }
@@ -135,10 +141,13 @@ impl Server {
         audience: Audience,
         refusals: Arc<Refusals>,
     ) -> Arc<Self> {
-        let routes = routes::routes(handle, &refusals, targets, audience.debug_pages);
+        let shown = (audience.page, audience.debug_pages);
+        let page = Page::new(handle.clone(), targets, shown, Arc::clone(&refusals));
+        let viewers = page.live();
+        let routes = routes::routes(handle, &refusals, page);
         let without_http2 = builder().http1_only();
         let hosts = Arc::new(audience.hosts);
-        Arc::new(Self { builder: builder(), without_http2, access, routes, hosts, refusals })
+        Arc::new(Self { builder: builder(), without_http2, access, routes, viewers, hosts, refusals })
     }
 
     async fn take(self: Arc<Self>, socket: Wire, peer: Origin, place: Place, stopped: watch::Receiver<bool>) {
@@ -335,7 +344,8 @@ mod tests {
         let refusals = Refusals::new(handle.metrics().clone());
         let admission = Admission::new(Arc::clone(&refusals));
         let access = Access::load(Sources::default(), handle.metrics().clone()).unwrap();
-        let audience = Audience { hosts: AllowedHosts::new(&[], &[]), debug_pages: false };
+        let page = PageShown { is_on: true, demo: false, interval: Duration::from_secs(2) };
+        let audience = Audience { hosts: AllowedHosts::new(&[], &[]), debug_pages: false, page };
         let server = Server::new(access, handle, Targets::default(), audience, refusals);
         let peer = Origin::between(([127, 0, 0, 2], 1).into(), [127, 0, 0, 2].into());
         let place = admission.admit(peer).unwrap();

@@ -1,4 +1,5 @@
-//! HTTP and HTTPS: takes requests and sends the collector's answers. Knows nothing about containers.
+//! HTTP and HTTPS: takes requests and sends the collector's answers. Only the page at `/`, and what belongs
+//! to it, knows anything about containers.
 
 pub mod access;
 mod admission;
@@ -10,9 +11,9 @@ mod escape;
 mod headers;
 pub mod healthcheck;
 mod hosts;
-mod landing;
 mod listen;
 mod negotiate;
+mod page;
 mod pages;
 mod peer;
 mod refusals;
@@ -26,6 +27,7 @@ mod wire;
 pub use connection::{Audience, serve};
 pub use hosts::AllowedHosts;
 pub use listen::{ListenError, Listener};
+pub use page::PageShown;
 pub use targets::{TargetShown, Targets};
 
 /// An entry point for `fuzz/`: what is chosen for `Accept` and `Accept-Encoding`, in words.

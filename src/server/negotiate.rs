@@ -88,6 +88,12 @@ pub(super) fn encoding(accept_encoding: &str) -> Encoding {
     best.1
 }
 
+/// Whether the client takes gzip, whatever it prefers.
+pub(super) fn takes_gzip(accept_encoding: &str) -> bool {
+    let of = |is: fn(&str) -> bool| elements(accept_encoding).find(|element| is(element.value));
+    of(is_gzip).or_else(|| of(|value| value == "*")).is_some_and(|element| element.weight > 0)
+}
+
 fn is_gzip(value: &str) -> bool {
     value.eq_ignore_ascii_case("gzip") || value.eq_ignore_ascii_case("x-gzip")
 }

@@ -3,16 +3,12 @@
 use super::{
     client::Client,
     encoding::{Compressor, keep},
-    landing,
     negotiate::{self, Encoding},
-    pages::{Pages, Permit},
+    page::{Document, Page, Served, Wanted},
+    pages::Pages,
     refusals::Refusals,
-    targets::{TargetShown, Targets},
 };
-use crate::{
-    advice::{Hidden, Missing},
-    collector::{Handle, Report, Stopped},
-};
+use crate::collector::{Handle, Stopped};
 use bytes::Bytes;
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
@@ -33,17 +29,12 @@ const HUNG: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// All routes. A request must have a path, and its [`Client`] among its extensions.
-pub(super) type Routes = BoxedFilter<(Answer,)>;
+pub(super) type Routes = BoxedFilter<(Served,)>;
 
-/// The routes that serve the collector behind `handle`, and show the receivers of push.
-pub(super) fn routes(
-    handle: Handle,
-    refusals: &Arc<Refusals>,
-    targets: Targets,
-    debug_pages: bool,
-) -> Routes {
+/// The routes that serve the collector behind `handle`.
+pub(super) fn routes(handle: Handle, refusals: &Arc<Refusals>, page: Page) -> Routes {
     let pages = Pages::new(Arc::clone(refusals));
-    let site = Arc::new(Site { handle, pages, targets, compressor: Compressor::start(), debug_pages });
+    let site = Arc::new(Site { handle, pages, page, compressor: Compressor::start() });
     warp::method()
         .and(warp::path::full())
         .and(warp::header::headers_cloned())
@@ -58,31 +49,40 @@ pub(super) fn routes(
 struct Site {
     handle: Handle,
     pages: Arc<Pages>,
-    targets: Targets,
+    page: Page,
     compressor: Compressor,
-    /// Whether PIDs and cgroup paths are shown.
-    debug_pages: bool,
 }
 
 impl Site {
-    async fn route(&self, method: &Method, path: &str, headers: &HeaderMap, client: &Arc<Client>) -> Answer {
-        if !matches!(path, "/" | "/metrics" | "/healthz" | "/readyz" | "/debug/containers") {
-            return text(StatusCode::NOT_FOUND, "not found: try /metrics\n");
+    async fn route(&self, method: &Method, path: &str, headers: &HeaderMap, client: &Arc<Client>) -> Served {
+        let wanted = Wanted::at(path);
+        if let Some(wanted) = wanted.as_ref().filter(|wanted| !self.page.has(wanted)) {
+            let flag = if *wanted == Wanted::Debug { "--debug_pages" } else { "--page on" };
+            let problem = format!("not found: {flag} turns it on\n");
+            return Served::Whole(text(StatusCode::NOT_FOUND, problem));
         }
-        if path.starts_with("/debug/") && !self.debug_pages {
-            return text(StatusCode::NOT_FOUND, "not found: --debug_pages turns it on\n");
+        if wanted.is_none() && !matches!(path, "/metrics" | "/healthz" | "/readyz") {
+            return Served::Whole(text(StatusCode::NOT_FOUND, "not found: try /metrics\n"));
         }
         if !matches!(*method, Method::GET | Method::HEAD) {
             let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
             answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
-            return answer;
+            return Served::Whole(answer);
         }
-        match path {
-            "/metrics" => self.metrics(headers, client).await,
-            "/healthz" => self.health(),
-            "/readyz" => self.readiness().await,
-            path => self.report(path, client).await,
-        }
+        Served::Whole(match (path, wanted) {
+            (_, Some(Wanted::Live)) => match self.within(PATIENCE, async { Ok(()) }).await {
+                Ok(()) => return self.page.join(client, *method == Method::HEAD),
+                Err(hangs) => hangs,
+            },
+            (_, Some(Wanted::Asset(name))) => self
+                .page
+                .asset(&name, headers)
+                .unwrap_or_else(|| text(StatusCode::NOT_FOUND, "not found: the page has no such file\n")),
+            (_, Some(wanted)) => self.document(&wanted, client).await,
+            ("/metrics", _) => self.metrics(headers, client).await,
+            ("/healthz", _) => self.health(),
+            _ => self.readiness().await,
+        })
     }
 
     /// Whether the collector is alive. It is not asked, because a pass may take longer than a supervisor
@@ -125,14 +125,15 @@ impl Site {
         Err(text(StatusCode::SERVICE_UNAVAILABLE, problem))
     }
 
-    async fn report(&self, path: &str, client: &Arc<Client>) -> Answer {
+    async fn document(&self, wanted: &Wanted, client: &Arc<Client>) -> Answer {
         let Some(permit) = self.pages.acquire(client).await else { return busy() };
-        match self.within(PATIENCE, self.handle.report()).await {
-            Ok(report) if path == "/" => {
-                let docker_answers = self.handle.metrics().docker_up.get() > 0.0;
-                page(&report, docker_answers, &self.targets.now(), self.debug_pages, permit)
+        match self.within(PATIENCE, self.page.document(wanted)).await {
+            Ok(Some(Document { content_type, text })) => {
+                let mut answer = respond(StatusCode::OK, content_type, keep(text, permit));
+                answer.headers_mut().extend(Document::policy(content_type));
+                answer
             }
-            Ok(report) => json(&report, &self.targets.now(), permit),
+            Ok(None) => text(StatusCode::NOT_FOUND, "not found: no container has this ID\n"),
             Err(no_answer) => no_answer,
         }
     }
@@ -181,64 +182,14 @@ fn busy() -> Answer {
     answer
 }
 
-fn page(
-    report: &Report,
-    docker_answers: bool,
-    targets: &[TargetShown],
-    debug_pages: bool,
-    permit: Permit,
-) -> Answer {
-    let body = keep(landing::html(report, docker_answers, targets, debug_pages), permit);
-    let mut answer = respond(StatusCode::OK, "text/html; charset=utf-8", body);
-    // Users choose names and images freely, so no script or resource in them may run or load.
-    let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
-    answer.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
-    answer
-}
-
-fn json(report: &Report, targets: &[TargetShown], permit: Permit) -> Answer {
-    let containers: Vec<_> = report
-        .containers
-        .iter()
-        .map(|container| {
-            serde_json::json!({
-                "id": container.id,
-                "name": container.name,
-                "named": container.named,
-                "image": container.image,
-                "state": container.state,
-                "cgroup": container.cgroup.as_str(),
-                "live": container.live,
-                "pid": container.pid,
-                "network": container.network.as_str(),
-                "missing_files": container.missing_files,
-                "hidden": container.hidden.map(Hidden::as_str),
-            })
-        })
-        .collect();
-    let missing_flags = report.missing.map(Missing::flags);
-    let target = |target: &TargetShown| {
-        serde_json::json!({
-            "name": target.name,
-            "protocol": target.protocol,
-            "waiting_bytes": target.waiting_bytes,
-            "lag_seconds": target.lag_seconds,
-            "last_success": target.last_success,
-            "last_error": target.last_error,
-        })
-    };
-    let targets: serde_json::Value = targets.iter().map(target).collect();
-    let body = serde_json::json!({
-        "containers": containers, "missing_flags": missing_flags, "push_targets": targets,
-    });
-    let body = body.to_string();
-    respond(StatusCode::OK, "application/json", keep(body, permit))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{collector::Message, server::peer::Peer, table::SelfMetrics};
+    use crate::{
+        collector::Message,
+        server::{page::PageShown, peer::Peer, targets::Targets},
+        table::SelfMetrics,
+    };
     use std::sync::mpsc::{Receiver, channel};
 
     /// A site whose collector takes no messages and has been silent for a while.
@@ -246,9 +197,11 @@ mod tests {
         let (sender, receiver) = channel();
         let metrics = SelfMetrics::new().unwrap();
         let handle = Handle::silent_for(sender, metrics, Duration::from_secs(silence)).unwrap();
-        let pages = Pages::new(Refusals::new(handle.metrics().clone()));
-        let (targets, compressor) = (Targets::default(), Compressor::start());
-        (Site { handle, pages, targets, compressor, debug_pages: true }, receiver)
+        let refusals = Refusals::new(handle.metrics().clone());
+        let pages = Pages::new(Arc::clone(&refusals));
+        let shown = PageShown { is_on: true, demo: false, interval: Duration::from_secs(2) };
+        let page = Page::new(handle.clone(), Targets::default(), (shown, true), refusals);
+        (Site { handle, pages, page, compressor: Compressor::start() }, receiver)
     }
 
     fn wait<T>(future: impl Future<Output = T>) -> T {
@@ -279,8 +232,12 @@ mod tests {
         let (site, collector) = hung(31);
         let headers = HeaderMap::new();
         let client = Client::new(Peer::of([127, 0, 0, 2].into()), site.handle.metrics().clone());
-        for path in ["/metrics", "/readyz", "/", "/debug/containers"] {
-            assert_eq!(said(&wait(site.route(&Method::GET, path, &headers, &client))).0, 503, "{path}");
+        let one = format!("/api/v1/containers/{}", "a".repeat(64));
+        for path in ["/metrics", "/readyz", "/", "/debug/containers", "/live", "/api/v1/containers", &one] {
+            let Served::Whole(answer) = wait(site.route(&Method::GET, path, &headers, &client)) else {
+                panic!("{path}");
+            };
+            assert_eq!(said(&answer).0, 503, "{path}");
         }
         assert!(collector.try_recv().is_err());
     }

@@ -99,7 +99,9 @@ where
                 response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
             }
             answering.ready(if is_head_only { 0 } else { size.lower() });
-            Ok(response.map(|inner| Outgoing { inner, rest: Bytes::new(), is_head_only, answering }))
+            let is_endless = size.upper().is_none();
+            let rest = Bytes::new();
+            Ok(response.map(|inner| Outgoing { inner, rest, is_head_only, is_endless, answering }))
         })
     }
 }
@@ -122,6 +124,8 @@ pub(super) struct Outgoing<B> {
     rest: Bytes,
     /// Whether nothing of the body is sent.
     is_head_only: bool,
+    /// Whether it goes on for as long as the client takes it.
+    is_endless: bool,
     answering: Arc<Answering>,
 }
 
@@ -156,7 +160,11 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Outgoing<B> {
                 end => return Poll::Ready(end),
             }
         }
-        self.answering.taken();
+        if self.is_endless {
+            self.answering.goes_on(u64::try_from(self.rest.len()).unwrap_or(u64::MAX));
+        } else {
+            self.answering.taken();
+        }
         let length = self.rest.len().min(PIECE);
         let bytes = self.rest.split_to(length);
         let piece = Piece { bytes, _until_written: Arc::clone(&self.answering) };

@@ -104,6 +104,8 @@ own_families! {
     http_requests: counters "docker_stat_prom_http_requests_total" [Code] "HTTP answers, by status";
     http_connections: gauges "docker_stat_prom_http_connections" [State] "Open connections: new (no whole \
         request yet), active (a request is being answered), idle";
+    live_viewers: gauge "docker_stat_prom_live_viewers" [] "Browsers and others that \
+        are told of each polling tick (/live)";
     http_refused: counters "docker_stat_prom_http_refused_total" [Reason] "Requests and connections that \
         were refused, or ended because a limit was reached";
     tls_handshake_failures: counter "docker_stat_prom_tls_handshake_failures_total" [] "TLS handshakes of \

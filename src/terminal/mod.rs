@@ -7,4 +7,5 @@ mod table;
 
 pub use json::json;
 pub use overview::Overview;
+pub use size::{binary, decimal};
 pub use table::table;

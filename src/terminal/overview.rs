@@ -5,7 +5,6 @@ use crate::{
     collector::{View, Visitor},
     metadata::Health,
     model::Container,
-    parse::{Pressure, memory_stat::Key},
 };
 
 /// The containers that run, as one pass has read them, busiest first.
@@ -50,22 +49,13 @@ impl Row {
     fn of(container: &Container, machine_memory: Option<u64>) -> Self {
         let sample = &container.sample;
         let metadata = container.metadata.as_deref();
-        let inactive = sample.memory_stat.as_ref().and_then(|stat| stat.get(Key::InactiveFile));
-        let waiting = |pressure: Option<Pressure>| {
-            let [average, ..] = pressure?.some?.averages;
-            // The kernel's value is in hundredths of a percent.
-            Some(float(average) / 1e4)
-        };
         Self {
             id: container.id.to_string(),
             name: container.name().to_owned(),
             image: metadata.and_then(|metadata| metadata.image.clone()),
             cpu_ratio: container.rates.cpu_ratio,
             memory_current: sample.memory_current,
-            memory_usage: sample
-                .memory_current
-                .map(|current| current.saturating_sub(inactive.unwrap_or(0)))
-                .filter(|_| inactive.is_some()),
+            memory_usage: container.working_set(),
             memory_limit: container.memory_limit(machine_memory),
             network: sample.net.bytes(),
             block: sample.io_bytes(),
@@ -73,7 +63,7 @@ impl Row {
             health: metadata.and_then(|metadata| metadata.health),
             restarts: metadata.and_then(|metadata| metadata.restarts),
             oom_kills: container.oom_kills.total(),
-            pressure: [sample.cpu_pressure, sample.memory_pressure, sample.io_pressure].map(waiting),
+            pressure: container.waiting(),
         }
     }
 

@@ -1,12 +1,14 @@
 //! Numbers of bytes as Docker's command line writes them.
 
 /// Memory: four digits, and units that are powers of 1024.
-pub(super) fn binary(bytes: u64) -> String {
+#[must_use]
+pub fn binary(bytes: u64) -> String {
     scaled(bytes, 1024.0, 4, &["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"])
 }
 
 /// Traffic: three digits, and units that are powers of 1000.
-pub(super) fn decimal(bytes: u64) -> String {
+#[must_use]
+pub fn decimal(bytes: u64) -> String {
     scaled(bytes, 1000.0, 3, &["B", "kB", "MB", "GB", "TB", "PB", "EB"])
 }
 

@@ -24,6 +24,7 @@ pub mod prometheus;
 pub mod pushing;
 pub mod receiver;
 pub mod remote_write;
+pub mod viewer;
 
 use std::{
     io::Write,

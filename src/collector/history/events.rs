@@ -4,7 +4,7 @@ use crate::{
     metadata::{Health, Metadata, State},
     parse::ContainerId,
 };
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 /// How many events are kept.
 const MOST: usize = 200;
@@ -14,6 +14,9 @@ const SAME: f64 = 2.0;
 /// Something that happened to a container.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
+    /// Its number: each event has another one, in the order in which they became known. An exit code that is
+    /// told later does not change it.
+    pub number: u64,
     /// When, in Unix seconds
     pub at: f64,
     /// The container
@@ -46,26 +49,35 @@ pub enum Happening {
 
 /// The last events, oldest first.
 #[derive(Debug, Default)]
-pub(super) struct Events(VecDeque<Event>);
+pub(super) struct Events {
+    kept: VecDeque<Event>,
+    next: u64,
+    /// All that are kept, for those who look; until there is another one.
+    shared: Option<Arc<[Event]>>,
+}
 
 impl Events {
-    pub(super) fn all(&self) -> impl Iterator<Item = &Event> {
-        self.0.iter()
+    /// All events. It is the same slice as the last time unless there is news.
+    pub(super) fn all(&mut self) -> Arc<[Event]> {
+        Arc::clone(self.shared.get_or_insert_with(|| self.kept.iter().cloned().collect()))
     }
 
+    /// Adds an event, and gives it its number.
     pub(super) fn add(&mut self, event: Event) {
         if event.what == Happening::Started && self.is_known(&event) {
             return;
         }
-        if self.0.len() == MOST {
-            self.0.pop_front();
+        if self.kept.len() == MOST {
+            self.kept.pop_front();
         }
-        self.0.push_back(event);
+        self.kept.push_back(Event { number: self.next, ..event });
+        self.next += 1;
+        self.shared = None;
     }
 
     /// Whether the other source has reported the same start.
     fn is_known(&self, event: &Event) -> bool {
-        let of_it = self.0.iter().filter(|known| known.id == event.id && known.what == event.what);
+        let of_it = self.kept.iter().filter(|known| known.id == event.id && known.what == event.what);
         of_it.into_iter().any(|known| (known.at - event.at).abs() < SAME)
     }
 
@@ -73,7 +85,8 @@ impl Events {
     /// `since` when events began to be kept.
     pub(super) fn changed(&mut self, before: Option<&Metadata>, told: &Metadata, since: f64, now: f64) {
         let name = |metadata: &Metadata| metadata.name.clone();
-        let mut add = |at, what| self.add(Event { at, id: told.id.clone(), name: name(told), what });
+        let mut add =
+            |at, what| self.add(Event { number: 0, at, id: told.id.clone(), name: name(told), what });
         let had_run = |state: Option<State>| state.is_some_and(State::is_stopped);
         let newer = |told: Option<f64>, before: Option<f64>| match (told, before) {
             (Some(told), Some(before)) => told > before + 0.001,
@@ -107,10 +120,11 @@ impl Events {
 
     /// The exit code may be known only after the end.
     fn died_with(&mut self, told: &Metadata) {
-        let mut of_it = self.0.iter_mut().rev().filter(|event| event.id == told.id);
+        let mut of_it = self.kept.iter_mut().rev().filter(|event| event.id == told.id);
         let died = of_it.find(|event| matches!(event.what, Happening::Died(_) | Happening::Started));
         if let Some(Event { what: Happening::Died(code @ None), .. }) = died {
             *code = told.exit_code;
+            self.shared = None;
         }
     }
 }
@@ -127,8 +141,8 @@ mod tests {
         Metadata { name: "web".to_owned(), state: Some(state), ..Metadata::new(id()) }
     }
 
-    fn happened(events: &Events) -> Vec<(f64, Happening)> {
-        events.all().map(|event| (event.at, event.what.clone())).collect()
+    fn happened(events: &mut Events) -> Vec<(f64, Happening)> {
+        events.all().iter().map(|event| (event.at, event.what.clone())).collect()
     }
 
     const SINCE: f64 = 1000.0;
@@ -147,7 +161,7 @@ mod tests {
         events.changed(Some(&listed), &exited, SINCE, 1002.0);
         // The same again, as after a new connection.
         events.changed(Some(&running), &running, SINCE, 1100.0);
-        assert_eq!(happened(&events), []);
+        assert_eq!(happened(&mut events), []);
     }
 
     #[test]
@@ -167,7 +181,7 @@ mod tests {
             events.changed(before, told, SINCE, 1005.0 + 10.0 * f64::from(u8::try_from(at).unwrap()));
         }
         assert_eq!(
-            happened(&events),
+            happened(&mut events),
             [
                 (1010.0, Happening::Started),
                 (1025.0, Happening::Health(Health::Healthy)),
@@ -181,13 +195,16 @@ mod tests {
     #[test]
     fn events_are_bounded_and_a_start_that_two_report_is_one() {
         let mut events = Events::default();
-        let event = |at, what| Event { at, id: id(), name: String::new(), what };
+        let event = |at, what| Event { number: 0, at, id: id(), name: String::new(), what };
         events.add(event(1000.2, Happening::Started));
         events.add(event(1001.0, Happening::Started));
-        assert_eq!(events.all().count(), 1);
+        assert_eq!(events.all().len(), 1);
         for at in 0..1000 {
             events.add(event(f64::from(at), Happening::OomKilled(1)));
         }
-        assert_eq!((events.all().count(), events.all().last().unwrap().at), (MOST, 999.0));
+        let all = events.all();
+        assert_eq!((all.len(), all.last().unwrap().at), (MOST, 999.0));
+        assert!(all.windows(2).all(|two| two[1].number == two[0].number + 1));
+        assert!(Arc::ptr_eq(&all, &events.all()), "nothing is copied without news");
     }
 }

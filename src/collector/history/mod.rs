@@ -16,7 +16,7 @@ pub use snapshot::{ContainerHistory, History};
 use crate::{
     metadata::{Metadata, News},
     model::Container,
-    parse::{ContainerId, Pressure, memory_stat::Key},
+    parse::{ContainerId, Pressure},
 };
 use events::Events;
 use series::{Clock, Passed, Series, Shape};
@@ -205,7 +205,12 @@ impl Recorder {
         history
     }
 
-    fn build(&self) -> History {
+    /// The last events, oldest first. It is the same slice as the last time unless there is news.
+    pub(super) fn events(&mut self) -> Arc<[Event]> {
+        self.events.all()
+    }
+
+    fn build(&mut self) -> History {
         let (now, elapsed) = (unix_now(), self.start.elapsed().as_secs_f64());
         // Times are kept by a clock that nobody sets, and told by the wall clock as it is now.
         let wall = |at: Duration| now - elapsed + at.as_secs_f64();
@@ -227,7 +232,7 @@ impl Recorder {
                     steps: steps.clone().filter_map(|(at, _)| track.series.steps.get(at)).copied().collect(),
                 })
                 .collect(),
-            events: self.events.all().cloned().collect(),
+            events: self.events.all(),
         }
     }
 }
@@ -343,9 +348,6 @@ impl Track {
 
     fn pass(&mut self, container: &Container, clock: &Clock, at: Duration, events: &mut Events) {
         let sample = &container.sample;
-        let inactive = sample.memory_stat.as_ref().and_then(|stat| stat.get(Key::InactiveFile));
-        let working_set =
-            sample.memory_current.zip(inactive).map(|(current, inactive)| current.saturating_sub(inactive));
         let total = |pressure: Option<Pressure>| Some(pressure?.some?.total_usec);
         let totals = [sample.cpu_pressure, sample.memory_pressure, sample.io_pressure].map(total);
         let before = self.pressure.replace((at, totals));
@@ -355,9 +357,14 @@ impl Track {
             let usec = at.checked_sub(then).filter(|time| !time.is_zero())?.as_secs_f64() * 1e6;
             Some((narrow(f64::from(float(waited)) / usec)).min(1.0))
         };
-        let values: Passed =
-            [working_set.map(float), sample.pids_current.map(float), share(0), share(1), share(2)]
-                .map(|value| value.unwrap_or(f32::NAN));
+        let values: Passed = [
+            container.working_set().map(float),
+            sample.pids_current.map(float),
+            share(0),
+            share(1),
+            share(2),
+        ]
+        .map(|value| value.unwrap_or(f32::NAN));
         self.series.pass(clock, values);
         let total = container.oom_kills.total();
         let known = std::mem::replace(&mut self.kills, total);
@@ -370,7 +377,7 @@ impl Track {
 
 fn event(at: f64, id: &ContainerId, metadata: Option<&Metadata>, what: Happening) -> Event {
     let name = metadata.map_or_else(|| id.short(), |metadata| &metadata.name).to_owned();
-    Event { at, id: id.clone(), name, what }
+    Event { number: 0, at, id: id.clone(), name, what }
 }
 
 fn unix_now() -> f64 {

@@ -24,7 +24,7 @@ pub struct History {
     /// The containers by ID, including those that have ended within `span`
     pub containers: Vec<ContainerHistory>,
     /// The last events, oldest first; at most 200
-    pub events: Vec<Event>,
+    pub events: Arc<[Event]>,
 }
 
 /// The numbers of one container. NaN is what is not known: it did not run, a file could not be read, or
