@@ -4,6 +4,7 @@
 //! same code reads a recorded tree and a live one. I/O errors are distinguished by errno, never by
 //! `ErrorKind`, because ENODEV, ESRCH and EMFILE have no kind of their own.
 
+mod changes;
 pub mod descriptors;
 pub mod devices;
 mod failure;
@@ -26,6 +27,7 @@ pub mod stat_file;
 mod tally;
 mod vantage;
 
+pub use changes::Changes;
 pub use descriptors::{DescriptorProblem, Processes};
 pub use devices::DeviceNames;
 pub use failure::{Failure, PassReport, Reason};

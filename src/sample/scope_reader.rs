@@ -2,6 +2,7 @@
 
 use super::{
     FileSet, KernelFile, Pass, PassReport, Reason, ScopeSample,
+    changes::Told,
     samples::Hugetlb,
     slot::{Outcome, Slot},
     stat_file::{READ, Scratch, errno_of, open_regular},
@@ -47,6 +48,7 @@ pub struct ScopeReader {
     directory: Option<OwnedFd>,
     identity: Identity,
     slots: [Slot; KernelFile::COUNT],
+    told: Told,
     hugetlb: Option<Vec<HugetlbFiles>>,
     io: Tally<(u32, u32)>,
 }
@@ -86,6 +88,7 @@ impl ScopeReader {
             directory: Some(directory),
             identity,
             slots: std::array::from_fn(|_| Slot::default()),
+            told: Told::default(),
             hugetlb: None,
             io: Tally::default(),
         })
@@ -139,7 +142,24 @@ impl ScopeReader {
             self.directory = None;
         }
         let open = self.slots.iter_mut().filter(|slot| slot.kept.is_some());
-        open.skip(keep.files).for_each(|slot| slot.kept = None);
+        open.skip(keep.files).for_each(Slot::close);
+    }
+
+    /// Whether a file is kept open and tells of its changes.
+    #[must_use]
+    pub fn tells_of(&self, file: KernelFile) -> bool {
+        self.slots.get(file as usize).is_some_and(Slot::tells)
+    }
+
+    /// Whether any file has told of a change since the last reading.
+    #[must_use]
+    pub fn has_told(&self) -> bool {
+        self.told.is_told()
+    }
+
+    /// The sample does not hold any more what was read: the next reading reads every file.
+    pub fn forget(&mut self) {
+        self.slots.iter_mut().for_each(|slot| slot.is_known = false);
     }
 
     /// When the directory was created or last changed, if the file system reports it: the start of the run as
@@ -151,8 +171,13 @@ impl ScopeReader {
     }
 
     /// Reads the wanted files into `sample`. The first `keep` of the existing files stay open, but no
-    /// settings, which are rarely read. `false` if the container is gone.
+    /// settings, which are rarely read. A file that tells of its changes, and has told of none, is not read:
+    /// `sample` must be the one of the last reading, or [`Self::forget`] must be called before. `false` if
+    /// the container is gone.
     pub fn sample(&mut self, wanted: FileSet, keep: Keep, pass: &mut Pass, sample: &mut ScopeSample) -> bool {
+        if self.told.take() || pass.recheck_absent {
+            self.forget();
+        }
         let opened;
         let directory = match &self.directory {
             Some(kept) => kept,
@@ -165,17 +190,24 @@ impl ScopeReader {
                 Err(OpenError::Failed(errno)) => {
                     pass.report.failed_directory(&self.path, errno);
                     take_nothing(wanted, sample);
+                    self.forget();
                     return true;
                 }
             },
         };
         let mut kept = 0;
+        let recheck = pass.recheck_absent;
+        let mut has_lost = false;
         for (file, slot) in KernelFile::ALL.iter().zip(&mut self.slots) {
             if !wanted.contains(*file) {
                 continue;
             }
-            let recheck = pass.recheck_absent;
             let keep = kept < keep.files && !FileSet::SETTINGS.contains(*file);
+            if std::mem::take(&mut slot.is_known) && keep && !has_lost {
+                slot.is_known = true;
+                kept += 1;
+                continue;
+            }
             let outcome = slot.read(directory.as_fd(), *file, keep, recheck, &mut pass.scratch);
             kept += usize::from(keep && matches!(outcome, Outcome::Content(_)));
             let content = match outcome {
@@ -184,6 +216,7 @@ impl ScopeReader {
                 // Pressure was switched off for this cgroup, or its parent disabled a controller.
                 Outcome::Went if !is_gone(&self.path, self.identity) => {
                     slot.absent = true;
+                    has_lost = true;
                     None
                 }
                 Outcome::Went => return false,
@@ -193,12 +226,17 @@ impl ScopeReader {
                 }
             };
             match sample.take(*file, content) {
+                Ok(0) if content.is_some() => slot.taken(*file, &self.told, &mut pass.changes),
                 Ok(0) => {}
                 Ok(skipped) => pass.report.skipped(file.name(), skipped),
                 Err(error) => {
                     pass.report.failed(&self.path, file.name(), Reason::Parse(error));
                 }
             }
+        }
+        if has_lost {
+            // The other files of its controller have gone too, and a file tells nothing of its own end.
+            self.forget();
         }
         // Every cgroup has cpu.stat. A directory without it was removed before it was read.
         if wanted.contains(KernelFile::CpuStat) && sample.cpu.is_none() && is_gone(&self.path, self.identity)
