@@ -27,16 +27,21 @@ pub(super) fn kinds(number: usize) {
 fn row(name: &str, paths: Vec<PathBuf>) {
     let mut buffer = vec![0; 64 * 1024];
     // Without PSI, a pressure file can be opened but not read.
-    let readable = |path: &PathBuf| File::open(path).ok().filter(|file| file.read_at(&mut [0; 16], 0).is_ok());
+    let readable =
+        |path: &PathBuf| File::open(path).ok().filter(|file| file.read_at(&mut [0; 16], 0).is_ok());
     let files: Vec<_> = paths.iter().filter_map(readable).collect();
     if files.len() < paths.len() {
-        return println!("| {name} | - | - | - |");
+        return println!("| {name} | not here | | |");
     }
     let bytes = files[0].read_at(&mut buffer, 0).unwrap();
     let per_file = |cost: Cost| cost.cpu() / files.len() as f64;
     let mut other = vec![0; 64 * 1024];
     let (kept, opened) = Cost::of_both(
-        || files.iter().for_each(|file| drop(std::hint::black_box(file.read_at(&mut buffer, 0).unwrap()))),
+        || {
+            for file in &files {
+                std::hint::black_box(file.read_at(&mut buffer, 0).unwrap());
+            }
+        },
         || {
             for path in &paths {
                 let file = File::open(path).unwrap();

@@ -147,7 +147,9 @@ fn serve(world: &World, number: usize) -> String {
 /// The program while nobody asks it for anything: it only polls. Also in turns with the collector's own
 /// ticks, one after the other.
 pub(super) fn idle(numbers: &[usize]) {
-    println!("| N | idle: CPU of 2 s polling | per container and tick, µs | tick, peaks and history, µs | per container |");
+    println!(
+        "| N | idle: CPU of 2 s polling | per container and tick, µs | tick, peaks and history, µs | per container |"
+    );
     println!("|---|---|---|---|---|");
     for number in numbers {
         let world = World::new(*number);
