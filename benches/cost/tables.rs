@@ -29,7 +29,8 @@ pub(super) fn cost(numbers: &[usize]) {
     let mut first = true;
     let mut served_table = vec![
         "| N | start ms | HTTP p50/p99 ms | 8 clients | HTTPS p50/p99 ms | 8 clients | slowest /healthz ms | \
-         plain | gzip | RSS KiB | kernel KiB | idle: CPU of 2 s polling | per container and tick, µs |".to_owned(),
+         plain | gzip | RSS KiB | kernel KiB | idle: CPU of 2 s polling | per container and tick, µs |"
+            .to_owned(),
     ];
     served_table.push("|---|---|---|---|---|---|---|---|---|---|---|---|---|".into());
     for number in numbers {
@@ -148,7 +149,8 @@ fn serve(world: &World, number: usize) -> String {
 /// ticks, one after the other.
 pub(super) fn idle(numbers: &[usize]) {
     println!(
-        "| N | idle: CPU of 2 s polling | per container and tick, µs | tick, peaks and history, µs | per container |"
+        "| N | idle: CPU of 2 s polling | per container and tick, µs | tick, peaks and history, µs | per \
+         container |"
     );
     println!("|---|---|---|---|---|");
     for number in numbers {

@@ -9,7 +9,12 @@ use std::time::Duration;
 #[command(rename_all = "snake_case")]
 pub struct Kept {
     /// Serve no rate gauges and no peaks, so that nothing is polled unless somebody watches the live page
-    #[arg(long, alias = "no-poll", env = "DOCKER_STAT_PROM_NO_POLL", value_parser = BoolishValueParser::new())]
+    #[arg(
+        long,
+        alias = "no-poll",
+        env = "DOCKER_STAT_PROM_NO_POLL",
+        value_parser = BoolishValueParser::new()
+    )]
     pub no_poll: bool,
 
     /// How long a poll counts for the metrics that end in _peak: 60s, 5m; from 1s to 1h

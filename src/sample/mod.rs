@@ -4,6 +4,7 @@
 //! same code reads a recorded tree and a live one. I/O errors are distinguished by errno, never by
 //! `ErrorKind`, because ENODEV, ESRCH and EMFILE have no kind of their own.
 
+mod below;
 mod changes;
 pub mod descriptors;
 pub mod devices;
@@ -11,6 +12,7 @@ mod failure;
 mod file_system;
 mod host;
 mod host_name;
+mod hugetlb;
 mod identity;
 pub mod interfaces;
 pub mod limits;

@@ -2,14 +2,16 @@
 
 use super::{
     FileSet, KernelFile, Pass, PassReport, Reason, ScopeSample,
+    below::walk_below,
     changes::Told,
+    hugetlb::{HugetlbFiles, hugetlb_files},
     samples::Hugetlb,
     slot::{Outcome, Slot},
     stat_file::{READ, Scratch, errno_of, open_regular},
     tally::Tally,
 };
 use crate::parse::{
-    self, IoRow, Name,
+    self, IoRow,
     scan::{FlatKey, flat_keyed_value},
 };
 use nix::{
@@ -18,7 +20,7 @@ use nix::{
     sys::stat::{Mode, fstat},
 };
 use std::{
-    ffi::{CStr, CString},
+    ffi::CStr,
     os::fd::{AsFd, OwnedFd},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
@@ -67,13 +69,6 @@ pub struct Keep {
     pub directory: bool,
     /// How many to keep on files.
     pub files: usize,
-}
-
-#[derive(Debug)]
-struct HugetlbFiles {
-    pagesize: Name,
-    current: CString,
-    events: CString,
 }
 
 impl ScopeReader {
@@ -437,42 +432,6 @@ fn take_nothing(wanted: FileSet, sample: &mut ScopeSample) {
     }
 }
 
-/// Visits at most `most` directories below one. Directories that were removed meanwhile are skipped.
-pub(super) fn walk_below(
-    top: &Path,
-    most: u64,
-    visit: &mut dyn FnMut(&Path) -> Result<(), Reason>,
-) -> Result<(), (PathBuf, Reason)> {
-    let mut queue = vec![top.to_owned()];
-    let mut seen = 0;
-    while let Some(directory) = queue.pop() {
-        let list = || -> std::io::Result<Vec<PathBuf>> {
-            let mut children = Vec::new();
-            for entry in std::fs::read_dir(&directory)? {
-                let entry = entry?;
-                if entry.file_type()?.is_dir() {
-                    children.push(entry.path());
-                }
-            }
-            Ok(children)
-        };
-        let children = match list().map_err(|error| errno_of(&error)) {
-            Ok(children) => children,
-            Err(Errno::ENOENT | Errno::ENODEV) => continue,
-            Err(errno) => return Err((directory, Reason::Errno(errno))),
-        };
-        for child in children {
-            seen += 1;
-            if seen > most {
-                return Err((directory, Reason::TooMany));
-            }
-            visit(&child).map_err(|reason| (child.clone(), reason))?;
-            queue.push(child);
-        }
-    }
-    Ok(())
-}
-
 impl From<OpenError> for Reason {
     fn from(error: OpenError) -> Self {
         Self::Errno(match error {
@@ -489,27 +448,6 @@ impl OpenError {
             errno => Self::Failed(errno),
         }
     }
-}
-
-fn hugetlb_files(directory: &Path) -> Result<Vec<HugetlbFiles>, Errno> {
-    let entries: Result<Vec<_>, _> = std::fs::read_dir(directory).and_then(Iterator::collect);
-    let mut files: Vec<_> = entries
-        .map_err(|error| errno_of(&error))?
-        .into_iter()
-        .filter_map(|entry| {
-            let name = entry.file_name().into_string().ok()?;
-            let pagesize = name.strip_prefix("hugetlb.")?.strip_suffix(".current")?;
-            // `hugetlb.2MB.rsvd.current` counts reservations, which are something else.
-            let pagesize = Name::new(pagesize.as_bytes()).filter(|_| !pagesize.contains('.'))?;
-            Some(HugetlbFiles {
-                pagesize,
-                current: CString::new(name.as_str()).ok()?,
-                events: CString::new(format!("hugetlb.{pagesize}.events")).ok()?,
-            })
-        })
-        .collect();
-    files.sort_by_key(|file| file.pagesize);
-    Ok(files)
 }
 
 #[cfg(test)]

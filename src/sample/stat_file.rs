@@ -35,8 +35,8 @@ const fn c_name(name: &'static str) -> &'static CStr {
 macro_rules! kernel_files {
     ($($variant:ident = $name:literal;)*) => {
         /// A file of a container's cgroup directory. The order is the order in which descriptors are kept:
-        /// first the files of the polling tick, then `cgroup.events`, which tells of the end, then those that are
-        /// read at each scrape, then those that are read rarely.
+        /// first the files of the polling tick, then `cgroup.events`, which tells of the end, then those
+        /// that are read at each scrape, then those that are read rarely.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum KernelFile { $(#[doc = concat!("`", $name, "`")] $variant),* }
 
