@@ -93,8 +93,8 @@ pub enum NetProblem {
 /// Reads the interface counters of one container through one of its processes.
 ///
 /// It keeps a descriptor on `/proc/<pid>`. That pins nothing, and it answers ESRCH after the PID is given to
-/// another process. A descriptor on `net/dev` makes the reading a quarter as costly, but it keeps the namespace
-/// alive after the container has ended. So it is kept only where the end is told at once: see
+/// another process. A descriptor on `net/dev` makes the reading a quarter as costly, but it keeps the
+/// namespace alive after the container has ended. So it is kept only where the end is told at once: see
 /// [`Self::allow_pin`].
 #[derive(Debug)]
 pub struct NetReader {
