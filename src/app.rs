@@ -18,7 +18,10 @@ use crate::{
     log::{self, Log},
     metadata::{self, Docker},
     push::{self, Push},
-    sample::{self, Errno, errno_of, limits::raise_open_files},
+    sample::{
+        self, Errno, errno_of,
+        limits::{files_that_fit, raise_open_files},
+    },
     server::{
         self, Audience, Listener, PageShown,
         access::{self, Access, LoadError, Sources},
@@ -104,6 +107,7 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
     let access = Access::load(sources.clone(), metrics.clone()).map_err(|error| unusable(error, &sources))?;
     let max_open_files = raise_open_files().context("the limit on open files can't be read")?;
     metrics.started(max_open_files);
+    let fd_budget = settings.fd_budget.unwrap_or_else(files_that_fit);
     if demo.is_some() {
         metrics.demo.with_label_values::<&str>(&[]).set(1.0);
     }
@@ -144,7 +148,7 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
         peak_window: settings.peak_window,
         history: settings.history,
         created_lines: settings.created_lines,
-        fd_budget: settings.fd_budget,
+        fd_budget,
         interfaces: settings.interfaces,
         show_unnamed: settings.show_unnamed,
     };

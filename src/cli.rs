@@ -12,7 +12,7 @@ pub use kept::Kept;
 pub use listening::{Listening, PageMode};
 pub use push::{FROM_ENVIRONMENT, OtlpNames, Push};
 pub use shown::Shown;
-pub use values::{LogFormat, LogLevel, METRICS, OutputFormat, SandboxMode};
+pub use values::{FdBudget, LogFormat, LogLevel, METRICS, OutputFormat, SandboxMode};
 
 use clap::{
     ArgAction, CommandFactory, FromArgMatches, Parser, ValueHint, builder::BoolishValueParser,
@@ -141,10 +141,11 @@ pub struct Config {
     #[command(flatten)]
     pub shown: Shown,
 
-    /// How many files of containers to keep open
+    /// How many files of containers to keep open: a number, or auto
     ///
     /// A file that is kept open saves two system calls per reading and costs some 5 KB of kernel memory,
-    /// charged to the exporter. The files that each poll reads, two or three, are always kept open.
+    /// charged to the exporter. The files that each poll reads, two or three, are always kept open. auto is
+    /// what fits into a tenth of the memory that this process may use, and into 64 MB: up to 12800 files.
     #[arg(
         long, alias = "fd-budget",
         env = "DOCKER_STAT_PROM_FD_BUDGET",
@@ -153,7 +154,7 @@ pub struct Config {
         allow_hyphen_values = true,
         value_parser = count
     )]
-    pub fd_budget: u64,
+    pub fd_budget: FdBudget,
 
     /// What is pushed where.
     #[command(flatten)]
@@ -409,6 +410,7 @@ mod tests {
                 "",
             ),
             (&["--fd_budget", "10000001"], "expected a number from 0 to 10000000", ""),
+            (&["--fd_budget", "all"], "expected a number from 0 to 10000000, or auto", ""),
             (&["--bnd", "x"], "unexpected argument '--bnd'", "--bind"),
             (&["--log_format", "xml"], "invalid value 'xml'", "text, json"),
             (&["stray"], "unexpected argument 'stray'", ""),

@@ -9,7 +9,7 @@ pub use bind::{Address, Bind, BindError, Endpoint, SocketPath};
 
 use crate::{
     advice::{self, Doubt},
-    cli::{self, Config, LogFormat, LogLevel, NoConfig, OutputFormat, PageMode, SandboxMode},
+    cli::{self, Config, FdBudget, LogFormat, LogLevel, NoConfig, OutputFormat, PageMode, SandboxMode},
     metadata::{DockerHost, Filter, Labels},
     push::Config as Push,
     sample::{Interfaces, Roots, host_name},
@@ -69,8 +69,8 @@ pub struct Settings {
     pub interfaces: Interfaces,
     /// Whether containers that Docker does not know are shown, under their short IDs.
     pub show_unnamed: bool,
-    /// How many descriptors to keep open on container files.
-    pub fd_budget: usize,
+    /// How many descriptors to keep open on container files; `None` for as many as the memory allows.
+    pub fd_budget: Option<usize>,
     /// What is pushed where; `None` if nothing is pushed.
     pub push: Option<Push>,
     /// How much the exporter limits itself.
@@ -177,6 +177,7 @@ impl Settings {
         let docker =
             docker_host(&config.host).map_err(|error| wrong.say("host", &error, advice::docker_host()))?;
         let selection = wrong.of("metrics", Selection::parse(&config.shown.metrics))?;
+        let selection = if config.kept.no_poll { selection.without_polled() } else { selection };
         // Check each list alone first, so that the error names the right one.
         wrong.of("container_env", Labels::new(&[], &config.shown.container_env))?;
         let labels = Labels::new(&config.shown.container_labels, &config.shown.container_env);
@@ -242,7 +243,10 @@ impl Settings {
             filter,
             interfaces,
             show_unnamed: config.shown.show_unnamed,
-            fd_budget: usize::try_from(config.fd_budget).unwrap_or(usize::MAX),
+            fd_budget: match config.fd_budget {
+                FdBudget::Count(count) => Some(usize::try_from(count).unwrap_or(usize::MAX)),
+                FdBudget::Auto => None,
+            },
             push,
             confinement: match config.sandbox {
                 SandboxMode::Auto => Confinement::Possible,

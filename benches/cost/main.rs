@@ -5,6 +5,8 @@
 //! cargo bench --bench cost                    N = 10, 100, 500, 1000, 5000 (as root: makes real cgroups)
 //! cargo bench --bench cost -- 10 100          other numbers
 //! cargo bench --bench cost -- growth          10,000 scrapes while 1,000 containers are replaced ten times
+//! cargo bench --bench cost -- kinds [N]       what one reading of each kind of file costs
+//! cargo bench --bench cost -- idle [N …]      the program while nobody asks it for anything
 //! cargo bench --bench cost -- push [N …]      a push next to a scrape with gzip, on recorded files
 //! cargo bench --bench cost -- viewers         16 viewers of the live page of 100 and of 1,000 containers
 //! cargo bench --bench cost -- passes K TREE   K full passes over a tree, for valgrind and strace (counts.py)
@@ -31,6 +33,7 @@ mod client;
 mod clock;
 mod floor;
 mod growth;
+mod kinds;
 mod ours;
 mod passes;
 mod push;
@@ -40,10 +43,11 @@ mod viewers;
 mod world;
 
 use growth::growth;
+use kinds::kinds;
 use passes::passes;
 use push::push;
 use std::path::Path;
-use tables::cost;
+use tables::{cost, idle};
 use viewers::viewers;
 use world::replicate;
 
@@ -58,6 +62,12 @@ fn main() {
         ["passes", count, tree] => passes(count.parse().unwrap(), Path::new(tree)),
         ["tree", count, to] => replicate(count.parse().unwrap(), Path::new(to)),
         ["growth"] => growth(),
+        ["kinds"] => kinds(100),
+        ["kinds", number] => kinds(number.parse().unwrap()),
+        ["idle"] => idle(&[10, 50, 100]),
+        ["idle", numbers @ ..] => {
+            idle(&numbers.iter().map(|number| number.parse().unwrap()).collect::<Vec<_>>())
+        }
         ["push"] => push(&[100, 1000]),
         ["push", numbers @ ..] => {
             push(&numbers.iter().map(|number| number.parse().unwrap()).collect::<Vec<_>>())

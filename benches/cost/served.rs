@@ -117,11 +117,14 @@ impl Served {
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
-    /// User and system time so far, in seconds.
+    /// The CPU time of all its threads so far, in seconds. `/proc/<pid>/stat` counts only hundredths.
     pub(super) fn cpu_seconds(&self) -> f64 {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
-        let fields: Vec<_> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-        (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / 100.0
+        let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        let nanoseconds = threads.map(|thread| {
+            let text = fs::read_to_string(thread.unwrap().path().join("schedstat")).unwrap();
+            text.split(' ').next().unwrap().parse::<f64>().unwrap()
+        });
+        nanoseconds.sum::<f64>() / 1e9
     }
 }
 

@@ -29,9 +29,10 @@ pub(super) fn cost(numbers: &[usize]) {
     let mut first = true;
     let mut served_table = vec![
         "| N | start ms | HTTP p50/p99 ms | 8 clients | HTTPS p50/p99 ms | 8 clients | slowest /healthz ms | \
-         plain | gzip | RSS KiB | kernel KiB | CPU of 2 s polling |".to_owned(),
+         plain | gzip | RSS KiB | kernel KiB | idle: CPU of 2 s polling | per container and tick, µs |"
+            .to_owned(),
     ];
-    served_table.push("|---|---|---|---|---|---|---|---|---|---|---|---|".into());
+    served_table.push("|---|---|---|---|---|---|---|---|---|---|---|---|---|".into());
     for number in numbers {
         let world = World::new(*number);
         if std::mem::take(&mut first) {
@@ -123,17 +124,14 @@ fn serve(world: &World, number: usize) -> String {
     let resident = plain.status("VmRSS");
     let kernel =
         plain.charged.as_ref().map_or_else(|| "-".to_owned(), |charged| charged.kernel().to_string());
-    let before = plain.cpu_seconds();
-    let begin = Instant::now();
-    std::thread::sleep(Duration::from_secs(20));
-    let polling = (plain.cpu_seconds() - before) / begin.elapsed().as_secs_f64();
+    let polling = polling(&plain);
     drop(plain);
     let secure = Served::start(&world.roots, true);
     let tls_alone = latencies(&secure, 1, scrapes);
     let tls_eight = latencies(&secure, 8, scrapes.div_ceil(4));
     format!(
         "| {number} | {start:.1} | {:.2} / {:.2} | {:.2} / {:.2} | {:.2} / {:.2} | {:.2} / {:.2} | \
-         {health:.2} | {size} | {gzip} | {resident} | {kernel} | {:.2} % |",
+         {health:.2} | {size} | {gzip} | {resident} | {kernel} | {:.3} % | {:.1} |",
         alone.0,
         alone.1,
         eight.0,
@@ -142,8 +140,43 @@ fn serve(world: &World, number: usize) -> String {
         tls_alone.1,
         tls_eight.0,
         tls_eight.1,
-        polling * 100.0
+        polling * 100.0,
+        polling * 2e6 / number as f64
     )
+}
+
+/// The program while nobody asks it for anything: it only polls. Also in turns with the collector's own
+/// ticks, one after the other.
+pub(super) fn idle(numbers: &[usize]) {
+    println!(
+        "| N | idle: CPU of 2 s polling | per container and tick, µs | tick, peaks and history, µs | per \
+         container |"
+    );
+    println!("|---|---|---|---|---|");
+    for number in numbers {
+        let world = World::new(*number);
+        let served = Served::start(&world.roots, false);
+        let ours = Ours::keeping(&world.roots, 3000, raise_open_files().unwrap());
+        ours.scrape();
+        // During a container's first ten seconds its process is located again and again.
+        std::thread::sleep(Duration::from_secs(11));
+        let polling = polling(&served);
+        let tick = Cost::of(|| ours.tick()).cpu();
+        println!(
+            "| {number} | {:.3} % | {:.1} | {tick:.0} | {:.1} |",
+            polling * 100.0,
+            polling * 2e6 / *number as f64,
+            tick / *number as f64
+        );
+    }
+}
+
+/// The share of a core that the program takes while nobody asks it for anything.
+fn polling(served: &Served) -> f64 {
+    let before = served.cpu_seconds();
+    let begin = Instant::now();
+    std::thread::sleep(Duration::from_secs(40));
+    (served.cpu_seconds() - before) / begin.elapsed().as_secs_f64()
 }
 
 /// The requested files that this machine's cgroups have.

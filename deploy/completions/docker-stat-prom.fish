@@ -20,7 +20,7 @@ complete -c docker-stat-prom -l container_env -d 'Environment variables to show,
 complete -c docker-stat-prom -l include -d 'Read only containers that match one of these: name=GLOB, image=GLOB, label=KEY[=GLOB]' -r -f
 complete -c docker-stat-prom -l exclude -d 'Do not read containers that match one of these; wins over --include' -r -f
 complete -c docker-stat-prom -l network_exclude -d 'Network interfaces of containers to leave out: globs of their names, separated by commas' -r -f
-complete -c docker-stat-prom -l fd_budget -d 'How many files of containers to keep open' -r -f
+complete -c docker-stat-prom -l fd_budget -d 'How many files of containers to keep open: a number, or auto' -r -f
 complete -c docker-stat-prom -l remote_write -d 'Push to a receiver of Prometheus remote write, such as http://prometheus:9090/api/v1/write' -r -f
 complete -c docker-stat-prom -l otlp -d 'Push to an OpenTelemetry collector, in OTLP over HTTP, such as http://collector:4318' -r -f
 complete -c docker-stat-prom -l otlp_names -d 'Names of metrics in OTLP: OpenTelemetry\'s (semconv) where there is one, or Prometheus\' for all' -r -f -a "semconv\t'Those of OpenTelemetry\'s semantic conventions where there is one, else Prometheus\''
@@ -47,6 +47,7 @@ json\t'One JSON object per line'"
 complete -c docker-stat-prom -l debug_pages -d 'Serve /debug/containers, and show cgroup paths on /'
 complete -c docker-stat-prom -s s -l secure -d 'Serve HTTPS only'
 complete -c docker-stat-prom -l open_health -d 'Answer /healthz and /readyz without password or token, and whatever the rate'
+complete -c docker-stat-prom -l no_poll -d 'Serve no rate gauges and no peaks, so that nothing is polled unless somebody watches the live page'
 complete -c docker-stat-prom -l created_lines -d 'In OpenMetrics, say when each counter began (lines ending in _created)'
 complete -c docker-stat-prom -l show_unnamed -d 'Show containers that Docker does not know, under their short IDs'
 complete -c docker-stat-prom -l once -d 'Print the metrics once, from two samples one polling interval apart, and exit'

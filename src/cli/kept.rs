@@ -1,13 +1,22 @@
 //! The flags about what is kept of the polls.
 
 use super::values::{history, peak_window};
-use clap::{Args, ValueHint};
+use clap::{Args, ValueHint, builder::BoolishValueParser};
 use std::time::Duration;
 
 /// How long polls are kept, and what for.
 #[derive(Debug, Clone, Copy, Args)]
 #[command(rename_all = "snake_case")]
 pub struct Kept {
+    /// Serve no rate gauges and no peaks, so that nothing is polled unless somebody watches the live page
+    #[arg(
+        long,
+        alias = "no-poll",
+        env = "DOCKER_STAT_PROM_NO_POLL",
+        value_parser = BoolishValueParser::new()
+    )]
+    pub no_poll: bool,
+
     /// How long a poll counts for the metrics that end in _peak: 60s, 5m; from 1s to 1h
     ///
     /// These metrics are the highest window between two polls (for memory: the highest poll) of this time.

@@ -93,11 +93,23 @@ fn time(text: &str) -> Option<Duration> {
 /// The most descriptors that `--fd_budget` takes.
 const MOST_FILES: u64 = 10_000_000;
 
-/// Reads a number of files.
-pub(super) fn count(text: &str) -> Result<u64, String> {
+/// How many files of containers may be kept open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FdBudget {
+    /// So many.
+    Count(u64),
+    /// As many as the memory allows that this process may use.
+    Auto,
+}
+
+/// Reads a number of files, or `auto`.
+pub(super) fn count(text: &str) -> Result<FdBudget, String> {
+    if text == "auto" {
+        return Ok(FdBudget::Auto);
+    }
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
     let number = text.parse().ok().filter(|number| is_number && *number <= MOST_FILES);
-    number.ok_or_else(|| format!("expected a number from 0 to {MOST_FILES}"))
+    number.map(FdBudget::Count).ok_or_else(|| format!("expected a number from 0 to {MOST_FILES}, or auto"))
 }
 
 /// Reads the time between two pushes: as [`interval`], but no shorter than 1 s.

@@ -18,6 +18,7 @@ mod history;
 mod host;
 mod pulse;
 mod report;
+mod rest;
 mod stopped;
 mod thread;
 mod ticks;
@@ -46,6 +47,7 @@ use body::Bodies;
 use containers::{Containers, Reading};
 use history::Recorder;
 use host::{Host, shown};
+use rest::Rest;
 use std::{
     collections::HashSet,
     sync::atomic::Ordering,
@@ -86,6 +88,8 @@ pub struct Collector {
     waiting: Waiting,
     /// Subscribers to the polling tick.
     subscribers: Subscribers,
+    /// Whether the polling tick rests because nobody asks.
+    rest: Rest,
     /// The history of the ticks, if one is kept.
     recorder: Option<Recorder>,
     bodies: Bodies,
@@ -122,6 +126,7 @@ impl Collector {
             read_at: 0.0,
             waiting: Waiting::default(),
             subscribers: Subscribers::default(),
+            rest: Rest::new(now),
             recorder: Recorder::new(config.history, config.polling_interval, now),
             bodies: Bodies::default(),
             complaints: HashSet::new(),
@@ -154,6 +159,10 @@ impl Collector {
             }
         }
         self.containers.take_scope(event);
+        if let Some(recorder) = self.recorder.as_mut().filter(|_| self.rest.is_on()) {
+            // No tick sees who is gone. Later it would seem to have ended then.
+            recorder.gone(|then| self.containers.each_live(then));
+        }
     }
 
     fn take_metadata(&mut self, event: MetadataEvent) {
@@ -198,11 +207,33 @@ impl Collector {
         }
     }
 
-    /// Time between two polling ticks; `None` while nobody needs them: no rate is served, and there is no
-    /// subscriber.
+    /// Time between two polling ticks; `None` while nobody needs them: no rate is served or nobody has asked
+    /// for a while, and there is no subscriber.
     fn polling(&mut self) -> Option<Duration> {
         let interval = self.config.polling_interval?;
-        (self.config.selection.is_polled() || self.subscribers.is_any()).then_some(interval)
+        let is_needed = self.config.selection.is_polled() && !self.rest.is_on();
+        (is_needed || self.subscribers.is_any()).then_some(interval)
+    }
+
+    /// Somebody asks for something. If the tick rested, it begins again: this one opens the first window.
+    fn asked(&mut self) {
+        if self.rest.asked(Instant::now()) && self.polling().is_some() {
+            self.tick();
+        }
+    }
+
+    /// Lets the tick rest if nobody has asked for a while. What the last ticks have found is then forgotten:
+    /// whoever asks next must not take it for the present.
+    fn rest_if_due(&mut self) {
+        let now = Instant::now();
+        if self.config.polling_interval.is_none() {
+            // Ticks come only on request.
+        } else if self.subscribers.is_any() {
+            self.rest.asked(now);
+        } else if self.rest.begins(now) {
+            tracing::debug!("nobody asks: polling rests until somebody does");
+            self.containers.rest();
+        }
     }
 
     /// The polling tick: reads the files for the rate gauges, completes the rate windows and sends the result

@@ -21,6 +21,7 @@ impl Collector {
     pub fn run(mut self, receiver: &Receiver<Message>) {
         let mut next_tick = None;
         loop {
+            self.rest_if_due();
             next_tick = self.polling().map(|interval| next_tick.unwrap_or_else(|| Instant::now() + interval));
             self.handle.pulse.beat();
             let until_tick = next_tick.map(|at| at.saturating_duration_since(Instant::now()));
@@ -42,6 +43,7 @@ impl Collector {
                     }
                 }
             }
+            self.containers.release_ended(&mut self.pass.changes);
             self.containers.ask_about_contradictions();
             self.update_readiness();
             if next_tick.is_some_and(|at| at <= Instant::now()) {
@@ -58,6 +60,13 @@ impl Collector {
     /// Handles one message. Requests that need a pass are answered by the next [`Self::answer`]. A shutdown
     /// ends [`Self::run`]; here it does nothing.
     pub fn take(&mut self, message: Message) {
+        let asks = matches!(
+            message,
+            Message::Scrape(..) | Message::Feed(_) | Message::Subscribe(_) | Message::History(_)
+        );
+        if asks {
+            self.asked();
+        }
         match message {
             Message::Shutdown => {}
             Message::Scrape(format, reply) => self.waiting.pages.push((format, reply)),

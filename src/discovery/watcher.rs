@@ -231,6 +231,7 @@ impl<'a> Watcher<'a> {
         // reports that.
         let Some((watched, name)) = self.watched.get(wd).zip(name) else { return Vec::new() };
         let path = match watched {
+            Watched::Scope(_) if mask.contains(EventMask::MODIFY) && is_count(name) => return Vec::new(),
             Watched::Scope(scope) => return vec![ScopeEvent::Written(scope.clone())],
             Watched::Parent(directory) if mask.contains(EventMask::ISDIR) => directory.join(name),
             Watched::Parent(_) => return Vec::new(),
@@ -260,6 +261,14 @@ impl<'a> Watcher<'a> {
             self.unwatch(wd);
         }
     }
+}
+
+/// Whether a file of a cgroup counts events, such as `memory.events`. The kernel reports each change of it as
+/// a write, up to a hundred times a second. Only `cgroup.events` is of interest: it tells of the end.
+fn is_count(name: &OsStr) -> bool {
+    let name = name.as_encoded_bytes();
+    let name = name.strip_suffix(b".local").unwrap_or(name);
+    name.ends_with(b".events") && name != b"cgroup.events"
 }
 
 /// Whether watches (ENOSPC), descriptors (EMFILE, ENFILE) or memory ran out, so that the next watch will fail
@@ -344,6 +353,25 @@ mod tests {
         }
         std::fs::write(new.join("memory.max"), "1").unwrap();
         assert_eq!(cgroup(next()), format!("!/{}", name("2")));
+    }
+
+    #[test]
+    fn counts_of_events_are_no_writes_but_the_end_is_told_of() {
+        let root = tempfile::tempdir().unwrap();
+        let scope = root.path().join(name("1"));
+        std::fs::create_dir(&scope).unwrap();
+        let counts = ["memory.events", "memory.events.local", "pids.events", "hugetlb.2MB.events"];
+        let write = |file: &str| std::fs::write(scope.join(file), "1").unwrap();
+        counts.iter().chain(&["cgroup.events"]).for_each(|file| write(file));
+        let events = start(root.path(), NEVER);
+        let next = || cgroup(events.recv_timeout(SOON).unwrap());
+        assert_eq!(next(), "=1");
+        counts.iter().for_each(|file| write(file));
+        // The first thing that is told of is this directory.
+        std::fs::create_dir(root.path().join(name("2"))).unwrap();
+        assert_eq!(next(), format!("+/{}", name("2")));
+        write("cgroup.events");
+        assert_eq!(next(), format!("!/{}", name("1")));
     }
 
     #[test]

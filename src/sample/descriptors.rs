@@ -2,9 +2,10 @@
 
 use super::{
     Pass, Reason, ScopeSample, Visited,
+    below::walk_below,
     netns::{belongs_to, open_directory},
     samples::Descriptors,
-    scope_reader::{is_worth_telling, walk_below},
+    scope_reader::is_worth_telling,
     stat_file::errno_of,
 };
 use crate::parse::{ContainerId, Limit, cgroup_procs::pids, proc_limits};

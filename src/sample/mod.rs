@@ -4,12 +4,15 @@
 //! same code reads a recorded tree and a live one. I/O errors are distinguished by errno, never by
 //! `ErrorKind`, because ENODEV, ESRCH and EMFILE have no kind of their own.
 
+mod below;
+mod changes;
 pub mod descriptors;
 pub mod devices;
 mod failure;
 mod file_system;
 mod host;
 mod host_name;
+mod hugetlb;
 mod identity;
 pub mod interfaces;
 pub mod limits;
@@ -26,6 +29,7 @@ pub mod stat_file;
 mod tally;
 mod vantage;
 
+pub use changes::Changes;
 pub use descriptors::{DescriptorProblem, Processes};
 pub use devices::DeviceNames;
 pub use failure::{Failure, PassReport, Reason};

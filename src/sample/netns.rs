@@ -9,7 +9,10 @@ use crate::parse::{ContainerId, Name, net_dev::parse_net_dev, proc_cgroup::unifi
 use nix::{
     errno::Errno,
     fcntl::{OFlag, open, openat, readlinkat},
-    sys::stat::{Mode, stat},
+    sys::{
+        stat::{Mode, stat},
+        statfs::{PROC_SUPER_MAGIC, fstatfs},
+    },
 };
 use std::{
     fs::File,
@@ -90,7 +93,9 @@ pub enum NetProblem {
 /// Reads the interface counters of one container through one of its processes.
 ///
 /// It keeps a descriptor on `/proc/<pid>`. That pins nothing, and it answers ESRCH after the PID is given to
-/// another process. A descriptor on `net/dev` would keep the namespace of a dead container alive.
+/// another process. A descriptor on `net/dev` makes the reading a quarter as costly, but it keeps the
+/// namespace alive after the container has ended. So it is kept only where the end is told at once: see
+/// [`Self::allow_pin`].
 #[derive(Debug)]
 pub struct NetReader {
     proc_root: PathBuf,
@@ -100,6 +105,8 @@ pub struct NetReader {
     counted: Option<Netns>,
     /// Whether a descriptor on the process's directory may be kept.
     keep: bool,
+    /// Whether a descriptor on `net/dev` may be kept, which keeps the namespace alive.
+    may_pin: bool,
 }
 
 #[derive(Debug)]
@@ -109,6 +116,9 @@ struct Process {
     /// Kept between readings. If `None`, the directory is opened for each reading, and checked to belong to
     /// the container.
     directory: Option<OwnedFd>,
+    /// Kept instead of the directory. It shows the namespace in which the process was when it was opened,
+    /// and never another one.
+    net_dev: Option<File>,
     netns: Option<Netns>,
 }
 
@@ -122,7 +132,23 @@ impl NetReader {
             tally: Tally::default(),
             counted: None,
             keep: true,
+            may_pin: false,
         }
+    }
+
+    /// Sets whether the network namespace may be kept alive between readings. If not, it is released. The
+    /// caller must release it as soon as the container has no process any more.
+    pub fn allow_pin(&mut self, may_pin: bool) {
+        self.may_pin = may_pin;
+        if let Some(process) = self.process.as_mut().filter(|_| !may_pin) {
+            process.net_dev = None;
+        }
+    }
+
+    /// Whether it keeps a network namespace alive.
+    #[must_use]
+    pub fn pins(&self) -> bool {
+        self.process.as_ref().is_some_and(|process| process.net_dev.is_some())
     }
 
     /// Sets whether a descriptor may be kept between readings. If not, an open one is closed.
@@ -136,7 +162,10 @@ impl NetReader {
     /// Descriptors held for this container.
     #[must_use]
     pub fn open_files(&self) -> usize {
-        usize::from(self.process.as_ref().is_some_and(|process| process.directory.is_some()))
+        let open = |process: &Process| {
+            usize::from(process.directory.is_some()) + usize::from(process.net_dev.is_some())
+        };
+        self.process.as_ref().map_or(0, open)
     }
 
     /// The process through which the counters are read.
@@ -193,7 +222,7 @@ impl NetReader {
         table.read = false;
         table.sums = None;
         let Some(process) = &mut self.process else { return false };
-        match process.read(id, self.keep, pass, table) {
+        match process.read(id, self.keep, self.may_pin, pass, table) {
             Ok(0) => {
                 let rows = table.rows.iter();
                 table.sums = self
@@ -236,16 +265,21 @@ impl Process {
             return None;
         }
         let netns = Netns::of(&path);
-        Some(Self { pid, path, directory: Some(directory), netns })
+        Some(Self { pid, path, directory: Some(directory), net_dev: None, netns })
     }
 
     fn read(
         &mut self,
         id: &ContainerId,
         keep: bool,
+        may_pin: bool,
         pass: &mut Pass,
         table: &mut NetTable,
     ) -> Result<u64, Errno> {
+        if let Some(file) = &self.net_dev {
+            let content = pass.scratch.read_records(file)?;
+            return Ok(parse_net_dev(content, &mut table.rows, |name| pass.interfaces.excludes(name)));
+        }
         let opened;
         let directory = match &self.directory {
             Some(directory) => directory,
@@ -259,9 +293,15 @@ impl Process {
             }
         };
         // The kind of file is not checked at each reading: a FIFO or a directory can't be read at an offset.
-        let file = openat(directory, NET_DEV, READ, Mode::empty())?;
-        let content = pass.scratch.read_records(&File::from(file))?;
-        Ok(parse_net_dev(content, &mut table.rows, |name| pass.interfaces.excludes(name)))
+        let file = File::from(openat(directory, NET_DEV, READ, Mode::empty())?);
+        let content = pass.scratch.read_records(&file)?;
+        let skipped = parse_net_dev(content, &mut table.rows, |name| pass.interfaces.excludes(name));
+        // The files of a recording may be replaced by others.
+        if may_pin && fstatfs(&file).is_ok_and(|system| system.filesystem_type() == PROC_SUPER_MAGIC) {
+            self.net_dev = Some(file);
+            self.directory = None;
+        }
+        Ok(skipped)
     }
 }
 

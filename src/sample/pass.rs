@@ -1,6 +1,8 @@
 //! State that one pass over all containers shares.
 
-use super::{devices::DeviceNames, failure::PassReport, interfaces::Interfaces, stat_file::Scratch};
+use super::{
+    changes::Changes, devices::DeviceNames, failure::PassReport, interfaces::Interfaces, stat_file::Scratch,
+};
 
 /// What was visited to count descriptors.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -32,6 +34,9 @@ pub struct Pass {
     pub children: u64,
     /// What was visited so far in this pass to count descriptors.
     pub visited: Visited,
+    /// Which files have told of a change.
+    pub changes: Changes,
     /// Whether to look again for files that were absent before: controllers can be enabled later.
+    /// Files that tell of their changes are read too, should one have told nothing.
     pub recheck_absent: bool,
 }

@@ -2,13 +2,16 @@
 
 use super::{
     FileSet, KernelFile, Pass, PassReport, Reason, ScopeSample,
+    below::walk_below,
+    changes::Told,
+    hugetlb::{HugetlbFiles, hugetlb_files},
     samples::Hugetlb,
     slot::{Outcome, Slot},
     stat_file::{READ, Scratch, errno_of, open_regular},
     tally::Tally,
 };
 use crate::parse::{
-    self, IoRow, Name,
+    self, IoRow,
     scan::{FlatKey, flat_keyed_value},
 };
 use nix::{
@@ -17,7 +20,7 @@ use nix::{
     sys::stat::{Mode, fstat},
 };
 use std::{
-    ffi::{CStr, CString},
+    ffi::CStr,
     os::fd::{AsFd, OwnedFd},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
@@ -47,6 +50,7 @@ pub struct ScopeReader {
     directory: Option<OwnedFd>,
     identity: Identity,
     slots: [Slot; KernelFile::COUNT],
+    told: Told,
     hugetlb: Option<Vec<HugetlbFiles>>,
     io: Tally<(u32, u32)>,
 }
@@ -67,13 +71,6 @@ pub struct Keep {
     pub files: usize,
 }
 
-#[derive(Debug)]
-struct HugetlbFiles {
-    pagesize: Name,
-    current: CString,
-    events: CString,
-}
-
 impl ScopeReader {
     /// Opens a cgroup directory.
     ///
@@ -86,6 +83,7 @@ impl ScopeReader {
             directory: Some(directory),
             identity,
             slots: std::array::from_fn(|_| Slot::default()),
+            told: Told::default(),
             hugetlb: None,
             io: Tally::default(),
         })
@@ -139,7 +137,24 @@ impl ScopeReader {
             self.directory = None;
         }
         let open = self.slots.iter_mut().filter(|slot| slot.kept.is_some());
-        open.skip(keep.files).for_each(|slot| slot.kept = None);
+        open.skip(keep.files).for_each(Slot::close);
+    }
+
+    /// Whether a file is kept open and tells of its changes.
+    #[must_use]
+    pub fn tells_of(&self, file: KernelFile) -> bool {
+        self.slots.get(file as usize).is_some_and(Slot::tells)
+    }
+
+    /// Whether any file has told of a change since the last reading.
+    #[must_use]
+    pub fn has_told(&self) -> bool {
+        self.told.is_told()
+    }
+
+    /// The sample does not hold any more what was read: the next reading reads every file.
+    pub fn forget(&mut self) {
+        self.slots.iter_mut().for_each(|slot| slot.is_known = false);
     }
 
     /// When the directory was created or last changed, if the file system reports it: the start of the run as
@@ -151,8 +166,13 @@ impl ScopeReader {
     }
 
     /// Reads the wanted files into `sample`. The first `keep` of the existing files stay open, but no
-    /// settings, which are rarely read. `false` if the container is gone.
+    /// settings, which are rarely read. A file that tells of its changes, and has told of none, is not read:
+    /// `sample` must be the one of the last reading, or [`Self::forget`] must be called before. `false` if
+    /// the container is gone.
     pub fn sample(&mut self, wanted: FileSet, keep: Keep, pass: &mut Pass, sample: &mut ScopeSample) -> bool {
+        if self.told.take() || pass.recheck_absent {
+            self.forget();
+        }
         let opened;
         let directory = match &self.directory {
             Some(kept) => kept,
@@ -165,17 +185,24 @@ impl ScopeReader {
                 Err(OpenError::Failed(errno)) => {
                     pass.report.failed_directory(&self.path, errno);
                     take_nothing(wanted, sample);
+                    self.forget();
                     return true;
                 }
             },
         };
         let mut kept = 0;
+        let recheck = pass.recheck_absent;
+        let mut has_lost = false;
         for (file, slot) in KernelFile::ALL.iter().zip(&mut self.slots) {
             if !wanted.contains(*file) {
                 continue;
             }
-            let recheck = pass.recheck_absent;
             let keep = kept < keep.files && !FileSet::SETTINGS.contains(*file);
+            if std::mem::take(&mut slot.is_known) && keep && !has_lost {
+                slot.is_known = true;
+                kept += 1;
+                continue;
+            }
             let outcome = slot.read(directory.as_fd(), *file, keep, recheck, &mut pass.scratch);
             kept += usize::from(keep && matches!(outcome, Outcome::Content(_)));
             let content = match outcome {
@@ -184,6 +211,7 @@ impl ScopeReader {
                 // Pressure was switched off for this cgroup, or its parent disabled a controller.
                 Outcome::Went if !is_gone(&self.path, self.identity) => {
                     slot.absent = true;
+                    has_lost = true;
                     None
                 }
                 Outcome::Went => return false,
@@ -193,12 +221,17 @@ impl ScopeReader {
                 }
             };
             match sample.take(*file, content) {
+                Ok(0) if content.is_some() => slot.taken(*file, &self.told, &mut pass.changes),
                 Ok(0) => {}
                 Ok(skipped) => pass.report.skipped(file.name(), skipped),
                 Err(error) => {
                     pass.report.failed(&self.path, file.name(), Reason::Parse(error));
                 }
             }
+        }
+        if has_lost {
+            // The other files of its controller have gone too, and a file tells nothing of its own end.
+            self.forget();
         }
         // Every cgroup has cpu.stat. A directory without it was removed before it was read.
         if wanted.contains(KernelFile::CpuStat) && sample.cpu.is_none() && is_gone(&self.path, self.identity)
@@ -399,42 +432,6 @@ fn take_nothing(wanted: FileSet, sample: &mut ScopeSample) {
     }
 }
 
-/// Visits at most `most` directories below one. Directories that were removed meanwhile are skipped.
-pub(super) fn walk_below(
-    top: &Path,
-    most: u64,
-    visit: &mut dyn FnMut(&Path) -> Result<(), Reason>,
-) -> Result<(), (PathBuf, Reason)> {
-    let mut queue = vec![top.to_owned()];
-    let mut seen = 0;
-    while let Some(directory) = queue.pop() {
-        let list = || -> std::io::Result<Vec<PathBuf>> {
-            let mut children = Vec::new();
-            for entry in std::fs::read_dir(&directory)? {
-                let entry = entry?;
-                if entry.file_type()?.is_dir() {
-                    children.push(entry.path());
-                }
-            }
-            Ok(children)
-        };
-        let children = match list().map_err(|error| errno_of(&error)) {
-            Ok(children) => children,
-            Err(Errno::ENOENT | Errno::ENODEV) => continue,
-            Err(errno) => return Err((directory, Reason::Errno(errno))),
-        };
-        for child in children {
-            seen += 1;
-            if seen > most {
-                return Err((directory, Reason::TooMany));
-            }
-            visit(&child).map_err(|reason| (child.clone(), reason))?;
-            queue.push(child);
-        }
-    }
-    Ok(())
-}
-
 impl From<OpenError> for Reason {
     fn from(error: OpenError) -> Self {
         Self::Errno(match error {
@@ -451,27 +448,6 @@ impl OpenError {
             errno => Self::Failed(errno),
         }
     }
-}
-
-fn hugetlb_files(directory: &Path) -> Result<Vec<HugetlbFiles>, Errno> {
-    let entries: Result<Vec<_>, _> = std::fs::read_dir(directory).and_then(Iterator::collect);
-    let mut files: Vec<_> = entries
-        .map_err(|error| errno_of(&error))?
-        .into_iter()
-        .filter_map(|entry| {
-            let name = entry.file_name().into_string().ok()?;
-            let pagesize = name.strip_prefix("hugetlb.")?.strip_suffix(".current")?;
-            // `hugetlb.2MB.rsvd.current` counts reservations, which are something else.
-            let pagesize = Name::new(pagesize.as_bytes()).filter(|_| !pagesize.contains('.'))?;
-            Some(HugetlbFiles {
-                pagesize,
-                current: CString::new(name.as_str()).ok()?,
-                events: CString::new(format!("hugetlb.{pagesize}.events")).ok()?,
-            })
-        })
-        .collect();
-    files.sort_by_key(|file| file.pagesize);
-    Ok(files)
 }
 
 #[cfg(test)]

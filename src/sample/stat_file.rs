@@ -35,8 +35,8 @@ const fn c_name(name: &'static str) -> &'static CStr {
 macro_rules! kernel_files {
     ($($variant:ident = $name:literal;)*) => {
         /// A file of a container's cgroup directory. The order is the order in which descriptors are kept:
-        /// first the files of the polling tick, then those that are read at each scrape, then those that are
-        /// read rarely.
+        /// first the files of the polling tick, then `cgroup.events`, which tells of the end, then those
+        /// that are read at each scrape, then those that are read rarely.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum KernelFile { $(#[doc = concat!("`", $name, "`")] $variant),* }
 
@@ -61,6 +61,7 @@ kernel_files! {
     CpuStat = "cpu.stat";
     IoStat = "io.stat";
     MemoryCurrent = "memory.current";
+    CgroupEvents = "cgroup.events";
     MemoryStat = "memory.stat";
     MemoryEvents = "memory.events";
     MemorySwapCurrent = "memory.swap.current";
@@ -70,7 +71,6 @@ kernel_files! {
     PidsCurrent = "pids.current";
     CgroupProcs = "cgroup.procs";
     CgroupStat = "cgroup.stat";
-    CgroupEvents = "cgroup.events";
     MemoryPeak = "memory.peak";
     MemorySwapPeak = "memory.swap.peak";
     MemorySwapEvents = "memory.swap.events";
@@ -120,6 +120,15 @@ impl FileSet {
         KernelFile::MemoryHigh,
         KernelFile::PidsMax,
         KernelFile::CpuWeight,
+    ]);
+
+    /// The files of which the kernel tells each change, as long as they are open. Their counts and states
+    /// change only through events, not with time.
+    pub const TELLING: Self = Self::of(&[
+        KernelFile::CgroupEvents,
+        KernelFile::MemoryEvents,
+        KernelFile::MemorySwapEvents,
+        KernelFile::PidsEvents,
     ]);
 
     /// The set of some files.

@@ -161,6 +161,18 @@ impl Selection {
         self.polled
     }
 
+    /// The families that need no polling tick.
+    #[must_use]
+    pub fn without_polled(self) -> Self {
+        let families: Vec<_> = self.families.into_iter().filter(|family| !family.is_polled).collect();
+        Self {
+            needs: families.iter().fold(Needs::default(), |needs, family| needs.union(family.needs)),
+            polled: false,
+            families,
+            ..self
+        }
+    }
+
     /// Whether any family is served for containers that do not run.
     #[must_use]
     pub fn serves_stopped(&self) -> bool {
@@ -243,6 +255,17 @@ mod tests {
             let is_of_a_window = family.origin.ends_with("per window") || family.group == Group::Peaks;
             assert_eq!(family.is_polled, is_of_a_window, "{}", family.name());
         }
+    }
+
+    #[test]
+    fn without_what_is_polled_the_rest_stays_as_it_is() {
+        let all = Selection::default();
+        let others = all.clone().without_polled();
+        assert!(!others.is_polled() && !others.has_peaks());
+        let polled: Vec<_> = all.families().iter().filter(|family| family.is_polled).collect();
+        assert!(polled.len() > 6 && others.families().len() == all.families().len() - polled.len());
+        assert_eq!(others.files(), all.files(), "the totals need the same files");
+        assert_eq!(others.serves_stopped(), all.serves_stopped());
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! Handles discovery events: containers come and go.
 
 use super::Containers;
-use crate::discovery::{Scope, ScopeEvent};
+use crate::{
+    discovery::{Scope, ScopeEvent},
+    sample::Changes,
+};
 use std::collections::HashSet;
 
 impl Containers {
@@ -38,10 +41,26 @@ impl Containers {
     }
 
     fn written(&mut self, scope: &Scope) {
-        let Some(entry) = self.find(&scope.id) else { return };
-        if entry.container.cgroup == scope.cgroup {
-            if let Some(live) = &mut entry.scope {
-                live.settings_known = false;
+        let Ok(at) = self.position(&scope.id) else { return };
+        let Self { entries, scratch, .. } = self;
+        let Some(entry) = entries.get_mut(at).filter(|entry| entry.container.cgroup == scope.cgroup) else {
+            return;
+        };
+        if let Some(live) = &mut entry.scope {
+            live.settings_known = false;
+            live.release_if_empty(scratch);
+        }
+    }
+
+    /// Takes what the kernel tells of changes, and releases the network namespaces of containers that have no
+    /// process any more. A kept one must not outlive its container, whoever else reports the end.
+    pub(in crate::collector) fn release_ended(&mut self, changes: &mut Changes) {
+        if !changes.collect() {
+            return;
+        }
+        for live in self.entries.iter_mut().filter_map(|entry| entry.scope.as_mut()) {
+            if live.reader.has_told() {
+                live.release_if_empty(&mut self.scratch);
             }
         }
     }

@@ -5,7 +5,10 @@ use crate::{
     advice::NetworkCounters,
     metadata::Metadata,
     model::{Bursts, Container, Window},
-    sample::{DescriptorProblem, FileSet, NetProblem, NetReader, Pass, Processes, ScopeReader},
+    sample::{
+        DescriptorProblem, FileSet, KernelFile, NetProblem, NetReader, Pass, Processes, ScopeReader,
+        stat_file::Scratch,
+    },
 };
 use std::time::{Duration, Instant};
 
@@ -39,9 +42,28 @@ impl LiveScope {
         if self.settings_known && !recheck { files.without(FileSet::SETTINGS) } else { files }
     }
 
+    /// Decides whether its network namespace may be kept alive between readings: only if its last process is
+    /// known to be its own, and the end of that one is told at once, in two ways. inotify reports
+    /// `cgroup.events` as long as that is open, and the file itself says that it has changed.
+    pub(super) fn decide_pin(&mut self, keep: bool, now: Instant) {
+        let is_told = self.watched && self.reader.tells_of(KernelFile::CgroupEvents);
+        self.network.allow_pin(keep && is_told && self.claims && !self.is_settling(now));
+    }
+
+    /// Releases the network namespace if the container has no process any more.
+    pub(super) fn release_if_empty(&mut self, scratch: &mut Scratch) {
+        if self.network.pins() && self.reader.is_populated(scratch) != Some(true) {
+            self.network.allow_pin(false);
+        }
+    }
+
+    fn is_settling(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.first_seen) < SETTLING
+    }
+
     pub(super) fn is_due(&self, now: Instant) -> bool {
         let Some(at) = self.located else { return true };
-        let settling = now.saturating_duration_since(self.first_seen) < SETTLING;
+        let settling = self.is_settling(now);
         now.saturating_duration_since(at) >= if settling { Duration::from_millis(250) } else { RELOCATE }
     }
 

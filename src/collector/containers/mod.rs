@@ -25,7 +25,7 @@ use crate::{
     advice,
     discovery::Unlisted,
     encode::LabelBlock,
-    model::{Claimant, Container, Peaks, Poll, RatePoint, Rates, claims},
+    model::{Claimant, Container, Peaks, Poll, RatePoint, Rates, Window, claims},
     parse::ContainerId,
     sample::{Errno, FileSet, Keep, KernelFile, Netns, Pass, ScopeSample, Visited, stat_file::Scratch},
     table::Shown,
@@ -139,6 +139,18 @@ impl Containers {
         });
     }
 
+    /// The polling tick rests. What the last ones have found is forgotten, and no namespace is kept alive.
+    pub(super) fn rest(&mut self) {
+        for entry in &mut self.entries {
+            let Entry { container, scope: Some(live), .. } = &mut **entry else { continue };
+            container.rates = Rates::default();
+            container.peaks = Peaks::default();
+            live.window = Window::default();
+            live.bursts = self.reading.bursts();
+            live.network.allow_pin(false);
+        }
+    }
+
     /// A full pass: reads every file that may have changed, of every container.
     pub(super) fn sample(&mut self, start: Instant, pass: &mut Pass) {
         self.decide(true);
@@ -185,6 +197,9 @@ impl Containers {
     ) {
         pass.children = 0;
         pass.visited = Visited::default();
+        if some.is_none() {
+            self.release_ended(&mut pass.changes);
+        }
         let keep = self.limit_open_files();
         self.unreached.tell(&mut pass.report);
         self.settle(pass);
@@ -207,6 +222,7 @@ impl Containers {
                 container.rates = Rates::default();
                 container.peaks = Peaks::default();
                 container.sample = ScopeSample::default();
+                live.reader.forget();
             } else {
                 entry.end();
                 gone = true;
@@ -225,9 +241,11 @@ impl Containers {
         let keep = self.reading.kept(live + live / ROOM);
         let less = keep < self.kept;
         self.kept = keep;
+        let now = Instant::now();
         for entry in &mut self.entries {
             let Some(live) = &mut entry.scope else { continue };
             live.network.keep(keep.directory);
+            live.decide_pin(keep.directory, now);
             if less {
                 live.reader.close_above(keep);
             }

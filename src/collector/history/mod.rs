@@ -122,6 +122,22 @@ impl Recorder {
         self.forget_old(at);
     }
 
+    /// No tick comes, and something has happened to a container: those that are gone have ended now.
+    pub(super) fn gone(&mut self, each: impl FnOnce(&mut dyn FnMut(Seen<'_>))) {
+        let at = self.start.elapsed();
+        self.is_last_current = false;
+        let Self { tracks, events, .. } = self;
+        let mut next = 0;
+        each(&mut |Seen { container, .. }| {
+            while let Some(track) = tracks.get_mut(next).filter(|track| track.id < container.id) {
+                track.ends(at, events);
+                next += 1;
+            }
+            next += usize::from(tracks.get(next).is_some_and(|track| track.id == container.id));
+        });
+        tracks.iter_mut().skip(next).for_each(|track| track.ends(at, events));
+    }
+
     /// A full pass, which reads more of each container.
     pub(super) fn pass(&mut self, each: impl FnOnce(&mut dyn FnMut(Seen<'_>))) {
         let at = self.start.elapsed();
@@ -337,13 +353,18 @@ impl Track {
     }
 
     fn absent(&mut self, clock: &Clock, at: Duration, events: &mut Events) {
+        self.ends(at, events);
+        self.series.tick(clock, [f32::NAN; quantity::POLLED]);
+    }
+
+    /// It is not seen any more.
+    fn ends(&mut self, at: Duration, events: &mut Events) {
         if self.ended.is_none() {
             self.ended = Some(at);
             if self.metadata.is_none() {
                 events.add(event(unix_now(), &self.id, None, Happening::Died(None)));
             }
         }
-        self.series.tick(clock, [f32::NAN; quantity::POLLED]);
     }
 
     fn pass(&mut self, container: &Container, clock: &Clock, at: Duration, events: &mut Events) {
