@@ -23,7 +23,7 @@ _docker__stat__prom() {
 
     case "${cmd}" in
         docker__stat__prom)
-            opts="-H -b -s -i -v -h -V --host --bind --allowed_hosts --debug_pages --page --secure --tls_key --tls_cert --web_config --auth_token_file --open_health --polling_interval --peak_window --history --cgroup_root --proc_root --sys_root --metrics --created_lines --disk_interval --container_labels --container_env --include --exclude --network_exclude --show_unnamed --fd_budget --remote_write --otlp --otlp_names --pushgateway --push_config --push_interval --push_label --push_spool --push_spool_bytes --sandbox --once --output --demo --healthcheck --verbose --log_level --log_format --help --version"
+            opts="-H -b -s -i -v -h -V --host --bind --allowed_hosts --debug_pages --page --secure --tls_key --tls_cert --web_config --auth_token_file --open_health --polling_interval --no_poll --peak_window --history --cgroup_root --proc_root --sys_root --metrics --created_lines --disk_interval --container_labels --container_env --include --exclude --network_exclude --show_unnamed --fd_budget --remote_write --otlp --otlp_names --pushgateway --push_config --push_interval --push_label --push_spool --push_spool_bytes --sandbox --once --output --demo --healthcheck --verbose --log_level --log_format --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
