@@ -432,7 +432,7 @@ async function onWorld() {
 /** The picture of README: small, of the demo after a while. */
 async function pictureForReadme() {
   const demo = await start(await freePort(), ["--demo", "-i", "500", "--history", "90s"]);
-  const page = await open(`${demo.url}/`, { viewport: { width: 1280, height: 720 } });
+  const page = await open(`${demo.url}/`, { viewport: { width: 1400, height: 760 } });
   await page.locator("#grouping").check();
   await page.locator("#filter").blur();
   await eventually("there is some history", () => page.evaluate(() => document.querySelector(".rows .spark .line").getAttribute("d").split("L").length > 6), 150);
