@@ -421,6 +421,18 @@ async function onWorld() {
       });
       await close(page);
     });
+
+    await check("a quiet host is not taken for a dead one", async (must) => {
+      clearInterval(moving);
+      const page = await open(`${exporter.url}/`);
+      const told = await page.evaluate(() => new Promise((done) => {
+        const source = new EventSource("live");
+        source.addEventListener("tick", ({ data }) => { if (JSON.parse(data).i.length === 0) done("nothing new"); });
+        setTimeout(() => done("nothing at all"), 20000);
+      }));
+      must(told === "nothing new", told);
+      await close(page);
+    });
   } finally {
     clearInterval(moving);
     await stop(exporter);
