@@ -2,6 +2,7 @@
 //! them once, and gives it to all. Without viewers nothing is computed.
 
 use super::{
+    compact,
     session::{Facts, Session},
     snapshot::Snapshot,
 };
@@ -40,6 +41,10 @@ const SLOW: Duration = Duration::from_secs(10);
 /// Without news, a sign of life is sent this often. It is far shorter than the time in which a client must
 /// take what it was sent.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
+/// The same as a message: a page is not told of comments.
+const ALIVE: &[u8] = b"event: alive\ndata: 1\n\n";
+/// If nothing is new, a tick without numbers says so this often: what is shown is still true.
+const STILL_TRUE: Duration = Duration::from_secs(4);
 /// Ticks that come sooner after each other are not sent. Nobody could see the difference.
 const SHORTEST: Duration = Duration::from_millis(100);
 /// How often everything is read that the ticks do not tell; and how soon again when something has happened.
@@ -171,7 +176,7 @@ impl Live {
                 () = self.moved.notified() => None,
                 () = sleep_until(told + SIGN_OF_LIFE) => {
                     told = Instant::now();
-                    self.tell(&mut seats, &Bytes::from_static(b":\n\n"));
+                    self.tell(&mut seats, &Bytes::from_static(ALIVE));
                     None
                 }
             };
@@ -181,6 +186,9 @@ impl Live {
             if looked.elapsed() >= pause {
                 news.extend(session.refresh(self.look().await?, self.docker_answers()));
                 looked = Instant::now();
+            }
+            if news.is_empty() && told.elapsed() >= STILL_TRUE {
+                news.push(compact::tick(tick.now, &[]));
             }
             if !news.is_empty() {
                 (state, told) = (None, Instant::now());

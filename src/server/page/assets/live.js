@@ -36,6 +36,7 @@ export class Live {
     });
     hear("tick", this.on.tick);
     hear("change", this.on.change);
+    hear("alive", () => {});
     source.onerror = () => { if (this.source === source) this.lost(); };
   }
 

@@ -40,7 +40,7 @@ class Container {
     const { now, i: _index, ...rest } = changed;
     if (now !== undefined) this.setNow(now);
     Object.assign(this.told, rest);
-    this.search = searchable(this.told);
+    if (SEARCHED.some((key) => key in rest)) this.search = searchable(this.told);
   }
 
   get id() { return this.told.id; }
@@ -73,6 +73,9 @@ class Container {
   get memoryHistory() { return this.history[1]; }
 }
 
+/** What the filter looks at. With any of them a row may belong elsewhere. */
+const SEARCHED = ["name", "image", "project", "service", "state", "health", "live"];
+
 function searchable({ name, image, project, service, state, health, id }) {
   return [name, image, project, service, state, health, id?.slice(0, 12)].filter(Boolean).join("\n").toLowerCase();
 }
@@ -89,6 +92,12 @@ export class Group {
     this.name = project || "No project";
     this.members = members;
     this.state_ = state;
+    this.add();
+  }
+
+  /** Adds up again what the members use now. */
+  add() {
+    const { members } = this;
     this.live = members.some((member) => member.live);
     for (const field of SUMMED) this[field] = sum(members, field);
     for (const field of WORST) this[field] = highest(members, field);
@@ -241,7 +250,8 @@ export class State {
     for (const container of told.came ?? []) this.containers.set(container.i, new Container(container, this));
     for (const changed of told.changed ?? []) this.containers.get(changed.i)?.change(changed);
     this.addEvents(told.events ?? []);
-    this.membership += 1;
+    const isMember = (changed) => SEARCHED.some((key) => key in changed);
+    if (told.came?.length > 0 || told.gone?.length > 0 || told.changed?.some(isMember)) this.membership += 1;
   }
 
   addEvents(events) {

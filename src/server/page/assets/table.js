@@ -189,11 +189,14 @@ export class Table {
     const now = performance.now();
     const hasCome = this.membership !== this.state.membership;
     const isOld = this.arranged === undefined || now - this.arranged > ORDER_STAYS;
-    if (!this.wanted && !hasCome && (!isOld || this.isHeld(now)) && !this.grouped) return;
+    if (!this.wanted && !hasCome && (!isOld || this.isHeld(now))) {
+      // A project's sums are new with every tick, but its place is not.
+      for (const item of this.items) if (item.kind === "group") item.add();
+      return;
+    }
     const mayMove = this.wanted || (isOld && !this.isHeld(now));
     const all = [...this.state.containers.values()];
     const found = this.words.length === 0 ? all : all.filter(({ search }) => this.words.every((word) => search.includes(word)));
-    // A project's sums are new with every tick, but its place is not.
     const sorted = mayMove ? compare(this.sort.key, this.sort.descending) : this.asBefore();
     this.items = this.grouped ? this.inGroups(found, sorted) : found.sort(sorted);
     if (mayMove) this.arranged = now;
