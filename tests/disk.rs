@@ -187,6 +187,7 @@ fn a_late_answer_delays_nothing_else_and_is_the_only_one_under_way() {
     setting.dockerd.fault(SIZES, Some(Fault::Stalls));
     let exporter = exporter(&setting);
     eventually("it is asked", || (setting.dockerd.count(GET_SIZES) == 1).then_some(()));
+    shows(&exporter, "container_memory_usage_bytes", "web", |_| true);
     // The rest goes on: events, inspections, pages.
     setting.dockerd.event(WEB, "rename", &json!({"name": "shop", "oldName": "/web"}));
     shows(&exporter, "container_memory_usage_bytes", "shop", |_| true);
