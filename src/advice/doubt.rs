@@ -77,7 +77,7 @@ impl fmt::Display for Doubt {
                     f,
                     "nothing is pushed, although {} was given: {}",
                     given.join(" and "),
-                    push::nothing_to_do()
+                    push::nobody_to_push_to()
                 )
             }
             Self::SpoolBytesWithoutSpool(origin) => {

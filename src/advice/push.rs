@@ -1,5 +1,11 @@
 //! Advice about push.
 
+/// After settings of push without a receiver.
+#[must_use]
+pub fn nobody_to_push_to() -> &'static str {
+    "name a receiver with --remote_write, --otlp, --pushgateway or --push_config"
+}
+
 /// After `--bind none` while nothing is pushed.
 #[must_use]
 pub fn nothing_to_do() -> &'static str {
