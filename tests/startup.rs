@@ -159,6 +159,16 @@ fn a_receivers_password_is_nowhere_to_be_seen() {
 }
 
 #[test]
+fn no_memory_is_taken_in_huge_pages() {
+    let exporter = Exporter::ready(&mut exporter::without_docker());
+    let status = fs::read_to_string(format!("/proc/{}/status", exporter.pid())).unwrap();
+    match status.lines().find_map(|line| line.strip_prefix("THP_enabled:")) {
+        Some(enabled) => assert_eq!(enabled.trim(), "0"),
+        None => support::skip("no_memory_is_taken_in_huge_pages", "the kernel does not tell"),
+    }
+}
+
+#[test]
 fn without_a_port_the_exporter_runs_and_has_nothing_to_be_asked() {
     let mut command = exporter::without_docker();
     command.args(["-b", "none", "-s", "--remote_write", "http://127.0.0.1:1/api/v1/write"]);

@@ -101,7 +101,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("listenfd", &["systemd/sockets.rs"]),
     ("memchr", &["parse/", "encode/label_block.rs", "metadata/docker/transport.rs"]),
     ("mimalloc", &["main.rs"]),
-    ("nix", &["sample/", "sandbox/", "push/spool/directory.rs", "systemd.rs"]),
+    ("nix", &["main.rs", "sample/", "sandbox/", "push/spool/directory.rs", "systemd.rs"]),
     ("procfs", &["sample/"]),
     ("prost", &["tests/support/"]),
     ("regex_lite", &["push/relabel/pattern.rs"]),
