@@ -14,7 +14,7 @@ pub use rates::{RatePoint, Rates, Window};
 
 use crate::{
     metadata::Metadata,
-    parse::{CgroupPath, ContainerId, Limit, memory_stat::Key},
+    parse::{CgroupPath, ContainerId, memory_stat::Key},
     sample::ScopeSample,
 };
 use std::sync::Arc;
@@ -108,10 +108,7 @@ impl Container {
     /// The memory limit in bytes, if it was read: that of the machine where there is none or it is larger.
     #[must_use]
     pub fn memory_limit(&self, machine: Option<u64>) -> Option<u64> {
-        match (self.sample.memory_max?, machine) {
-            (Limit::Max, machine) => machine,
-            (Limit::Value(limit), machine) => Some(machine.map_or(limit, |machine| limit.min(machine))),
-        }
+        self.sample.memory_max?.within(machine)
     }
 
     /// `memory.current` without `inactive_file`, bytes: what `docker stats` shows.

@@ -29,6 +29,15 @@ impl Limit {
             Self::Value(value) => Some(value),
         }
     }
+
+    /// The number, or what the machine has where there is none or it is larger.
+    #[must_use]
+    pub fn within(self, machine: Option<u64>) -> Option<u64> {
+        match self {
+            Self::Max => machine,
+            Self::Value(limit) => Some(machine.map_or(limit, |machine| limit.min(machine))),
+        }
+    }
 }
 
 /// The text of a file's only line. A line without a newline may be cut off in its number, which would still

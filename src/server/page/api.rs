@@ -9,7 +9,7 @@ use crate::{
     advice::{Complaint, Hidden, Missing, NetworkCounters},
     collector::{ContainerHistory, ContainerReport, History, Quantity, Report, View, Visitor},
     encode::{Format, Text},
-    parse::{ContainerId, Limit, memory_stat::Key},
+    parse::{ContainerId, memory_stat::Key},
     server::targets::TargetShown,
 };
 use serde_json::{Map, Value, json};
@@ -33,11 +33,7 @@ fn container(row: &Row, host: &Host) -> Map<String, Value> {
     let (read, written) = row.rates.block.unzip();
     let [cpu, memory, io] = row.pressure;
     // As in `--output json`: that of the host where there is none or it is larger.
-    let limit = match row.memory_max {
-        Some(Limit::Value(limit)) => Some(host.memory.map_or(limit, |memory| limit.min(memory))),
-        Some(Limit::Max) => host.memory,
-        None => None,
-    };
+    let limit = row.memory_max.and_then(|limit| limit.within(host.memory));
     object(json!({
         "id": row.id.as_str(),
         "name": row.name,
