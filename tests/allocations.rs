@@ -156,8 +156,8 @@ fn what_a_scrape_allocates_does_not_depend_on_the_containers() {
         (0..20).map(|_| allocations(|| drop(driven.answered(Format::Text)))).min().unwrap()
     };
     let (many, one) = (least(many.path()), least(one.path()));
-    // Its own series are gathered, in an order that differs from run to run, and so does how often their buffer grows.
-    // A single allocation per container would make eleven.
+    // Its own series are gathered, in an order that differs from run to run, and so does how often their
+    // buffer grows. A single allocation per container would make eleven.
     assert!(one > 10 && many.abs_diff(one) < 5, "{many} for all, {one} for one");
 }
 
