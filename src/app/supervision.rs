@@ -24,6 +24,8 @@ use tokio::{
 
 /// How often readiness is checked until the exporter is ready.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// How often the collector is looked at. Each look wakes a processor.
+const LOOK: Duration = Duration::from_secs(5);
 /// A collector that has been silent for this long is reported to hang.
 const HUNG: Duration = Duration::from_secs(60);
 /// A collector that has started a round within this time works again.
@@ -33,7 +35,7 @@ const GOES_ON: Duration = Duration::from_secs(2);
 pub(super) async fn watch_for_hangs(handle: Handle) {
     let mut hung = false;
     loop {
-        sleep(Duration::from_secs(1)).await;
+        sleep(LOOK).await;
         let silence = handle.silence();
         if !hung && silence > HUNG {
             hung = true;

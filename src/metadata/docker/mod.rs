@@ -52,6 +52,9 @@ const LAST_BACKOFF: Duration = Duration::from_secs(2);
 const FLAPPING_BACKOFF: Duration = Duration::from_secs(10);
 /// How often to look at the socket of a daemon that is away: the daemon creates a new one when it starts.
 const LOOK: Duration = Duration::from_millis(250);
+/// The same for one that has been away for longer than a restart takes. Each look wakes a processor, and where
+/// there is no Docker at all, that would be a third of what idle polling costs.
+const LATE_LOOK: Duration = Duration::from_secs(1);
 
 /// The client for one daemon, with its settings.
 pub struct Docker {
@@ -139,9 +142,10 @@ impl Docker {
                 backoff = FIRST_BACKOFF;
             }
             let until = Instant::now() + backoff.min(longest);
+            let look = if backoff < FLAPPING_BACKOFF { LOOK } else { LATE_LOOK };
             // The list has the answers to look-ups of this time when the daemon is back.
             while Instant::now() < until && self.socket() == socket {
-                sleep(LOOK.min(until.saturating_duration_since(Instant::now()))).await;
+                sleep(look.min(until.saturating_duration_since(Instant::now()))).await;
                 while lookups.try_recv().is_ok() {}
                 warn(&outage);
             }

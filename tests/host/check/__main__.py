@@ -3,6 +3,7 @@ import time
 import traceback
 
 from . import exporter
+from .bursts import a_burst_is_on_every_scrape_of_its_minute
 from .changes import (a_new_container_is_never_shown_without_its_name, containers_come_and_go_within_a_scrape,
                       many_short_lives_leave_nothing, oom_kills_add_up_over_restarts, restart_rename_and_update_are_followed)
 from .dockers import rootless, with_the_cgroupfs_driver
@@ -23,6 +24,7 @@ CHECKS = [
     values_agree_with_docker_stats,
     situations_show_what_they_are,
     the_host_is_what_the_kernel_says,
+    a_burst_is_on_every_scrape_of_its_minute,
     oom_kills_add_up_over_restarts,
     containers_come_and_go_within_a_scrape,
     a_new_container_is_never_shown_without_its_name,
