@@ -4,7 +4,7 @@ import os
 import re
 
 from . import exporter
-from .host import eventually, get
+from .host import RUNNING, eventually, get
 from .inside import Inside
 from .page import Page
 
@@ -41,11 +41,16 @@ def refuses(inside, sandboxed):
 
 def the_sandbox_holds():
     """From inside each thread of the running exporter: nothing else is read, written, run or reached."""
-    with_all = {(name, tuple(sorted(labels.items()))) for name, labels, _ in Page().samples}
+    moving = re.compile("docker_stat_prom_|process_")
+    families = lambda page: {name for name, _, _ in page.samples if not moving.match(name)}
+    # Docker is asked about one container after the other.
+    inspected = lambda page: all(page.has("container_spec_cpu_shares", name=name) for name in RUNNING)
+    named = lambda: eventually("all are named", lambda: (lambda page: page if inspected(page) else None)(Page()))
+    with_all = families(named())
     for mode, sandboxed in (("off", False), ("auto", True)):
         exporter.stop()
         exporter.start("--sandbox", mode)
-        page = eventually("all are named", lambda: (lambda page: page if page.has("container_info") else None)(Page()))
+        page = named()
         in_force = {labels["part"]: value for labels, value in page.all("docker_stat_prom_sandbox")}
         print(f"    --sandbox {mode}: {in_force}")
         assert all(value == sandboxed for value in in_force.values()), in_force
@@ -59,7 +64,5 @@ def the_sandbox_holds():
         assert get("/readyz") == "ready\n" and exporter.runs(), "it goes on afterwards"
         if sandboxed:
             print(f"    {len(threads)} threads")
-            moving = re.compile("docker_stat_prom_|process_")
-            names = lambda series: {name for name, _ in series if not moving.match(name)}
-            now = {(name, tuple(sorted(labels.items()))) for name, labels, _ in Page().samples}
-            assert names(now) == names(with_all), names(now) ^ names(with_all)
+            now = families(named())
+            assert now == with_all, f"missing {sorted(with_all - now)}, more {sorted(now - with_all)}"
