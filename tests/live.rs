@@ -154,8 +154,17 @@ fn one_container_is_shown_in_detail() {
     assert_eq!(quantities.len(), 12);
     assert!(quantities.values().all(|of| of["mean"].as_array().unwrap().len() == steps));
     assert_eq!(detail["debug"], Value::Null);
-    for unknown in [id("0"), "x".repeat(64), String::new()] {
-        assert_eq!(exporter.get(&format!("/api/v1/containers/{unknown}")).status, 404, "{unknown}");
+    for (unknown, words) in [
+        (id("0"), "no container has this ID"),
+        ("x".repeat(64), "expected the ID of a container"),
+        (WEB[..12].to_owned(), "64 hexadecimal digits"),
+        (WEB.to_uppercase(), "in lower case"),
+        (String::new(), "expected the ID of a container"),
+    ] {
+        let answer = exporter.get(&format!("/api/v1/containers/{unknown}"));
+        let text = answer.text();
+        assert_eq!(answer.status, 404, "{unknown}");
+        assert!(text.contains(words) && text.contains("/api/v1/containers lists them"), "{unknown}: {text}");
     }
     let open = Exporter::ready(exporter::without_docker().arg("--debug_pages"));
     let detail: Value = serde_json::from_slice(&open.get(&path).body).unwrap();

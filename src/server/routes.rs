@@ -28,6 +28,10 @@ const HUNG: Duration = Duration::from_secs(30);
 /// The longest wait for a page.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+const NO_ID: &str = "not found: expected the ID of a container, 64 hexadecimal digits in lower case: \
+    /api/v1/containers lists them\n";
+const NO_CONTAINER: &str = "not found: no container has this ID: /api/v1/containers lists them\n";
+
 /// All routes. A request must have a path, and its [`Client`] among its extensions.
 pub(super) type Routes = BoxedFilter<(Served,)>;
 
@@ -79,6 +83,7 @@ impl Site {
                 .asset(&name, headers)
                 .unwrap_or_else(|| text(StatusCode::NOT_FOUND, "not found: the page has no such file\n")),
             (_, Some(wanted)) => self.document(&wanted, client).await,
+            (_, Some(Wanted::NoId)) => text(StatusCode::NOT_FOUND, NO_ID),
             ("/metrics", _) => self.metrics(headers, client).await,
             ("/healthz", _) => self.health(),
             _ => self.readiness().await,
@@ -133,7 +138,7 @@ impl Site {
                 answer.headers_mut().extend(Document::policy(content_type));
                 answer
             }
-            Ok(None) => text(StatusCode::NOT_FOUND, "not found: no container has this ID\n"),
+            Ok(None) => text(StatusCode::NOT_FOUND, NO_CONTAINER),
             Err(no_answer) => no_answer,
         }
     }

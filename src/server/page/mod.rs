@@ -87,12 +87,17 @@ impl Wanted {
             "/debug/containers" => Some(Self::Debug),
             _ => match path.strip_prefix("/assets/") {
                 Some(name) => Some(Self::Asset(name.to_owned())),
-                None => ContainerId::new(path.strip_prefix("/api/v1/containers/")?).map(Self::One),
+                None => {
+                    let id = path.strip_prefix("/api/v1/containers/")?;
+                    Some(ContainerId::new(id).map_or(Self::NoId, Self::One))
+                }
             },
         }
     }
 
     /// Whether it is there only as long as the page is on.
+    /// What should be a container's ID is none.
+    NoId,
     pub(super) fn is_of_page(&self) -> bool {
         matches!(self, Self::Live | Self::Asset(_))
     }
