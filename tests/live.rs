@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 use support::{
-    client::{DATA, Http2, get},
+    client::{self, DATA, Http2, connect_from, get},
     dockerd::FakeDockerd,
     eventually,
     exporter::{self, Exporter},
@@ -336,6 +336,50 @@ fn a_hostile_name_is_text_on_the_page_and_in_json() {
     (web["Names"], web["Image"]) = (json!([format!("/{name}")]), json!(image));
     let mut inspect = dockerd.inspect(WEB);
     (inspect["Name"], inspect["Config"]["Image"]) = (json!(format!("/{name}")), json!(image));
+#[test]
+fn a_withdrawn_token_does_not_keep_an_open_stream() {
+    let folder = tempfile::tempdir().unwrap();
+    let tokens = folder.path().join("tokens");
+    let write = |text: &str| {
+        fs::write(folder.path().join("new"), text).unwrap();
+        fs::rename(folder.path().join("new"), &tokens).unwrap();
+    };
+    write("token-of-yesterday\ntoken-that-stays..\n");
+    let mut command = exporter::command();
+    let exporter =
+        Exporter::start(command.args(["--demo", "-i", "100"]).arg("--auth_token_file").arg(&tokens));
+    let header = |token: &str| format!("Authorization: Bearer {token}\r\n");
+    let (yesterday, stays) = (header("token-of-yesterday"), header("token-that-stays.."));
+    let mut open: Vec<_> = [&yesterday, &stays].map(|token| Viewer::open_with(&exporter, token)).into();
+    let mut http2 = Http2::new(TcpStream::connect(&exporter.address).unwrap(), 1 << 20);
+    let bearer = ("authorization", "Bearer token-of-yesterday");
+    let fields = [(":method", "GET"), (":scheme", "http"), (":authority", "x"), (":path", "/live"), bearer];
+    http2.send(&client::headers(1, &fields));
+    assert_eq!(http2.status(1), Some(200));
+    // What changes nothing, and what can't be used, ends nothing.
+    for (told, text) in [
+        ("are in force", "# The same\ntoken-of-yesterday\ntoken-that-stays..\n"),
+        ("16 characters or more", "short\n"),
+    ] {
+        write(text);
+        exporter.signal("-HUP");
+        eventually("it is read", || exporter.log().contains(told).then_some(()));
+        for viewer in &mut open {
+            // More than what was on its way.
+            (0..20).for_each(|_| drop(viewer.next().expect("the stream goes on")));
+        }
+    }
+    write("token-that-stays..\n");
+    exporter.signal("-HUP");
+    for viewer in &mut open {
+        while viewer.next().is_some() {}
+    }
+    let ended = std::iter::from_fn(|| http2.next()).any(|frame| frame.kind == DATA && frame.flags & 1 == 1);
+    assert!(ended, "over HTTP/2 too");
+    assert!(viewer::ask(&exporter, &yesterday).0.starts_with("http/1.1 401"));
+    assert_eq!(Viewer::open_with(&exporter, &stays).next().unwrap().event, "state", "the others are let in");
+}
+
     dockerd.set("/containers/json", 200, Value::from(list).to_string());
     dockerd.set(&format!("/containers/{WEB}/json"), 200, inspect.to_string());
     let exporter = Exporter::ready(exporter::on_host(&host).args(["-i", "100", "-H", &dockerd.url()]));
