@@ -351,7 +351,7 @@ mod tests {
         let refusals = Refusals::new(handle.metrics().clone());
         let admission = Admission::new(Arc::clone(&refusals));
         let access = Access::load(Sources::default(), handle.metrics().clone()).unwrap();
-        let page = PageShown { is_on: true, demo: false, interval: Duration::from_secs(2) };
+        let page = PageShown { is_on: true, demo: false, interval: Duration::from_secs(2), host_name: None };
         let audience = Audience { hosts: AllowedHosts::new(&[], &[]), debug_pages: false, page };
         let server = Server::new(access, handle, Targets::default(), audience, refusals);
         let peer = Origin::between(([127, 0, 0, 2], 1).into(), [127, 0, 0, 2].into());

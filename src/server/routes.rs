@@ -204,7 +204,7 @@ mod tests {
         let handle = Handle::silent_for(sender, metrics, Duration::from_secs(silence)).unwrap();
         let refusals = Refusals::new(handle.metrics().clone());
         let pages = Pages::new(Arc::clone(&refusals));
-        let shown = PageShown { is_on: true, demo: false, interval: Duration::from_secs(2) };
+        let shown = PageShown { is_on: true, demo: false, interval: Duration::from_secs(2), host_name: None };
         let page = Page::new(handle.clone(), Targets::default(), (shown, true), refusals);
         (Site { handle, pages, page, compressor: Compressor::start() }, receiver)
     }

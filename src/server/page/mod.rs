@@ -30,7 +30,7 @@ use std::{sync::Arc, time::Duration};
 use warp::Reply;
 
 /// What is on the page.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct PageShown {
     /// Whether there is a page with numbers, and a stream of them; if not, `/` has only links.
     pub is_on: bool,
@@ -38,6 +38,8 @@ pub struct PageShown {
     pub demo: bool,
     /// The time between two polling ticks.
     pub interval: Duration,
+    /// The name of the machine, if it is known.
+    pub host_name: Option<Arc<str>>,
 }
 
 /// An answer that is whole, or one that goes on for as long as somebody looks.
@@ -149,7 +151,8 @@ impl Page {
         (shown, debug_pages): (PageShown, bool),
         refusals: Arc<Refusals>,
     ) -> Self {
-        let facts = Facts { demo: shown.demo, debug_pages, interval: shown.interval };
+        let host_name = shown.host_name.clone();
+        let facts = Facts { demo: shown.demo, debug_pages, interval: shown.interval, host_name };
         let live = Live::new(handle.clone(), facts, refusals);
         Self { handle, targets, shown, debug_pages, live }
     }
@@ -224,3 +227,4 @@ impl Page {
         Ok((self.handle.feed(visitor).await?, self.handle.report().await?))
     }
 }
+                host_name: self.shown.host_name.as_deref(),
