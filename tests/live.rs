@@ -195,11 +195,62 @@ fn there_are_sixteen_viewers_and_one_that_leaves_makes_room() {
     let (head, _) = viewer::ask(&exporter, "");
     assert!(head.starts_with("http/1.1 503") && head.contains("retry-after: 10"), "{head}");
     assert!((viewers(&exporter) - 16.0).abs() < 0.1);
-    assert_eq!(exporter.ask("HEAD", "/live", &[]).status, 200, "a head needs no room");
+    let head = exporter.ask("HEAD", "/live", &[]);
+    assert_eq!(
+        (head.status, head.header("retry-after"), head.header("x-live")),
+        (503, Some("10"), Some("full"))
+    );
     open.pop();
-    eventually("there is room again", || {
-        viewer::ask(&exporter, "").0.starts_with("http/1.1 200").then_some(())
-    });
+    eventually("there is room again", || (exporter.ask("HEAD", "/live", &[]).status == 200).then_some(()));
+    assert_eq!(exporter.ask("HEAD", "/live", &[]).status, 200, "the first one took no place");
+    assert!(viewer::ask(&exporter, "").0.starts_with("http/1.1 200"));
+}
+
+/// A viewer from this loopback address; `None` if it is not let in.
+fn from(address: &str, exporter: &Exporter) -> Option<Viewer> {
+    let answer = viewer::ask_on(connect_from(address, &exporter.address), "");
+    answer.0.starts_with("http/1.1 200").then(|| Viewer::let_in(answer))
+}
+
+#[test]
+fn an_address_that_holds_all_places_gives_half_of_them_to_another() {
+    let exporter = demo(&[]);
+    let mut held: Vec<_> = (0..MOST).map(|_| from("127.0.0.2", &exporter).unwrap()).collect();
+    for viewer in &mut held {
+        assert_eq!(viewer.next().unwrap().event, "state");
+    }
+    // They get places by and by, and the oldest one goes each time.
+    let mut others = Vec::new();
+    for gone in &mut held[..MOST / 2] {
+        let mut other = from("127.0.0.3", &exporter).expect("a place");
+        assert_eq!(other.next().unwrap().event, "state");
+        others.push(other);
+        while gone.next().is_some() {}
+    }
+    assert!((viewers(&exporter) - 16.0).abs() < 0.1);
+    // Neither takes more than its half from the other.
+    assert!(from("127.0.0.3", &exporter).is_none() && from("127.0.0.2", &exporter).is_none());
+    let third = from("127.0.0.4", &exporter);
+    assert!(third.is_some(), "who has none gets one");
+    held[MOST - 1].next_of("tick");
+    others[MOST / 2 - 1].next_of("tick");
+}
+
+#[test]
+fn a_viewer_that_takes_nothing_is_the_first_to_go() {
+    let exporter = demo(&[]);
+    let mut held: Vec<_> = (0..MOST - 1).map(|_| Viewer::open(&exporter)).collect();
+    // Nothing fits into this window.
+    let mut slow = Http2::new(connect_from("127.0.0.2", &exporter.address), 0);
+    slow.send(&get(1, "/live"));
+    assert_eq!(slow.status(1), Some(200));
+    // It waits for the whole state, and then for eight messages.
+    let newcomer = eventually("it gives its place", || from("127.0.0.1", &exporter));
+    assert!(slow.next().is_none(), "its connection is closed");
+    held.push(newcomer);
+    for viewer in &mut held {
+        viewer.next_of("tick");
+    }
 }
 
 #[test]
@@ -286,6 +337,50 @@ fn strangers_are_refused_everything_of_the_page() {
 }
 
 #[test]
+fn a_withdrawn_token_does_not_keep_an_open_stream() {
+    let folder = tempfile::tempdir().unwrap();
+    let tokens = folder.path().join("tokens");
+    let write = |text: &str| {
+        fs::write(folder.path().join("new"), text).unwrap();
+        fs::rename(folder.path().join("new"), &tokens).unwrap();
+    };
+    write("token-of-yesterday\ntoken-that-stays..\n");
+    let mut command = exporter::command();
+    let exporter =
+        Exporter::start(command.args(["--demo", "-i", "100"]).arg("--auth_token_file").arg(&tokens));
+    let header = |token: &str| format!("Authorization: Bearer {token}\r\n");
+    let (yesterday, stays) = (header("token-of-yesterday"), header("token-that-stays.."));
+    let mut open: Vec<_> = [&yesterday, &stays].map(|token| Viewer::open_with(&exporter, token)).into();
+    let mut http2 = Http2::new(TcpStream::connect(&exporter.address).unwrap(), 1 << 20);
+    let bearer = ("authorization", "Bearer token-of-yesterday");
+    let fields = [(":method", "GET"), (":scheme", "http"), (":authority", "x"), (":path", "/live"), bearer];
+    http2.send(&client::headers(1, &fields));
+    assert_eq!(http2.status(1), Some(200));
+    // What changes nothing, and what can't be used, ends nothing.
+    for (told, text) in [
+        ("are in force", "# The same\ntoken-of-yesterday\ntoken-that-stays..\n"),
+        ("16 characters or more", "short\n"),
+    ] {
+        write(text);
+        exporter.signal("-HUP");
+        eventually("it is read", || exporter.log().contains(told).then_some(()));
+        for viewer in &mut open {
+            // More than what was on its way.
+            (0..20).for_each(|_| drop(viewer.next().expect("the stream goes on")));
+        }
+    }
+    write("token-that-stays..\n");
+    exporter.signal("-HUP");
+    for viewer in &mut open {
+        while viewer.next().is_some() {}
+    }
+    let ended = std::iter::from_fn(|| http2.next()).any(|frame| frame.kind == DATA && frame.flags & 1 == 1);
+    assert!(ended, "over HTTP/2 too");
+    assert!(viewer::ask(&exporter, &yesterday).0.starts_with("http/1.1 401"));
+    assert_eq!(Viewer::open_with(&exporter, &stays).next().unwrap().event, "state", "the others are let in");
+}
+
+#[test]
 fn it_is_live_over_http_2_too() {
     let exporter = demo(&[]);
     let mut client = Http2::new(TcpStream::connect(&exporter.address).unwrap(), 1 << 20);
@@ -336,50 +431,6 @@ fn a_hostile_name_is_text_on_the_page_and_in_json() {
     (web["Names"], web["Image"]) = (json!([format!("/{name}")]), json!(image));
     let mut inspect = dockerd.inspect(WEB);
     (inspect["Name"], inspect["Config"]["Image"]) = (json!(format!("/{name}")), json!(image));
-#[test]
-fn a_withdrawn_token_does_not_keep_an_open_stream() {
-    let folder = tempfile::tempdir().unwrap();
-    let tokens = folder.path().join("tokens");
-    let write = |text: &str| {
-        fs::write(folder.path().join("new"), text).unwrap();
-        fs::rename(folder.path().join("new"), &tokens).unwrap();
-    };
-    write("token-of-yesterday\ntoken-that-stays..\n");
-    let mut command = exporter::command();
-    let exporter =
-        Exporter::start(command.args(["--demo", "-i", "100"]).arg("--auth_token_file").arg(&tokens));
-    let header = |token: &str| format!("Authorization: Bearer {token}\r\n");
-    let (yesterday, stays) = (header("token-of-yesterday"), header("token-that-stays.."));
-    let mut open: Vec<_> = [&yesterday, &stays].map(|token| Viewer::open_with(&exporter, token)).into();
-    let mut http2 = Http2::new(TcpStream::connect(&exporter.address).unwrap(), 1 << 20);
-    let bearer = ("authorization", "Bearer token-of-yesterday");
-    let fields = [(":method", "GET"), (":scheme", "http"), (":authority", "x"), (":path", "/live"), bearer];
-    http2.send(&client::headers(1, &fields));
-    assert_eq!(http2.status(1), Some(200));
-    // What changes nothing, and what can't be used, ends nothing.
-    for (told, text) in [
-        ("are in force", "# The same\ntoken-of-yesterday\ntoken-that-stays..\n"),
-        ("16 characters or more", "short\n"),
-    ] {
-        write(text);
-        exporter.signal("-HUP");
-        eventually("it is read", || exporter.log().contains(told).then_some(()));
-        for viewer in &mut open {
-            // More than what was on its way.
-            (0..20).for_each(|_| drop(viewer.next().expect("the stream goes on")));
-        }
-    }
-    write("token-that-stays..\n");
-    exporter.signal("-HUP");
-    for viewer in &mut open {
-        while viewer.next().is_some() {}
-    }
-    let ended = std::iter::from_fn(|| http2.next()).any(|frame| frame.kind == DATA && frame.flags & 1 == 1);
-    assert!(ended, "over HTTP/2 too");
-    assert!(viewer::ask(&exporter, &yesterday).0.starts_with("http/1.1 401"));
-    assert_eq!(Viewer::open_with(&exporter, &stays).next().unwrap().event, "state", "the others are let in");
-}
-
     dockerd.set("/containers/json", 200, Value::from(list).to_string());
     dockerd.set(&format!("/containers/{WEB}/json"), 200, inspect.to_string());
     let exporter = Exporter::ready(exporter::on_host(&host).args(["-i", "100", "-H", &dockerd.url()]));

@@ -75,15 +75,16 @@ impl Site {
         }
         Served::Whole(match (path, wanted) {
             (_, Some(Wanted::Live)) => match self.within(PATIENCE, async { Ok(()) }).await {
-                Ok(()) => return self.page.join(client, *method == Method::HEAD),
+                Ok(()) if *method == Method::HEAD => self.page.would_join(client),
+                Ok(()) => return self.page.join(client),
                 Err(hangs) => hangs,
             },
             (_, Some(Wanted::Asset(name))) => self
                 .page
                 .asset(&name, headers)
                 .unwrap_or_else(|| text(StatusCode::NOT_FOUND, "not found: the page has no such file\n")),
-            (_, Some(wanted)) => self.document(&wanted, client).await,
             (_, Some(Wanted::NoId)) => text(StatusCode::NOT_FOUND, NO_ID),
+            (_, Some(wanted)) => self.document(&wanted, client).await,
             ("/metrics", _) => self.metrics(headers, client).await,
             ("/healthz", _) => self.health(),
             _ => self.readiness().await,

@@ -62,6 +62,23 @@ impl Reply for Served {
     }
 }
 
+impl Closed {
+    fn answer(self) -> Response<Bytes> {
+        let (text, reason) = match self {
+            Self::Full => ("too many viewers\n", "full"),
+            Self::Ending => ("the exporter ends\n", "ending"),
+        };
+        let mut answer = Response::new(Bytes::from_static(text.as_bytes()));
+        *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        let headers = answer.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("10"));
+        // The page asks with HEAD, whose answer has no text.
+        headers.insert(HeaderName::from_static("x-live"), HeaderValue::from_static(reason));
+        answer
+    }
+}
+
 fn stream_headers(headers: &mut HeaderMap) {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     // nginx would keep what is sent until it has more of it.
@@ -76,6 +93,8 @@ pub(super) enum Wanted {
     Asset(String),
     List,
     One(ContainerId),
+    /// What should be a container's ID is none.
+    NoId,
     Debug,
 }
 
@@ -98,8 +117,6 @@ impl Wanted {
     }
 
     /// Whether it is there only as long as the page is on.
-    /// What should be a container's ID is none.
-    NoId,
     pub(super) fn is_of_page(&self) -> bool {
         matches!(self, Self::Live | Self::Asset(_))
     }
@@ -175,24 +192,22 @@ impl Page {
         assets::answer(name, asked)
     }
 
-    /// Lets a viewer in, unless there are too many. For a request without a body only the head is made.
-    pub(super) fn join(&self, client: &Arc<Client>, is_head_only: bool) -> Served {
-        if is_head_only {
-            let mut answer = Response::new(Bytes::new());
-            stream_headers(answer.headers_mut());
-            return Served::Whole(answer);
+    /// Lets a viewer in, unless there are too many.
+    pub(super) fn join(&self, client: &Arc<Client>) -> Served {
+        match self.live.join(client) {
+            Ok(viewer) => Served::Live(viewer),
+            Err(closed) => Served::Whole(closed.answer()),
         }
-        let problem = match self.live.join(client) {
-            Ok(viewer) => return Served::Live(viewer),
-            Err(Closed::Full) => "too many viewers\n",
-            Err(Closed::Ending) => "the exporter ends\n",
-        };
-        let mut answer = Response::new(Bytes::from_static(problem.as_bytes()));
-        *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-        let headers = answer.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("10"));
-        Served::Whole(answer)
+    }
+
+    /// What [`Self::join`] would answer, without letting anybody in.
+    pub(super) fn would_join(&self, client: &Client) -> Response<Bytes> {
+        if let Err(closed) = self.live.has_place(client.peer()) {
+            return closed.answer();
+        }
+        let mut answer = Response::new(Bytes::new());
+        stream_headers(answer.headers_mut());
+        answer
     }
 
     /// What is asked for; `None` if there is no such container.
@@ -218,6 +233,7 @@ impl Page {
                 targets: &targets,
                 debug_pages: self.debug_pages,
                 demo: self.shown.demo,
+                host_name: self.shown.host_name.as_deref(),
             })),
         }))
     }
@@ -227,4 +243,3 @@ impl Page {
         Ok((self.handle.feed(visitor).await?, self.handle.report().await?))
     }
 }
-                host_name: self.shown.host_name.as_deref(),
