@@ -170,7 +170,8 @@ impl Live {
         let number = self.change(|room| {
             if let Some(at) = room.place(client.peer())? {
                 let seat = room.seats.remove(at);
-                tracing::debug!(peer = %seat.client.peer(), "its viewer's place is given to {}", client.peer());
+                let (from, to) = (seat.client.peer(), client.peer());
+                tracing::debug!("a viewer of {from} gives its place to one of {to}");
                 if seat.takes_nothing() {
                     self.cut(&seat);
                 }
