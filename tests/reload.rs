@@ -275,7 +275,7 @@ fn a_client_whose_authority_is_withdrawn_keeps_neither_its_stream_nor_its_connec
 
     rewrite(folder.path(), "web.yml", &web("other-ca.crt"));
     exporter.signal("-HUP");
-    while viewer.next().is_some() {}
+    viewer.until_end();
     let mut rest = Vec::new();
     kept.read_to_end(&mut rest).unwrap();
     assert_eq!(String::from_utf8(rest).unwrap().matches("HTTP/1.1 200").count(), 1, "the second answer came");

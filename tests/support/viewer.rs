@@ -85,6 +85,14 @@ impl<S: Read> Viewer<S> {
         }
     }
 
+    /// Waits until the stream has ended.
+    pub fn until_end(&mut self) {
+        let begin = std::time::Instant::now();
+        while self.next().is_some() {
+            assert!(begin.elapsed() < super::PATIENCE, "the stream goes on");
+        }
+    }
+
     /// The next message of this kind.
     pub fn next_of(&mut self, event: &str) -> Message {
         loop {
