@@ -117,7 +117,13 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
     } else {
         Vec::new()
     };
-    let page = PageShown { is_on: settings.page, demo: settings.demo, interval: settings.polling_interval };
+    let page = PageShown {
+        is_on: settings.page,
+        demo: settings.demo,
+        interval: settings.polling_interval,
+        // The demo's host is another one.
+        host_name: sample::machine_name().filter(|_| demo.is_none()).map(Into::into),
+    };
     let audience = audience(&settings.allowed_hosts, settings.debug_pages, page);
     let traces = settings.selection.reads_descriptors();
     let to_push = settings.push.as_ref();

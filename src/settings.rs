@@ -194,7 +194,6 @@ impl Settings {
         if order == Order::Serve && config.output != OutputFormat::Metrics {
             return Err(wrong.say("output", &"only --once prints anything", advice::usage()));
         }
-        let is_sized = selection.shows_disk();
         // A health check pushes nothing, and runs often.
         let (push, doubts) = if order == Order::HealthCheck {
             (None, Vec::new())
@@ -204,7 +203,7 @@ impl Settings {
                 problem,
                 hint: hint.to_owned(),
             })?;
-            let mut doubts = doubts(&config, &bind, is_sized);
+            let mut doubts = doubts(&config, &bind, &selection);
             doubts.extend(of_push);
             (push, doubts)
         };
@@ -317,7 +316,7 @@ fn docker_host(host: &str) -> Result<DockerHost, crate::metadata::HostError> {
 }
 
 /// Settings that have no effect.
-fn doubts(config: &Config, bind: &Bind, is_sized: bool) -> Vec<Doubt> {
+fn doubts(config: &Config, bind: &Bind, selection: &Selection) -> Vec<Doubt> {
     let given = |flag: &&str| config.is_given(flag).then(|| config.origin_of(flag));
     let all_given = |flags: &[&str]| flags.iter().filter_map(given).collect::<Vec<_>>();
     let tls = all_given(&["tls_cert", "tls_key"]);
@@ -326,7 +325,13 @@ fn doubts(config: &Config, bind: &Bind, is_sized: bool) -> Vec<Doubt> {
     let of_port: Vec<_> = of_port.iter().filter(|flag| config.is_given(flag)).collect();
     let no_port = of_port.into_iter().filter(|_| *bind == Bind::Nowhere);
     let no_port = no_port.map(|flag| Doubt::SecureWithoutPort(config.origin_of(flag)));
-    let interval = given(&"disk_interval").filter(|_| !is_sized).map(Doubt::IntervalWithoutDisk);
+    let interval =
+        given(&"disk_interval").filter(|_| !selection.shows_disk()).map(Doubt::IntervalWithoutDisk);
+    let asks_for_peaks =
+        config.shown.metrics.split(',').any(|word| matches!(word.trim(), "+peaks" | "peaks"));
+    let no_polls = (config.kept.no_poll && asks_for_peaks)
+        .then(|| Doubt::PeaksWithoutPolls(config.origin_of("metrics"), config.origin_of("no_poll")));
+    let window = given(&"peak_window").filter(|_| !selection.has_peaks()).map(Doubt::WindowWithoutPeaks);
     let mut replaced = all_given(&["host", "cgroup_root", "proc_root", "sys_root"]);
     // This one is set for other programs, and says nothing about what the user wants of the demo.
     replaced.retain(|name| name != "DOCKER_HOST");
@@ -339,6 +344,8 @@ fn doubts(config: &Config, bind: &Bind, is_sized: bool) -> Vec<Doubt> {
         .chain(no_port)
         .chain(demo)
         .chain(interval)
+        .chain(no_polls)
+        .chain(window)
         .chain(unknown)
         .chain((more > 0).then_some(Doubt::MoreUnknownVariables(more)))
         .collect()
@@ -416,6 +423,24 @@ mod tests {
         assert_eq!(doubts(&with_demo), [Doubt::ReplacedByDemo(names)]);
         assert_eq!(doubts(&given), []);
         assert_eq!(doubts(&["--demo"]), []);
+    }
+
+    #[test]
+    fn peaks_without_polls_are_doubted() {
+        let doubts = |arguments: &[&str]| read(arguments).unwrap().doubts;
+        let doubt = Doubt::PeaksWithoutPolls("--metrics".to_owned(), "--no_poll".to_owned());
+        for list in ["core,+peaks", "peaks,core", "v2, +peaks"] {
+            assert_eq!(doubts(&["--no_poll", "--metrics", list]), std::slice::from_ref(&doubt), "{list}");
+            assert_eq!(doubts(&["--metrics", list]), [], "{list}");
+        }
+        assert!(doubt.to_string().starts_with("--metrics asks for peaks, and none are served"), "{doubt}");
+        // Nobody asked for them.
+        assert_eq!(doubts(&["--no_poll"]), []);
+        assert_eq!(doubts(&["--no_poll", "--metrics", "core,-peaks"]), []);
+        let window = [Doubt::WindowWithoutPeaks("--peak_window".to_owned())];
+        assert_eq!(doubts(&["--no_poll", "--peak_window", "5m"]), window);
+        assert_eq!(doubts(&["--metrics", "-peaks", "--peak_window", "5m"]), window);
+        assert_eq!(doubts(&["--peak_window", "5m"]), []);
     }
 
     #[test]

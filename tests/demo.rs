@@ -66,6 +66,46 @@ fn the_packed_host_is_the_recorded_one() {
     );
 }
 
+/// The shares of time of a pressure file's lines: the kind, the average of 10 s in percent, and the total in
+/// µs.
+fn waits(path: &Path) -> Vec<(String, f64, f64)> {
+    let text = fs::read_to_string(path).unwrap();
+    let line = |line: &str| {
+        let words: Vec<_> = line.split([' ', '=']).collect();
+        (words[0].to_owned(), words[2].parse().unwrap(), words[8].parse().unwrap())
+    };
+    text.lines().map(line).collect()
+}
+
+#[test]
+fn what_a_container_waits_now_is_what_its_history_tells() {
+    let mut demo = FastDemo::start();
+    let slices = demo.demo.roots().cgroup.join("system.slice");
+    let of_all = |demo: &mut FastDemo, second: u64| {
+        demo.demo.go_to(Duration::from_secs(second)).unwrap();
+        let scopes = fs::read_dir(&slices).unwrap().map(|entry| entry.unwrap().path());
+        let files =
+            scopes.flat_map(|scope| ["cpu", "memory", "io"].map(|of| scope.join(format!("{of}.pressure"))));
+        files.filter(|file| file.exists()).map(|file| (file.clone(), waits(&file))).collect::<HashMap<_, _>>()
+    };
+    let mut busiest = 0.0_f64;
+    // Calm, and ten busy seconds.
+    for second in [100, 170] {
+        let before = of_all(&mut demo, second - 10);
+        let now = of_all(&mut demo, second);
+        assert!(now.len() > 20);
+        for (file, lines) in now {
+            let Some(earlier) = before.get(&file) else { continue };
+            for ((kind, average, total), (_, _, then)) in lines.into_iter().zip(earlier) {
+                let percent = (total - then) / 10e6 * 100.0;
+                assert!((average - percent).abs() < 0.1, "{}: {kind} {average} {percent}", file.display());
+                busiest = busiest.max(average);
+            }
+        }
+    }
+    assert!(busiest > 50.0, "{busiest}");
+}
+
 /// Which alerts the demo fires within ten minutes, and for whom.
 const FIRING: [(&str, &[&str]); 11] = [
     ("ContainerCpuPressure", &["api"]),

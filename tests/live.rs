@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 use support::{
-    client::{DATA, Http2, get},
+    client::{self, DATA, Http2, connect_from, get},
     dockerd::FakeDockerd,
     eventually,
     exporter::{self, Exporter},
@@ -154,8 +154,17 @@ fn one_container_is_shown_in_detail() {
     assert_eq!(quantities.len(), 12);
     assert!(quantities.values().all(|of| of["mean"].as_array().unwrap().len() == steps));
     assert_eq!(detail["debug"], Value::Null);
-    for unknown in [id("0"), "x".repeat(64), String::new()] {
-        assert_eq!(exporter.get(&format!("/api/v1/containers/{unknown}")).status, 404, "{unknown}");
+    for (unknown, words) in [
+        (id("0"), "no container has this ID"),
+        ("x".repeat(64), "expected the ID of a container"),
+        (WEB[..12].to_owned(), "64 hexadecimal digits"),
+        (WEB.to_uppercase(), "in lower case"),
+        (String::new(), "expected the ID of a container"),
+    ] {
+        let answer = exporter.get(&format!("/api/v1/containers/{unknown}"));
+        let text = answer.text();
+        assert_eq!(answer.status, 404, "{unknown}");
+        assert!(text.contains(words) && text.contains("/api/v1/containers lists them"), "{unknown}: {text}");
     }
     let open = Exporter::ready(exporter::without_docker().arg("--debug_pages"));
     let detail: Value = serde_json::from_slice(&open.get(&path).body).unwrap();
@@ -186,11 +195,62 @@ fn there_are_sixteen_viewers_and_one_that_leaves_makes_room() {
     let (head, _) = viewer::ask(&exporter, "");
     assert!(head.starts_with("http/1.1 503") && head.contains("retry-after: 10"), "{head}");
     assert!((viewers(&exporter) - 16.0).abs() < 0.1);
-    assert_eq!(exporter.ask("HEAD", "/live", &[]).status, 200, "a head needs no room");
+    let head = exporter.ask("HEAD", "/live", &[]);
+    assert_eq!(
+        (head.status, head.header("retry-after"), head.header("x-live")),
+        (503, Some("10"), Some("full"))
+    );
     open.pop();
-    eventually("there is room again", || {
-        viewer::ask(&exporter, "").0.starts_with("http/1.1 200").then_some(())
-    });
+    eventually("there is room again", || (exporter.ask("HEAD", "/live", &[]).status == 200).then_some(()));
+    assert_eq!(exporter.ask("HEAD", "/live", &[]).status, 200, "the first one took no place");
+    assert!(viewer::ask(&exporter, "").0.starts_with("http/1.1 200"));
+}
+
+/// A viewer from this loopback address; `None` if it is not let in.
+fn from(address: &str, exporter: &Exporter) -> Option<Viewer> {
+    let answer = viewer::ask_on(connect_from(address, &exporter.address), "");
+    answer.0.starts_with("http/1.1 200").then(|| Viewer::let_in(answer))
+}
+
+#[test]
+fn an_address_that_holds_all_places_gives_half_of_them_to_another() {
+    let exporter = demo(&[]);
+    let mut held: Vec<_> = (0..MOST).map(|_| from("127.0.0.2", &exporter).unwrap()).collect();
+    for viewer in &mut held {
+        assert_eq!(viewer.next().unwrap().event, "state");
+    }
+    // They get places by and by, and the oldest one goes each time.
+    let mut others = Vec::new();
+    for gone in &mut held[..MOST / 2] {
+        let mut other = from("127.0.0.3", &exporter).expect("a place");
+        assert_eq!(other.next().unwrap().event, "state");
+        others.push(other);
+        gone.until_end();
+    }
+    assert!((viewers(&exporter) - 16.0).abs() < 0.1);
+    // Neither takes more than its half from the other.
+    assert!(from("127.0.0.3", &exporter).is_none() && from("127.0.0.2", &exporter).is_none());
+    let third = from("127.0.0.4", &exporter);
+    assert!(third.is_some(), "who has none gets one");
+    held[MOST - 1].next_of("tick");
+    others[MOST / 2 - 1].next_of("tick");
+}
+
+#[test]
+fn a_viewer_that_takes_nothing_is_the_first_to_go() {
+    let exporter = demo(&[]);
+    let mut held: Vec<_> = (0..MOST - 1).map(|_| Viewer::open(&exporter)).collect();
+    // Nothing fits into this window.
+    let mut slow = Http2::new(connect_from("127.0.0.2", &exporter.address), 0);
+    slow.send(&get(1, "/live"));
+    assert_eq!(slow.status(1), Some(200));
+    // It waits for the whole state, and then for eight messages.
+    let newcomer = eventually("it gives its place", || from("127.0.0.1", &exporter));
+    assert!(slow.next().is_none(), "its connection is closed");
+    held.push(newcomer);
+    for viewer in &mut held {
+        viewer.next_of("tick");
+    }
 }
 
 #[test]
@@ -274,6 +334,52 @@ fn strangers_are_refused_everything_of_the_page() {
     }
     let token = "Authorization: Bearer 0123456789abcdef0123456789abcdef\r\n";
     assert_eq!(Viewer::open_with(&exporter, token).next().unwrap().event, "state");
+}
+
+#[test]
+fn a_withdrawn_token_does_not_keep_an_open_stream() {
+    let folder = tempfile::tempdir().unwrap();
+    let tokens = folder.path().join("tokens");
+    let write = |text: &str| {
+        fs::write(folder.path().join("new"), text).unwrap();
+        fs::rename(folder.path().join("new"), &tokens).unwrap();
+    };
+    write("token-of-yesterday\ntoken-that-stays..\n");
+    let mut command = exporter::command();
+    let exporter =
+        Exporter::start(command.args(["--demo", "-i", "100"]).arg("--auth_token_file").arg(&tokens));
+    let header = |token: &str| format!("Authorization: Bearer {token}\r\n");
+    let (yesterday, stays) = (header("token-of-yesterday"), header("token-that-stays.."));
+    let mut open: Vec<_> = [&yesterday, &stays].map(|token| Viewer::open_with(&exporter, token)).into();
+    let mut http2 = Http2::new(TcpStream::connect(&exporter.address).unwrap(), 1 << 20);
+    let bearer = ("authorization", "Bearer token-of-yesterday");
+    let fields = [(":method", "GET"), (":scheme", "http"), (":authority", "x"), (":path", "/live"), bearer];
+    http2.send(&client::headers(1, &fields));
+    assert_eq!(http2.status(1), Some(200));
+    // What changes nothing, and what can't be used, ends nothing.
+    for (told, text) in [
+        ("are in force", "# The same\ntoken-of-yesterday\ntoken-that-stays..\n"),
+        ("16 characters or more", "short\n"),
+    ] {
+        write(text);
+        exporter.signal("-HUP");
+        eventually("it is read", || exporter.log().contains(told).then_some(()));
+        for viewer in &mut open {
+            // More than what was on its way.
+            (0..20).for_each(|_| drop(viewer.next().expect("the stream goes on")));
+        }
+    }
+    write("token-that-stays..\n");
+    exporter.signal("-HUP");
+    for viewer in &mut open {
+        viewer.until_end();
+    }
+    eventually("it ends over HTTP/2 too", || {
+        let frame = http2.next().expect("the connection stays");
+        (frame.kind == DATA && frame.flags & 1 == 1).then_some(())
+    });
+    assert!(viewer::ask(&exporter, &yesterday).0.starts_with("http/1.1 401"));
+    assert_eq!(Viewer::open_with(&exporter, &stays).next().unwrap().event, "state", "the others are let in");
 }
 
 #[test]
@@ -376,10 +482,18 @@ fn the_files_of_the_page_are_kept_by_browsers_until_they_change() {
         assert_eq!(gzip.header("content-encoding"), Some("gzip"));
         assert!(gzip.body.starts_with(b"\x1f\x8b"));
         assert_eq!(gzip.header("cache-control"), Some("no-cache"));
-        let tag = gzip.header("etag").unwrap().to_owned();
-        for known in [tag.clone(), format!("\"x\", W/{tag}"), "*".to_owned()] {
-            let kept = exporter.ask("GET", &path, &[("If-None-Match", &known)]);
-            assert_eq!((kept.status, kept.body.len()), (304, 0), "{known}");
+        // Two bodies have the same tag, so it is weak.
+        let told = gzip.header("etag").unwrap();
+        let strong = told.strip_prefix("w/").expect("a weak one");
+        let tag = format!("W/{strong}");
+        assert_eq!(plain.header("etag"), Some(told));
+        for known in [&tag, strong, &format!("\"x\", {tag}"), "*"] {
+            for encoding in ["gzip", "identity"] {
+                let asked = [("If-None-Match", known), ("Accept-Encoding", encoding)];
+                let kept = exporter.ask("GET", &path, &asked);
+                assert_eq!((kept.status, kept.body.len()), (304, 0), "{known} {encoding}");
+                assert_eq!(kept.header("etag"), Some(told));
+            }
         }
         assert_eq!(exporter.ask("GET", &path, &[("If-None-Match", "\"x\"")]).status, 200);
         let head = exporter.ask("HEAD", &path, &[]);

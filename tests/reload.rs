@@ -22,12 +22,13 @@ use support::{
     client::connect_from,
     exporter::{self, Answer, Exporter},
     fixture, value,
+    viewer::{self, Viewer},
 };
 use tempfile::TempDir;
 use tokio_rustls::rustls::{
     ClientConfig, ClientConnection, RootCertStore, StreamOwned,
     crypto::ring,
-    pki_types::{CertificateDer, ServerName, pem::PemObject},
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
 };
 
 const TLS: &str = "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n";
@@ -237,6 +238,51 @@ fn users_and_tokens_count_from_the_next_request_on() {
     exporter.signal("-HUP");
     support::eventually("it is told", || exporter.log().contains("there is no token").then_some(()));
     assert_eq!([status("Bearer"), status("Bearer token-of-today...")], [401, 200]);
+}
+
+#[test]
+fn a_client_whose_authority_is_withdrawn_keeps_neither_its_stream_nor_its_connection() {
+    let web =
+        |ca: &str| format!("{TLS}  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: {ca}\n");
+    let folder = folder(&web("ca.crt"));
+    fs::copy(fixture("tls/ca.crt"), folder.path().join("other-ca.crt")).unwrap();
+    let mut command = exporter::command();
+    command.args(["--demo", "-i", "100", "--web_config"]).arg(folder.path().join("web.yml"));
+    let exporter = Exporter::start(&mut command);
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate("ca.crt")).unwrap();
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let config = config.with_safe_default_protocol_versions().unwrap().with_root_certificates(roots);
+    let key = PrivateKeyDer::from_pem_file(fixture("tls/web/client.key")).unwrap();
+    let config = Arc::new(config.with_client_auth_cert(vec![certificate("client.crt")], key).unwrap());
+    let connect = || {
+        let socket = TcpStream::connect(&exporter.address).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        StreamOwned::new(ClientConnection::new(Arc::clone(&config), name).unwrap(), socket)
+    };
+    let mut viewer = Viewer::let_in(viewer::ask_on(connect(), ""));
+    let mut kept = connect();
+    write!(kept, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    kept.read_exact(&mut [0; 15]).unwrap();
+    // Another certificate of the server is no change of who may ask.
+    replace(folder.path(), "server.crt", &fixture("tls/web/renewed.crt"));
+    replace(folder.path(), "server.key", &fixture("tls/web/renewed.key"));
+    exporter.signal("-HUP");
+    support::eventually("it is in force", || exporter.log().contains("are in force").then_some(()));
+    (0..20).for_each(|_| drop(viewer.next().expect("the stream goes on")));
+    write!(kept, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+
+    rewrite(folder.path(), "web.yml", &web("other-ca.crt"));
+    exporter.signal("-HUP");
+    viewer.until_end();
+    let mut rest = Vec::new();
+    kept.read_to_end(&mut rest).unwrap();
+    assert_eq!(String::from_utf8(rest).unwrap().matches("HTTP/1.1 200").count(), 1, "the second answer came");
+    let mut again = connect();
+    let refused = write!(again, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .and_then(|()| again.read_exact(&mut [0; 15]));
+    assert!(refused.is_err());
 }
 
 #[test]

@@ -12,6 +12,10 @@ pub enum Doubt {
     ReplacedByDemo(Vec<String>),
     /// This flag or variable sets how often sizes are requested, and none are shown.
     IntervalWithoutDisk(String),
+    /// The first flag or variable asks for peaks, and the second one for no polling, from which they come.
+    PeaksWithoutPolls(String, String),
+    /// This flag or variable sets how long peaks count, and none are served.
+    WindowWithoutPeaks(String),
     /// A variable that looks like one of ours and is not.
     UnknownVariable(String),
     /// So many more of those.
@@ -59,6 +63,16 @@ impl fmt::Display for Doubt {
             ),
             Self::IntervalWithoutDisk(given) => {
                 write!(f, "{given} has no effect, because no sizes are shown: add --metrics +disk")
+            }
+            Self::PeaksWithoutPolls(asks, forbids) => {
+                write!(
+                    f,
+                    "{asks} asks for peaks, and none are served: they come from the polling that {forbids} \
+                     switches off"
+                )
+            }
+            Self::WindowWithoutPeaks(given) => {
+                write!(f, "{given} has no effect, because no peaks are served")
             }
             Self::UnknownVariable(name) => {
                 write!(

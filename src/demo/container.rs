@@ -1,7 +1,7 @@
 //! The files of a container: its cgroup, and the network counters of its process.
 
 use super::{
-    motion::{Motion, changed},
+    motion::{Motion, averaged, changed},
     recording::{Entry, Recording},
     rewritten::Rewritten,
     roles::{Change, Happening, Role},
@@ -32,18 +32,19 @@ impl Moving {
         Ok(Self { file, name: name.to_owned(), recorded: first.to_owned(), motion })
     }
 
-    pub(super) fn write(
-        &mut self,
-        progress: f64,
-        new_run: bool,
-        changes: &[(&'static str, Change)],
-    ) -> Result<()> {
-        let motion = self.motion.as_ref();
-        let mut text = motion.map_or_else(|| self.recorded.clone(), |motion| motion.text(progress, new_run));
-        for (_, change) in changes.iter().filter(|(file, _)| *file == self.name) {
-            text = changed(&text, *change);
-        }
+    pub(super) fn write(&mut self, progress: f64) -> Result<()> {
+        let text = self.text(progress, false, &[]);
         self.file.put(text)
+    }
+
+    fn text(&self, progress: f64, new_run: bool, changes: &[(&'static str, Change)]) -> String {
+        let own: Vec<_> = changes.iter().filter(|(file, _)| *file == self.name).collect();
+        // Who waits a given share of the time does not wait as recorded too.
+        let waits = own.iter().any(|(_, change)| matches!(change, Change::Waits { .. }));
+        let progress = if waits { 0.0 } else { progress };
+        let motion = self.motion.as_ref();
+        let text = motion.map_or_else(|| self.recorded.clone(), |motion| motion.text(progress, new_run));
+        own.into_iter().fold(text, |text, (_, change)| changed(&text, *change))
     }
 }
 
@@ -238,9 +239,19 @@ impl Container {
     pub(super) fn write(&mut self, second: f64, seconds_apart: f64) -> Result<()> {
         let Some(run) = &mut self.run else { return Ok(()) };
         let shows = self.role.shows;
-        let progress = (shows.pace(second) - shows.pace(run.began)) / seconds_apart;
-        let changes = shows.changes(second - run.began);
-        run.files.iter_mut().try_for_each(|file| file.write(progress, run.is_new, &changes))
+        let (began, is_new) = (run.began, run.is_new);
+        for moving in &mut run.files {
+            let at = |second: f64| {
+                let progress = (shows.pace(second) - shows.pace(began)) / seconds_apart;
+                moving.text(progress, is_new, &shows.changes(second - began))
+            };
+            let text = match moving.name.ends_with(".pressure") {
+                true => averaged(&at(second), second - began, |before| at(second - before)),
+                false => at(second),
+            };
+            moving.file.put(text)?;
+        }
+        Ok(())
     }
 }
 

@@ -114,7 +114,7 @@ impl Host {
         let apart = self.recording.seconds_apart;
         self.containers.iter_mut().try_for_each(|container| container.write(second, apart))?;
         let progress = second / apart;
-        self.others.iter_mut().try_for_each(|file| file.write(progress, false, &[]))?;
+        self.others.iter_mut().try_for_each(|file| file.write(progress))?;
         let of_containers = self.containers.iter().map(Container::numbers);
         self.cgroup.write(second, of_containers.chain(self.removed.iter().cloned()))?;
         self.second = second;

@@ -134,6 +134,36 @@ pub(super) fn changed(text: &str, change: Change) -> String {
     }
 }
 
+/// A pressure file whose averages are the shares of time that its totals tell, `passed` seconds after they
+/// began. `earlier` has the file as it was so many seconds ago.
+pub(super) fn averaged(text: &str, passed: f64, earlier: impl Fn(f64) -> String) -> String {
+    if passed <= 0.0 {
+        return text.to_owned();
+    }
+    let windows = [("avg10", 10.0_f64), ("avg60", 60.0), ("avg300", 300.0)];
+    let windows = windows.map(|(key, seconds)| {
+        let seconds = seconds.min(passed);
+        (key, seconds, earlier(seconds))
+    });
+    let line = |line: &str| {
+        let (kind, _) = line.split_once(' ')?;
+        let total = total_of(line)?;
+        let mut averages = String::new();
+        for (key, seconds, earlier) in &windows {
+            let then = earlier.lines().find(|earlier| earlier.starts_with(kind)).and_then(total_of)?;
+            let percent = (total - then).max(0.0) / (seconds * 1e6) * 100.0;
+            averages.push_str(&format!(" {key}={:.2}", percent.min(100.0)));
+        }
+        Some(format!("{kind}{averages} total={}\n", whole(total)))
+    };
+    text.split_inclusive('\n').map(|text| line(text).unwrap_or_else(|| text.to_owned())).collect()
+}
+
+/// The total of a line of a pressure file, µs.
+fn total_of(line: &str) -> Option<f64> {
+    line.trim_end().split_once("total=")?.1.parse().ok()
+}
+
 /// Splits a text into the numbers that may change and the text between them.
 fn pieces(text: &str, kind: Kind) -> Vec<Piece> {
     let mut pieces = Vec::new();
@@ -213,6 +243,20 @@ mod tests {
         let memory = motion("memory.stat", "anon 7\npgfault 5\n", "anon 7\npgfault 6\n");
         assert_eq!(memory.text(0.0, true), "anon 7\npgfault 0\n");
         assert!(Motion::new("cpu.max", "max 100000\n", None).is_none());
+    }
+
+    #[test]
+    fn the_averages_of_a_pressure_file_are_those_of_its_totals() {
+        let at = |second: f64| {
+            let total = whole(second * 0.25 * 1e6);
+            format!("some avg10=18.50 avg60=1.00 avg300=0.00 total={total}\nfull avg10=9.00 total=7\n")
+        };
+        let told = averaged(&at(30.0), 30.0, |before| at(30.0 - before));
+        let (some, full) = told.split_once('\n').unwrap();
+        assert_eq!(some, "some avg10=25.00 avg60=25.00 avg300=25.00 total=7500000");
+        assert_eq!(full, "full avg10=0.00 avg60=0.00 avg300=0.00 total=7\n");
+        // Nothing has passed that there could be an average of.
+        assert_eq!(averaged(&at(0.0), 0.0, |_| at(0.0)), at(0.0));
     }
 
     #[test]

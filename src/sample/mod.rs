@@ -35,7 +35,7 @@ pub use devices::DeviceNames;
 pub use failure::{Failure, PassReport, Reason};
 pub use file_system::{FileSystem, file_system_of};
 pub use host::HostReader;
-pub use host_name::{host_name, host_names};
+pub use host_name::{host_name, host_names, is_name_of_container, machine_name};
 pub use identity::{Identity, Topology, machine_id_files};
 pub use interfaces::{BadGlob, Interfaces};
 pub use machine::{Machine, MachineReader};

@@ -1,7 +1,7 @@
 //! One accept loop for plain and TLS connections. No client can delay another one.
 
 use super::{
-    access::Access,
+    access::{Access, Changes},
     admission::{Admission, Place},
     client::End,
     hosts::AllowedHosts,
@@ -152,7 +152,9 @@ impl Server {
 
     async fn take(self: Arc<Self>, socket: Wire, peer: Origin, place: Place, stopped: watch::Receiver<bool>) {
         socket.hurry();
-        // A change of the rules counts for the next connection.
+        // Another certificate of ours counts for the next connection. If others are asked of clients, this
+        // one ends.
+        let changes = self.access.changes();
         let rules = self.access.rules();
         let stream = match rules.tls() {
             None => Box::pin(socket) as Pin<Box<dyn Stream>>,
@@ -161,7 +163,7 @@ impl Server {
                 None => return,
             },
         };
-        if let Err(error) = self.serve(stream, peer, place, stopped).await {
+        if let Err(error) = self.serve(stream, peer, place, (stopped, changes)).await {
             tracing::debug!(%peer, "{error}");
         }
     }
@@ -211,7 +213,7 @@ impl Server {
         stream: Pin<Box<dyn Stream>>,
         peer: Origin,
         place: Place,
-        mut stopped: watch::Receiver<bool>,
+        (mut stopped, mut changes): (watch::Receiver<bool>, Changes),
     ) -> Result<(), Error> {
         let client = place.client();
         let service = Requests {
@@ -243,6 +245,11 @@ impl Server {
                 },
                 // An error means that the exporter is already ending.
                 _ = stopped.changed(), if !leaving => {
+                    leaving = true;
+                    client.leave();
+                    connection.as_mut().graceful_shutdown();
+                }
+                () = changes.of_certificates(), if !leaving => {
                     leaving = true;
                     client.leave();
                     connection.as_mut().graceful_shutdown();
@@ -344,7 +351,7 @@ mod tests {
         let refusals = Refusals::new(handle.metrics().clone());
         let admission = Admission::new(Arc::clone(&refusals));
         let access = Access::load(Sources::default(), handle.metrics().clone()).unwrap();
-        let page = PageShown { is_on: true, demo: false, interval: Duration::from_secs(2) };
+        let page = PageShown { is_on: true, demo: false, interval: Duration::from_secs(2), host_name: None };
         let audience = Audience { hosts: AllowedHosts::new(&[], &[]), debug_pages: false, page };
         let server = Server::new(access, handle, Targets::default(), audience, refusals);
         let peer = Origin::between(([127, 0, 0, 2], 1).into(), [127, 0, 0, 2].into());
@@ -352,7 +359,8 @@ mod tests {
         let (client, stream) = duplex(64 * 1024);
         tokio::spawn(async move {
             let (_stop, stopped) = watch::channel(false);
-            server.serve(Box::pin(stream), peer, place, stopped).await
+            let changes = server.access.changes();
+            server.serve(Box::pin(stream), peer, place, (stopped, changes)).await
         });
         (client, seen)
     }

@@ -28,6 +28,10 @@ const HUNG: Duration = Duration::from_secs(30);
 /// The longest wait for a page.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+const NO_ID: &str = "not found: expected the ID of a container, 64 hexadecimal digits in lower case: \
+    /api/v1/containers lists them\n";
+const NO_CONTAINER: &str = "not found: no container has this ID: /api/v1/containers lists them\n";
+
 /// All routes. A request must have a path, and its [`Client`] among its extensions.
 pub(super) type Routes = BoxedFilter<(Served,)>;
 
@@ -71,13 +75,15 @@ impl Site {
         }
         Served::Whole(match (path, wanted) {
             (_, Some(Wanted::Live)) => match self.within(PATIENCE, async { Ok(()) }).await {
-                Ok(()) => return self.page.join(client, *method == Method::HEAD),
+                Ok(()) if *method == Method::HEAD => self.page.would_join(client),
+                Ok(()) => return self.page.join(client),
                 Err(hangs) => hangs,
             },
             (_, Some(Wanted::Asset(name))) => self
                 .page
                 .asset(&name, headers)
                 .unwrap_or_else(|| text(StatusCode::NOT_FOUND, "not found: the page has no such file\n")),
+            (_, Some(Wanted::NoId)) => text(StatusCode::NOT_FOUND, NO_ID),
             (_, Some(wanted)) => self.document(&wanted, client).await,
             ("/metrics", _) => self.metrics(headers, client).await,
             ("/healthz", _) => self.health(),
@@ -133,7 +139,7 @@ impl Site {
                 answer.headers_mut().extend(Document::policy(content_type));
                 answer
             }
-            Ok(None) => text(StatusCode::NOT_FOUND, "not found: no container has this ID\n"),
+            Ok(None) => text(StatusCode::NOT_FOUND, NO_CONTAINER),
             Err(no_answer) => no_answer,
         }
     }
@@ -199,7 +205,7 @@ mod tests {
         let handle = Handle::silent_for(sender, metrics, Duration::from_secs(silence)).unwrap();
         let refusals = Refusals::new(handle.metrics().clone());
         let pages = Pages::new(Arc::clone(&refusals));
-        let shown = PageShown { is_on: true, demo: false, interval: Duration::from_secs(2) };
+        let shown = PageShown { is_on: true, demo: false, interval: Duration::from_secs(2), host_name: None };
         let page = Page::new(handle.clone(), Targets::default(), (shown, true), refusals);
         (Site { handle, pages, page, compressor: Compressor::start() }, receiver)
     }

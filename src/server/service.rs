@@ -75,6 +75,7 @@ where
             refusals.refuse(*reason, self.client.peer());
         }
         Box::pin(async move {
+            let changes = access.changes();
             let mut response = match answer {
                 Ok((path, credentials, answer)) => match access.admit(&path, credentials, peer).await {
                     Ok(()) => answer.await?,
@@ -101,7 +102,9 @@ where
             answering.ready(if is_head_only { 0 } else { size.lower() });
             let is_endless = size.upper().is_none();
             let rest = Bytes::new();
-            Ok(response.map(|inner| Outgoing { inner, rest, is_head_only, is_endless, answering }))
+            // Whoever takes an answer without an end must be somebody who may ask for it, all the time.
+            let withdrawn = is_endless.then(|| Box::pin(changes.any()) as Change);
+            Ok(response.map(|inner| Outgoing { inner, rest, is_head_only, withdrawn, answering }))
         })
     }
 }
@@ -117,15 +120,17 @@ fn refusal<B: From<Bytes>>(status: StatusCode, text: &'static str) -> Response<B
     response
 }
 
+/// Resolves when the rules of who may ask have changed.
+type Change = Pin<Box<dyn std::future::Future<Output = ()> + Send>>;
+
 /// A body in pieces. Each piece keeps its request alive until it is written.
-#[derive(Debug)]
 pub(super) struct Outgoing<B> {
     inner: B,
     rest: Bytes,
     /// Whether nothing of the body is sent.
     is_head_only: bool,
-    /// Whether it goes on for as long as the client takes it.
-    is_endless: bool,
+    /// What ends it, if it goes on for as long as the client takes it.
+    withdrawn: Option<Change>,
     answering: Arc<Answering>,
 }
 
@@ -151,6 +156,10 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Outgoing<B> {
         if self.is_head_only {
             return Poll::Ready(None);
         }
+        if self.withdrawn.as_mut().is_some_and(|change| change.as_mut().poll(cx).is_ready()) {
+            (self.rest, self.withdrawn) = (Bytes::new(), None);
+            return Poll::Ready(None);
+        }
         while self.rest.is_empty() {
             match ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
                 Some(Ok(frame)) => match frame.into_data() {
@@ -160,7 +169,7 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Outgoing<B> {
                 end => return Poll::Ready(end),
             }
         }
-        if self.is_endless {
+        if self.withdrawn.is_some() {
             self.answering.goes_on(u64::try_from(self.rest.len()).unwrap_or(u64::MAX));
         } else {
             self.answering.taken();

@@ -15,6 +15,7 @@ use crate::{
     advice::{self, Doubt},
     cli::{Config, FROM_ENVIRONMENT, OtlpNames},
     push::{self, Otlp, Protocol, Secret, Spool, Target, Version},
+    sample::is_name_of_container,
 };
 use file::File;
 use otel::Otel;
@@ -85,7 +86,7 @@ pub(super) fn read(
     }
     external.entry("job".to_owned()).or_insert_with(|| receiver::JOB.to_owned());
     if !external.contains_key("instance") {
-        if is_container_id(host) {
+        if is_name_of_container(host) {
             doubts.push(Doubt::InstanceOfContainer(host.to_owned()));
         }
         external.insert("instance".to_owned(), host.to_owned());
@@ -213,11 +214,6 @@ fn check_targets(targets: &[Target]) -> Result<(), Fault> {
             Err(Fault { problem: format!("two receivers are named \"{name}\""), hint: advice::push::names() })
         }
     }
-}
-
-/// Whether a host's name is the one that Docker gives to a container.
-fn is_container_id(host: &str) -> bool {
-    host.len() == 12 && host.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 #[cfg(test)]

@@ -96,16 +96,23 @@ const browser = await chromium.launch({
   executablePath: process.env.DSP_CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"], env: { ...process.env, FONTCONFIG_FILE: fonts },
 });
 
-/** Opens the page. What the console says, what fails and what is asked of anyone else is complained of. */
+/** Opens the page and waits until it is live. */
 async function open(url, options = {}, { mayFail = false } = {}) {
+  const page = await load(url, options, { mayFail });
+  if (options.javaScriptEnabled !== false) await page.locator("html[data-connection=live] .rows .row").first().waitFor();
+  return page;
+}
+
+/** Loads the page. What the console says, what fails and what is asked of anyone else is complained of. */
+async function load(url, options = {}, { mayFail = false, prepare = async () => {} } = {}) {
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, ...options });
   const page = await context.newPage();
   const host = new URL(url).host;
   page.on("console", (message) => { if (["error", "warning"].includes(message.type()) && !mayFail) complaints.push(`console: ${message.text()}`); });
   page.on("pageerror", (error) => complaints.push(`error: ${error.stack}`));
   page.on("request", (request) => { if (new URL(request.url()).host !== host) complaints.push(`a request to ${request.url()}`); });
+  await prepare(page);
   await page.goto(url);
-  if (options.javaScriptEnabled !== false) await page.locator("html[data-connection=live] .rows .row").first().waitFor();
   return page;
 }
 
@@ -114,6 +121,15 @@ const picture = async (page, name) => { if (shots) await page.screenshot({ path:
 const rowOf = (page, name) => page.locator(".rows .row", { has: page.locator(".name", { hasText: new RegExp(`^${name}$`) }) });
 const names = (page) => page.locator(".rows .row .name").allTextContents();
 const textOf = (page, name, cell) => rowOf(page, name).locator(cell).textContent();
+
+/** Opens so many streams as other viewers have them: one answer each, once they are there. */
+async function watch(url, count) {
+  await eventually("nobody looks", async () => /^docker_stat_prom_live_viewers 0$/m.test(await (await fetch(`${url}/metrics`)).text()));
+  const stream = () => new Promise((done) => {
+    http.get(`${url}/live`, { agent: false }, (answer) => done(answer.on("error", () => {}).resume()));
+  });
+  return Promise.all(Array.from({ length: count }, stream));
+}
 
 async function accessible(page, must, where) {
   await page.evaluate(axe);
@@ -314,6 +330,74 @@ async function onDemo(demo) {
     await close(page);
     server.closeAllConnections();
     server.close();
+  });
+
+  await check("a page that is loaded in the background opens no stream until it is seen", async (must) => {
+    const streams = [];
+    const hide = async (page) => {
+      page.on("request", (request) => { if (request.url().endsWith("/live")) streams.push(request.method()); });
+      await page.addInitScript(() => {
+        window.isHidden = true;
+        Object.defineProperty(Document.prototype, "hidden", { get: () => window.isHidden });
+      });
+    };
+    const page = await load(`${demo.url}/`, {}, { prepare: hide });
+    await page.locator("html[data-connection=resting]").waitFor();
+    must((await page.locator("#status").textContent()).includes("Paused"), await page.locator("#status").textContent());
+    await page.evaluate(() => window.dispatchEvent(new Event("online")));
+    must(streams.length === 0, `it asked: ${streams}`);
+    await page.evaluate(() => { window.isHidden = false; document.dispatchEvent(new Event("visibilitychange")); });
+    await page.locator("html[data-connection=live]").waitFor();
+    must(streams.join() === "GET", `it asked: ${streams}`);
+    await close(page);
+  });
+
+  await check("when there are too many viewers it says so, and is live once there is a place", async (must) => {
+    const streams = await watch(demo.url, 16);
+    must(streams.every(({ statusCode }) => statusCode === 200), "not all were let in");
+    const page = await load(`${demo.url}/`, {}, { mayFail: true });
+    await eventually("it is said", async () => (await page.locator("#status").textContent()).includes("too many viewers"));
+    must((await page.locator("table#containers tbody#rows tr").count()) > 10, "the exporter's own table is gone");
+    must(!(await page.locator("#controls").isVisible()), "there are controls of nothing");
+    await picture(page, "full");
+    streams.pop().destroy();
+    await page.locator("html[data-connection=live] .rows .row").first().waitFor();
+    must((await page.locator("#controls").isVisible()), "there are no controls");
+    for (const stream of streams) stream.destroy();
+    await close(page);
+  });
+
+  await check("who may look no longer is told to log in, and who still may looks on", async (must) => {
+    const tokens = path.join(work, "tokens");
+    const yesterday = "token-of-yesterday";
+    const today = "token-of-today..";
+    fs.writeFileSync(tokens, `${yesterday}\n`);
+    const guarded = await start(await freePort(), ["--demo", "-i", "500", "--auth_token_file", tokens, "--open_health"]);
+    const bearer = (token) => ({ Authorization: `Bearer ${token}` });
+    const page = await open(`${guarded.url}/`, { extraHTTPHeaders: bearer(yesterday) }, { mayFail: true });
+    await page.evaluate(() => {
+      window.shown = [];
+      new MutationObserver(() => window.shown.push(document.documentElement.dataset.connection))
+        .observe(document.documentElement, { attributeFilter: ["data-connection"] });
+    });
+    const asked = [];
+    page.on("request", (request) => { if (request.url().endsWith("/live")) asked.push(request.method()); });
+    fs.writeFileSync(tokens, `${yesterday}\n${today}\n`);
+    guarded.exporter.kill("SIGHUP");
+    await eventually("it asks again", () => asked.length > 0);
+    const before = await page.locator(".rows .row .cpu .value").allTextContents();
+    await eventually("numbers move", async () => (await page.locator(".rows .row .cpu .value").allTextContents()).join() !== before.join());
+    const shown = await page.evaluate(() => window.shown);
+    must(asked.join() === "GET" && shown.every((connection) => connection === "live"), `it asked: ${asked}, and was ${shown}`);
+    fs.writeFileSync(tokens, `${today}\n`);
+    guarded.exporter.kill("SIGHUP");
+    await eventually("it is said", async () => (await page.locator("#status").textContent()).startsWith("Login needed"));
+    must((await page.locator(".rows .row").count()) > 10, "the last numbers are gone");
+    await picture(page, "login");
+    await page.setExtraHTTPHeaders(bearer(today));
+    await page.locator("html[data-connection=live]").waitFor();
+    await close(page);
+    await stop(guarded);
   });
 
   await check("offline it says so and how old the numbers are, and comes back by itself", async (must) => {

@@ -8,8 +8,8 @@ use std::{
 };
 
 /// An open stream of events.
-pub struct Viewer {
-    stream: BufReader<TcpStream>,
+pub struct Viewer<S = TcpStream> {
+    stream: BufReader<S>,
     text: String,
     /// How many bytes of messages have come.
     pub bytes: usize,
@@ -26,8 +26,13 @@ pub struct Message {
 
 /// The head of the answer to a request for the stream, and the rest of it.
 pub fn ask(exporter: &Exporter, headers: &str) -> (String, BufReader<TcpStream>) {
-    let mut stream = TcpStream::connect(&exporter.address).unwrap();
+    let stream = TcpStream::connect(&exporter.address).unwrap();
     stream.set_read_timeout(Some(super::PATIENCE)).unwrap();
+    ask_on(stream, headers)
+}
+
+/// The same on a connection that there is.
+pub fn ask_on<S: Read + Write>(mut stream: S, headers: &str) -> (String, BufReader<S>) {
     write!(stream, "GET /live HTTP/1.1\r\nHost: test\r\nAccept: text/event-stream\r\n{headers}\r\n").unwrap();
     let mut stream = BufReader::new(stream);
     let mut head = String::new();
@@ -44,7 +49,13 @@ impl Viewer {
     }
 
     pub fn open_with(exporter: &Exporter, headers: &str) -> Self {
-        let (head, stream) = ask(exporter, headers);
+        Self::let_in(ask(exporter, headers))
+    }
+}
+
+impl<S: Read> Viewer<S> {
+    /// A viewer who was let in with this answer.
+    pub fn let_in((head, stream): (String, BufReader<S>)) -> Self {
         assert!(
             head.starts_with("http/1.1 200") && head.contains("content-type: text/event-stream"),
             "{head}"
@@ -71,6 +82,14 @@ impl Viewer {
             let mut chunk = vec![0; size + 2];
             self.stream.read_exact(&mut chunk).ok()?;
             self.text += std::str::from_utf8(&chunk[..size]).unwrap();
+        }
+    }
+
+    /// Waits until the stream has ended.
+    pub fn until_end(&mut self) {
+        let begin = std::time::Instant::now();
+        while self.next().is_some() {
+            assert!(begin.elapsed() < super::PATIENCE, "the stream goes on");
         }
     }
 

@@ -1,6 +1,7 @@
 //! Lets requests through that the rules allow.
 
 use super::{
+    changes::{Changes, Told},
     digest::Key,
     passwords::{Passwords, Verdict},
     rules::Rules,
@@ -41,6 +42,7 @@ pub struct Access {
     passwords: Passwords,
     metrics: SelfMetrics,
     rules: Mutex<Arc<Rules>>,
+    told: Told,
     /// The files that were read last, and why they are not in force if they are not.
     last: Mutex<Last>,
 }
@@ -85,6 +87,7 @@ impl Access {
             passwords: Passwords::new(),
             metrics,
             rules: Mutex::new(Arc::clone(&rules)),
+            told: Told::default(),
             last: Mutex::new(Last { seen, problem: None }),
         };
         access.show(&rules);
@@ -127,6 +130,11 @@ impl Access {
         Arc::clone(&self.rules.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// The changes of who may ask, from now on.
+    pub(in crate::server) fn changes(&self) -> Changes {
+        self.told.changes()
+    }
+
     fn last(&self) -> MutexGuard<'_, Last> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -165,8 +173,13 @@ impl Access {
         match loaded {
             Ok(rules) => {
                 self.show(&rules);
+                let now = Arc::clone(&rules);
                 *self.rules.lock().unwrap_or_else(PoisonError::into_inner) = rules;
                 self.passwords.forget();
+                let is_new_to_certificates = !now.asks_the_same_of_certificates(&before);
+                if is_new_to_certificates || !now.takes_the_same(&before) {
+                    self.told.tell(is_new_to_certificates);
+                }
                 tracing::info!("certificates, passwords and tokens were read again and are in force");
                 self.warn();
             }

@@ -12,6 +12,7 @@ use std::{sync::Arc, time::Duration};
 use tokio_rustls::rustls::{
     RootCertStore, ServerConfig,
     crypto::{CryptoProvider, ring},
+    pki_types::TrustAnchor,
     server::{WebPkiClientVerifier, danger::ClientCertVerifier},
 };
 
@@ -21,6 +22,16 @@ pub(super) struct Handshake {
     pub(super) config: Arc<ServerConfig>,
     /// When the certificate expires, as time since 1970, if it says so.
     pub(super) expiry: Option<Duration>,
+    /// What is asked of clients' certificates.
+    pub(super) asked: Asked,
+}
+
+/// What is asked of clients' certificates. If two of these are equal, the same clients are let in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Asked {
+    auth: ClientAuth,
+    names: Option<Vec<String>>,
+    authorities: Vec<TrustAnchor<'static>>,
 }
 
 /// Reads certificates and key.
@@ -48,8 +59,12 @@ pub(super) fn build(section: &TlsSection, http2: bool, reader: &mut Reader) -> R
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&Version::between(least, most))
         .map_err(refused)?;
-    let builder = match (clients(section, &provider, reader)?, chain.first()) {
-        (Some((signed, mandatory)), Some(own)) => {
+    let clients = clients(section, &provider, reader)?;
+    let names = section.allowed_sans.clone();
+    let authorities = clients.as_ref().map(|clients| clients.authorities.clone()).unwrap_or_default();
+    let asked = Asked { auth: section.client_auth, names, authorities };
+    let builder = match (clients, chain.first()) {
+        (Some(Verifier { signed, is_mandatory: mandatory, .. }), Some(own)) => {
             let allowed = section.allowed_sans.clone();
             // Without a certificate there is no name that could be allowed.
             let mandatory = mandatory || allowed.is_some();
@@ -64,12 +79,19 @@ pub(super) fn build(section: &TlsSection, http2: bool, reader: &mut Reader) -> R
     if http2 {
         config.alpn_protocols.insert(0, b"h2".to_vec());
     }
-    Ok(Handshake { config: Arc::new(config), expiry })
+    Ok(Handshake { config: Arc::new(config), expiry, asked })
 }
 
-type Verifier = (Arc<dyn ClientCertVerifier>, bool);
+/// Who checks the signatures on clients' certificates.
+struct Verifier {
+    signed: Arc<dyn ClientCertVerifier>,
+    /// Whether there must be a certificate.
+    is_mandatory: bool,
+    /// Who may have signed it; empty if anybody may.
+    authorities: Vec<TrustAnchor<'static>>,
+}
 
-/// Who checks the signatures on clients' certificates, and whether there must be one.
+/// Who checks the signatures on clients' certificates; `None` if nobody does.
 fn clients(
     section: &TlsSection,
     provider: &Arc<CryptoProvider>,
@@ -85,17 +107,19 @@ fn clients(
                 .map(|ca| ca.read(reader)?.certificates().map_err(LoadError::from))
                 .transpose()?;
             let is_mandatory = section.client_auth == ClientAuth::RequireAny;
-            return Ok(Some((Arc::new(Any { provider: Arc::clone(provider) }), is_mandatory)));
+            let signed = Arc::new(Any { provider: Arc::clone(provider) });
+            return Ok(Some(Verifier { signed, is_mandatory, authorities: Vec::new() }));
         }
         ClientAuth::VerifyIfGiven => false,
         ClientAuth::RequireAndVerify => true,
     };
     let (name, roots) = roots(section.client_ca.as_ref(), reader)?;
     let wrong = |problem: String| LoadError::from(TlsError::File { path: name.clone(), problem });
-    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
+    let authorities = roots.roots.clone();
+    let signed = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
         .build()
         .map_err(|error| wrong(format!("expected CA certificates that can be used: {error}")))?;
-    Ok(Some((verifier, is_mandatory)))
+    Ok(Some(Verifier { signed, is_mandatory, authorities }))
 }
 
 /// The authorities that may sign for clients. Without a file they are the system's, as in Go.

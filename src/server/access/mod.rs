@@ -2,6 +2,7 @@
 //! comes from files, which are read again when they change.
 
 mod certificates;
+mod changes;
 mod clients;
 mod config;
 mod digest;
@@ -17,6 +18,7 @@ mod tokens;
 mod users;
 mod watch;
 
+pub(in crate::server) use changes::Changes;
 pub use gate::Access;
 pub use reach::{Identity, Reach, reach};
 pub use sources::{LoadError, Sources};

@@ -49,6 +49,17 @@ impl Rules {
         !(self.users.is_empty() && self.tokens.is_empty())
     }
 
+    /// Whether the same users and tokens are let in as by other rules.
+    pub(super) fn takes_the_same(&self, other: &Self) -> bool {
+        self.users == other.users && self.tokens == other.tokens
+    }
+
+    /// Whether the same is asked of clients' certificates as by other rules.
+    pub(super) fn asks_the_same_of_certificates(&self, other: &Self) -> bool {
+        let asked = |rules: &Self| rules.tls.as_ref().map(|tls| tls.asked.clone());
+        asked(self) == asked(other)
+    }
+
     /// Reads all files. Returns also which, even if something is wrong with one of them.
     pub(super) fn load(
         sources: &Sources,

@@ -8,7 +8,7 @@ const MAX: usize = 1000;
 const SHORTEST: usize = 16;
 
 /// The tokens of a file. Only their digests are kept.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Tokens(Vec<Digest>);
 
 /// The lines with tokens, each with its number. Lines that are empty or begin with `#` have none.

@@ -55,7 +55,7 @@ impl Hash {
 }
 
 /// All users.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Users {
     hashes: BTreeMap<String, Hash>,
     /// What an unknown user's password is checked against, so that it takes as long.

@@ -14,7 +14,8 @@ use std::io::Read;
 struct Asset {
     name: &'static str,
     content_type: &'static str,
-    /// Its ETag, which is another one when its content is.
+    /// Its ETag, which is another one when its content is. It is weak, so that it holds for both forms of it,
+    /// compressed and plain.
     tag: &'static str,
     gzip: &'static [u8],
 }
@@ -49,11 +50,10 @@ pub(super) fn answer(name: &str, asked: &HeaderMap) -> Option<Response<Bytes>> {
 
 /// Whether the client has this state of the file already.
 fn is_kept(tag: &str, asked: &HeaderMap) -> bool {
-    let known = all(asked, &header::IF_NONE_MATCH);
-    known
-        .split(',')
-        .map(|known| known.trim().trim_start_matches("W/"))
-        .any(|known| known == tag || known == "*")
+    // As If-None-Match compares them (RFC 9110, 8.8.3.2).
+    let weakly = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    let (known, tag) = (all(asked, &header::IF_NONE_MATCH), weakly(tag));
+    known.split(',').map(weakly).any(|known| known == tag || known == "*")
 }
 
 /// All values of a header that may come several times.

@@ -54,6 +54,8 @@ pub(super) struct Shown<'a> {
     /// Whether cgroup paths are shown, and the way to more.
     pub(super) debug_pages: bool,
     pub(super) demo: bool,
+    /// The name of the machine, if it is known.
+    pub(super) host_name: Option<&'a str>,
 }
 
 /// The page of those who switched it off: the way to everything else.
@@ -107,7 +109,7 @@ pub(super) fn html(shown: &Shown<'_>) -> String {
         let _infallible = writeln!(page, "<p id=\"missing\"><strong>{missing}</strong></p>");
     }
     page.push_str("<div id=\"status\" role=\"status\"></div>\n<div id=\"controls\"></div>\n<main>\n");
-    push_containers(&mut page, shown.snapshot);
+    push_containers(&mut page, shown.snapshot, shown.host_name);
     page.push_str("<div id=\"detail\"></div>\n<section id=\"events\"></section>\n");
     let _infallible = write!(
         page,
@@ -124,13 +126,13 @@ pub(super) fn html(shown: &Shown<'_>) -> String {
 }
 
 /// The table of what the host and the containers use.
-fn push_containers(page: &mut String, snapshot: &Snapshot) {
+fn push_containers(page: &mut String, snapshot: &Snapshot, host_name: Option<&str>) {
     page.push_str("<table id=\"containers\">\n<thead><tr>");
     for (key, heading) in COLUMNS {
         let _infallible = write!(page, "<th scope=\"col\" data-key=\"{key}\">{heading}</th>");
     }
     page.push_str("</tr></thead>\n<tbody id=\"host\">\n<tr>");
-    push_cells(page, &host(snapshot));
+    push_cells(page, &host(snapshot, host_name));
     page.push_str("</tr>\n</tbody>\n<tbody id=\"rows\">\n");
     let mut rows: Vec<_> = snapshot.rows.iter().collect();
     rows.sort_by(|one, other| one.name.cmp(&other.name));
@@ -162,7 +164,7 @@ fn push_cells(page: &mut String, cells: &[Cell; COLUMNS.len()]) {
     }
 }
 
-fn host(snapshot: &Snapshot) -> [Cell; COLUMNS.len()] {
+fn host(snapshot: &Snapshot, name: Option<&str>) -> [Cell; COLUMNS.len()] {
     let host = &snapshot.host;
     let used = host.memory.zip(host.available).and_then(|(all, available)| all.checked_sub(available));
     let cpus: Option<f64> = snapshot.rows.iter().filter_map(|row| row.rates.cpu_ratio).reduce(|a, b| a + b);
@@ -172,7 +174,7 @@ fn host(snapshot: &Snapshot) -> [Cell; COLUMNS.len()] {
         _ => String::new(),
     };
     [
-        plain("host"),
+        plain(name.map_or_else(|| "host".to_owned(), |name| format!("host {name}"))),
         plain(size),
         plain(""),
         (format!("{} in containers", percent(cpus)), cpus.zip(host.cores.map(float))),
@@ -325,7 +327,15 @@ mod tests {
     fn page(report: &Report, docker_answers: bool, debug_pages: bool) -> String {
         let mut snapshot = Snapshot::default();
         snapshot.join(report);
-        html(&Shown { report, snapshot: &snapshot, docker_answers, targets: &[], debug_pages, demo: false })
+        html(&Shown {
+            report,
+            snapshot: &snapshot,
+            docker_answers,
+            targets: &[],
+            debug_pages,
+            demo: false,
+            host_name: Some("<node>"),
+        })
     }
 
     #[test]
@@ -365,6 +375,7 @@ mod tests {
         assert_eq!(shown.matches("<script").count(), 1, "the page's own");
         assert!(shown.contains("&lt;script&gt;alert(&#39;x&#39;)") && shown.contains("a&amp;b"));
         assert!(shown.contains("1 containers found, 1 named"));
+        assert!(shown.contains("<td class=\"name\">host &lt;node&gt;</td>"), "{shown}");
     }
 
     #[test]
@@ -373,14 +384,15 @@ mod tests {
         (row.live, row.named, row.project) = (true, true, Some("\"><i>".into()));
         let snapshot = Snapshot { rows: vec![row.clone()], ..Snapshot::default() };
         let mut shown = String::new();
-        push_containers(&mut shown, &snapshot);
+        push_containers(&mut shown, &snapshot, None);
+        assert!(shown.contains("<td class=\"name\">host</td>"), "{shown}");
         assert_eq!((shown.matches("<th ").count(), shown.matches("<td ").count()), (12, 24));
         assert!(shown.contains("<td class=\"cpu\">–</td><td class=\"memory\">–</td>"), "{shown}");
         assert!(shown.contains("data-project=\"&quot;&gt;&lt;i&gt;\""));
         row.rates.cpu_ratio = Some(0.5);
         (row.memory, row.started) = (Some(64 << 20), Some(-90_061.0));
         let mut shown = String::new();
-        push_containers(&mut shown, &Snapshot { rows: vec![row], ..snapshot });
+        push_containers(&mut shown, &Snapshot { rows: vec![row], ..snapshot }, None);
         for text in ["50.0 %", "64MiB", "1 d 1 h"] {
             assert!(shown.contains(text), "{text} {shown}");
         }

@@ -4,12 +4,13 @@
 use super::{
     compact,
     session::{Facts, Session},
-    snapshot::Snapshot,
+    snapshot::{Snapshot, float},
 };
 use crate::{
     collector::{Handle, Stopped, Ticks},
     server::{
         client::Client,
+        peer::Peer,
         refusals::{Reason, Refusals},
     },
 };
@@ -24,7 +25,7 @@ use std::{
 };
 use tokio::{
     sync::{
-        Notify, OwnedSemaphorePermit, Semaphore,
+        Notify,
         mpsc::{Receiver, Sender, channel, error::TrySendError},
     },
     task::AbortHandle,
@@ -59,34 +60,37 @@ pub(in crate::server) struct Live {
     handle: Handle,
     facts: Facts,
     refusals: Arc<Refusals>,
-    places: Arc<Semaphore>,
-    entrance: Mutex<Entrance>,
+    room: Mutex<Room>,
     /// Wakes the task: somebody came or left.
     moved: Notify,
 }
 
 #[derive(Debug, Default)]
-struct Entrance {
-    newcomers: Vec<Seat>,
+struct Room {
+    /// In the order in which they came
+    seats: Vec<Seat>,
+    /// How many have come so far
+    came: u64,
     task: Option<AbortHandle>,
     is_closed: bool,
 }
 
-/// The task's end of a viewer.
+/// The exporter's end of a viewer. Dropping it ends the stream.
 #[derive(Debug)]
 struct Seat {
+    number: u64,
     sender: Sender<Bytes>,
     client: Arc<Client>,
     /// Since when it waits for the whole state, having missed something; `None` if it is up to date.
     behind: Option<Instant>,
 }
 
-/// A viewer: the messages for it, until the exporter ends.
+/// A viewer: the messages for it, until the exporter ends or another viewer needs its place.
 #[derive(Debug)]
 pub(in crate::server) struct Viewer {
+    number: u64,
     receiver: Receiver<Bytes>,
     live: Arc<Live>,
-    _place: OwnedSemaphorePermit,
 }
 
 /// Why nobody is let in.
@@ -96,58 +100,116 @@ pub(super) enum Closed {
     Ending,
 }
 
+impl Room {
+    /// The place of a newcomer of this peer, once the seat that it returns is gone, if it returns one.
+    ///
+    /// When there is no place left, those who take nothing go first. Otherwise a peer that has more than its
+    /// share gives up its oldest viewer, but only as long as the newcomer's peer has fewer afterwards or as
+    /// many: who was there before can't take the place back.
+    ///
+    /// # Errors
+    /// [`Closed`]
+    fn place(&self, peer: Peer) -> Result<Option<usize>, Closed> {
+        if self.is_closed {
+            return Err(Closed::Ending);
+        }
+        if self.seats.len() < MOST {
+            return Ok(None);
+        }
+        let count = |of: Peer| self.seats.iter().filter(|seat| seat.client.peer() == of).count();
+        let fair = count(peer) + 1;
+        let ranked = self.seats.iter().enumerate().map(|(at, seat)| {
+            let of_peer = count(seat.client.peer());
+            ((seat.takes_nothing(), of_peer), at)
+        });
+        let may_go = ranked.filter(|((takes_nothing, of_peer), _)| *takes_nothing || *of_peer > fair);
+        // Of equals the last is found, and the oldest should be.
+        let first = may_go.rev().max_by_key(|(rank, _)| *rank);
+        first.map(|(_, at)| Some(at)).ok_or(Closed::Full)
+    }
+}
+
 impl Live {
     pub(super) fn new(handle: Handle, facts: Facts, refusals: Arc<Refusals>) -> Arc<Self> {
-        Arc::new(Self {
-            handle,
-            facts,
-            refusals,
-            places: Arc::new(Semaphore::new(MOST)),
-            entrance: Mutex::default(),
-            moved: Notify::new(),
-        })
+        Arc::new(Self { handle, facts, refusals, room: Mutex::default(), moved: Notify::new() })
     }
 
-    fn entrance(&self) -> MutexGuard<'_, Entrance> {
-        self.entrance.lock().unwrap_or_else(PoisonError::into_inner)
+    fn room(&self) -> MutexGuard<'_, Room> {
+        self.room.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count(&self, room: &Room) {
+        self.handle.metrics().live_viewers.set(float(room.seats.len() as u64));
+    }
+
+    /// Changes who is there, and wakes the task.
+    fn change<T>(&self, change: impl FnOnce(&mut Room) -> T) -> T {
+        let mut room = self.room();
+        let result = change(&mut room);
+        self.count(&room);
+        drop(room);
+        self.moved.notify_one();
+        result
+    }
+
+    /// Whether a viewer of this peer would be let in.
+    ///
+    /// # Errors
+    /// [`Closed`]
+    pub(super) fn has_place(&self, peer: Peer) -> Result<(), Closed> {
+        self.room().place(peer).map(drop)
     }
 
     /// Lets a viewer in. Its first message is the whole state.
+    ///
+    /// # Errors
+    /// [`Closed`]
     pub(super) fn join(self: &Arc<Self>, client: &Arc<Client>) -> Result<Viewer, Closed> {
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Closed::Full)?;
         let (sender, receiver) = channel(WAITING);
-        let mut entrance = self.entrance();
-        if entrance.is_closed {
-            return Err(Closed::Ending);
-        }
-        let seat = Seat { sender, client: Arc::clone(client), behind: Some(Instant::now()) };
-        entrance.newcomers.push(seat);
-        if entrance.task.is_none() {
-            entrance.task = Some(tokio::spawn(Arc::clone(self).run()).abort_handle());
-        }
-        drop(entrance);
-        self.handle.metrics().live_viewers.inc();
-        self.moved.notify_one();
-        Ok(Viewer { receiver, live: Arc::clone(self), _place: place })
+        let client = Arc::clone(client);
+        let number = self.change(|room| {
+            if let Some(at) = room.place(client.peer())? {
+                let seat = room.seats.remove(at);
+                let (from, to) = (seat.client.peer(), client.peer());
+                tracing::debug!("a viewer of {from} gives its place to one of {to}");
+                if seat.takes_nothing() {
+                    self.cut(&seat);
+                }
+            }
+            room.came += 1;
+            let number = room.came;
+            room.seats.push(Seat { number, sender, client, behind: Some(Instant::now()) });
+            if room.task.is_none() {
+                room.task = Some(tokio::spawn(Arc::clone(self).run()).abort_handle());
+            }
+            Ok(number)
+        })?;
+        Ok(Viewer { number, receiver, live: Arc::clone(self) })
+    }
+
+    /// Ends the connection of a viewer that would not notice the end of its stream.
+    fn cut(&self, seat: &Seat) {
+        self.refusals.refuse(Reason::Slow, seat.client.peer());
+        seat.client.push_out();
     }
 
     /// Ends all streams, because the exporter ends.
     pub(in crate::server) fn end(&self) {
-        let mut entrance = self.entrance();
-        entrance.is_closed = true;
-        entrance.newcomers.clear();
-        if let Some(task) = entrance.task.take() {
-            task.abort();
-        }
+        let task = self.change(|room| {
+            room.is_closed = true;
+            room.seats.clear();
+            room.task.take()
+        });
+        task.iter().for_each(AbortHandle::abort);
     }
 
     async fn run(self: Arc<Self>) {
-        let ended = self.show().await;
-        let mut entrance = self.entrance();
-        if ended.is_err() {
+        if self.show().await.is_err() {
             // Their streams end, and browsers ask again.
-            entrance.newcomers.clear();
-            entrance.task = None;
+            self.change(|room| {
+                room.seats.clear();
+                room.task = None;
+            });
         }
     }
 
@@ -157,26 +219,25 @@ impl Live {
         let history = self.within(self.handle.history()).await?;
         let mut session = Session::new(self.look().await?, &history, self.docker_answers());
         drop(history);
-        let mut seats = Vec::new();
         let (mut looked, mut told) = (Instant::now(), Instant::now());
         let mut state = None;
         loop {
-            if !self.seat_newcomers(&mut seats) {
+            if self.is_over() {
                 return Ok(());
             }
-            if seats.iter().any(Seat::waits_for_state) {
+            if self.room().seats.iter().any(Seat::waits_for_state) {
                 if state.is_none() {
                     let history = self.within(self.handle.history()).await?;
                     state = Some(Bytes::from(session.state(&history, &self.facts)));
                 }
-                state.iter().for_each(|state| self.tell_state(&mut seats, state));
+                state.iter().for_each(|state| self.tell_state(state));
             }
             let tick = tokio::select! {
                 tick = ticks.next() => Some(tick?),
                 () = self.moved.notified() => None,
                 () = sleep_until(told + SIGN_OF_LIFE) => {
                     told = Instant::now();
-                    self.tell(&mut seats, &Bytes::from_static(ALIVE));
+                    self.tell(&Bytes::from_static(ALIVE));
                     None
                 }
             };
@@ -192,24 +253,23 @@ impl Live {
             }
             if !news.is_empty() {
                 (state, told) = (None, Instant::now());
-                self.tell(&mut seats, &Bytes::from(news.concat()));
+                self.tell(&Bytes::from(news.concat()));
             }
         }
     }
 
-    /// Takes in those who came. `false` if there is no viewer; then the task is over.
-    fn seat_newcomers(&self, seats: &mut Vec<Seat>) -> bool {
-        seats.retain(|seat| !seat.sender.is_closed());
-        let mut entrance = self.entrance();
-        seats.append(&mut entrance.newcomers);
-        if seats.is_empty() {
-            entrance.task = None;
+    /// Whether there is no viewer. Then the task is over, and the next viewer begins another one.
+    fn is_over(&self) -> bool {
+        let mut room = self.room();
+        let is_over = room.seats.is_empty();
+        if is_over {
+            room.task = None;
         }
-        !seats.is_empty()
+        is_over
     }
 
-    fn tell_state(&self, seats: &mut [Seat], state: &Bytes) {
-        for seat in seats.iter_mut().filter(|seat| seat.waits_for_state()) {
+    fn tell_state(&self, state: &Bytes) {
+        for seat in self.room().seats.iter_mut().filter(|seat| seat.waits_for_state()) {
             if seat.sender.try_send(state.clone()).is_ok() {
                 seat.behind = None;
             }
@@ -217,8 +277,9 @@ impl Live {
     }
 
     /// Gives a message to all who are up to date. Cuts those who have been behind for too long.
-    fn tell(&self, seats: &mut Vec<Seat>, message: &Bytes) {
-        seats.retain_mut(|seat| {
+    fn tell(&self, message: &Bytes) {
+        let mut room = self.room();
+        room.seats.retain_mut(|seat| {
             if seat.behind.is_none() {
                 match seat.sender.try_send(message.clone()) {
                     Ok(()) => {}
@@ -228,11 +289,11 @@ impl Live {
             }
             let is_slow = seat.behind.is_some_and(|since| since.elapsed() >= SLOW);
             if is_slow {
-                self.refusals.refuse(Reason::Slow, seat.client.peer());
-                seat.client.push_out();
+                self.cut(seat);
             }
             !is_slow
         });
+        self.count(&room);
     }
 
     /// Reads everything.
@@ -253,6 +314,11 @@ impl Live {
 }
 
 impl Seat {
+    /// Whether so much waits for it that nothing more can.
+    fn takes_nothing(&self) -> bool {
+        self.behind.is_some() && self.sender.capacity() == 0
+    }
+
     fn waits_for_state(&self) -> bool {
         self.behind.is_some() && self.sender.capacity() == self.sender.max_capacity()
     }
@@ -268,8 +334,6 @@ impl Stream for Viewer {
 
 impl Drop for Viewer {
     fn drop(&mut self) {
-        self.receiver.close();
-        self.live.handle.metrics().live_viewers.dec();
-        self.live.moved.notify_one();
+        self.live.change(|room| room.seats.retain(|seat| seat.number != self.number));
     }
 }

@@ -30,7 +30,7 @@ use std::{sync::Arc, time::Duration};
 use warp::Reply;
 
 /// What is on the page.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct PageShown {
     /// Whether there is a page with numbers, and a stream of them; if not, `/` has only links.
     pub is_on: bool,
@@ -38,6 +38,8 @@ pub struct PageShown {
     pub demo: bool,
     /// The time between two polling ticks.
     pub interval: Duration,
+    /// The name of the machine, if it is known.
+    pub host_name: Option<Arc<str>>,
 }
 
 /// An answer that is whole, or one that goes on for as long as somebody looks.
@@ -60,6 +62,23 @@ impl Reply for Served {
     }
 }
 
+impl Closed {
+    fn answer(self) -> Response<Bytes> {
+        let (text, reason) = match self {
+            Self::Full => ("too many viewers\n", "full"),
+            Self::Ending => ("the exporter ends\n", "ending"),
+        };
+        let mut answer = Response::new(Bytes::from_static(text.as_bytes()));
+        *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        let headers = answer.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("10"));
+        // The page asks with HEAD, whose answer has no text.
+        headers.insert(HeaderName::from_static("x-live"), HeaderValue::from_static(reason));
+        answer
+    }
+}
+
 fn stream_headers(headers: &mut HeaderMap) {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     // nginx would keep what is sent until it has more of it.
@@ -74,6 +93,8 @@ pub(super) enum Wanted {
     Asset(String),
     List,
     One(ContainerId),
+    /// What should be a container's ID is none.
+    NoId,
     Debug,
 }
 
@@ -87,7 +108,10 @@ impl Wanted {
             "/debug/containers" => Some(Self::Debug),
             _ => match path.strip_prefix("/assets/") {
                 Some(name) => Some(Self::Asset(name.to_owned())),
-                None => ContainerId::new(path.strip_prefix("/api/v1/containers/")?).map(Self::One),
+                None => {
+                    let id = path.strip_prefix("/api/v1/containers/")?;
+                    Some(ContainerId::new(id).map_or(Self::NoId, Self::One))
+                }
             },
         }
     }
@@ -144,7 +168,8 @@ impl Page {
         (shown, debug_pages): (PageShown, bool),
         refusals: Arc<Refusals>,
     ) -> Self {
-        let facts = Facts { demo: shown.demo, debug_pages, interval: shown.interval };
+        let host_name = shown.host_name.clone();
+        let facts = Facts { demo: shown.demo, debug_pages, interval: shown.interval, host_name };
         let live = Live::new(handle.clone(), facts, refusals);
         Self { handle, targets, shown, debug_pages, live }
     }
@@ -167,24 +192,22 @@ impl Page {
         assets::answer(name, asked)
     }
 
-    /// Lets a viewer in, unless there are too many. For a request without a body only the head is made.
-    pub(super) fn join(&self, client: &Arc<Client>, is_head_only: bool) -> Served {
-        if is_head_only {
-            let mut answer = Response::new(Bytes::new());
-            stream_headers(answer.headers_mut());
-            return Served::Whole(answer);
+    /// Lets a viewer in, unless there are too many.
+    pub(super) fn join(&self, client: &Arc<Client>) -> Served {
+        match self.live.join(client) {
+            Ok(viewer) => Served::Live(viewer),
+            Err(closed) => Served::Whole(closed.answer()),
         }
-        let problem = match self.live.join(client) {
-            Ok(viewer) => return Served::Live(viewer),
-            Err(Closed::Full) => "too many viewers\n",
-            Err(Closed::Ending) => "the exporter ends\n",
-        };
-        let mut answer = Response::new(Bytes::from_static(problem.as_bytes()));
-        *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-        let headers = answer.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("10"));
-        Served::Whole(answer)
+    }
+
+    /// What [`Self::join`] would answer, without letting anybody in.
+    pub(super) fn would_join(&self, client: &Client) -> Response<Bytes> {
+        if let Err(closed) = self.live.has_place(client.peer()) {
+            return closed.answer();
+        }
+        let mut answer = Response::new(Bytes::new());
+        stream_headers(answer.headers_mut());
+        answer
     }
 
     /// What is asked for; `None` if there is no such container.
@@ -210,6 +233,7 @@ impl Page {
                 targets: &targets,
                 debug_pages: self.debug_pages,
                 demo: self.shown.demo,
+                host_name: self.shown.host_name.as_deref(),
             })),
         }))
     }

@@ -18,7 +18,7 @@ use std::{
 };
 
 /// What does not change while the exporter runs.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Facts {
     /// Whether the numbers are made up.
     pub(super) demo: bool,
@@ -26,6 +26,8 @@ pub(super) struct Facts {
     pub(super) debug_pages: bool,
     /// The time between two ticks.
     pub(super) interval: Duration,
+    /// The name of the machine, if it is known.
+    pub(super) host_name: Option<Arc<str>>,
 }
 
 /// What all viewers know. They refer to a container by its index, which another one may get after it is gone.
@@ -276,6 +278,7 @@ impl Session {
             "span": history.span.as_secs(),
             "demo": facts.demo,
             "debug": facts.debug_pages,
+            "hostname": facts.host_name.as_deref(),
             "host": compact::host(&self.host),
             "docker": self.docker_answers,
             "steps": history.steps.iter().copied().map(millis).collect::<Vec<_>>(),

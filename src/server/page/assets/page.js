@@ -11,6 +11,14 @@ import { Table } from "./table.js";
 
 const at = (id) => document.getElementById(id);
 
+/** Why there is no stream, in words. */
+function refused(why) {
+  if (why === undefined || why.ok) return "Offline: trying again by itself";
+  if (why.status === 401) return "Login needed: the exporter does not take this password or token";
+  if (why.isFull) return "No place left: too many viewers, trying again by itself";
+  return `Refused with status ${why.status}: trying again by itself`;
+}
+
 /** Says whether the numbers are live, and how old they are if not. */
 class Status {
   constructor(place) {
@@ -24,9 +32,10 @@ class Status {
     this.set("connecting");
   }
 
-  set(connection) {
+  /** `why`: what the exporter answered, if it is offline and yet answers. */
+  set(connection, why) {
     this.connection = connection;
-    const words = { connecting: "Connecting", live: "Live", offline: "Offline: trying again by itself", resting: "Paused while nobody looks" };
+    const words = { connecting: "Connecting", live: "Live", offline: refused(why), resting: "Paused while nobody looks" };
     write(this.word, words[connection]);
     mark(document.documentElement, "data-connection", connection);
     this.again.hidden = connection !== "offline";
@@ -52,11 +61,13 @@ function start() {
   let state, live;
   const status = new Status(at("status"));
   const table = new Table(at("controls"), at("containers"));
-  at("none")?.remove();
+  // They show something once there are numbers. If there are none, the exporter's own table does.
+  at("controls").hidden = true;
+  at("containers").hidden = true;
   const main = document.querySelector("main");
   main.prepend(...["demo", "outage", "missing", "controls"].map(at).filter(Boolean));
   const overview = ["controls", "events", "reading", "push"].map(at).filter(Boolean);
-  table.node.before(at("events"));
+  at("containers").before(at("events"));
   const events = new Events(at("events"));
   const title = document.title;
   const detail = new Detail(at("detail"), () => { if (location.hash.length > 1) history.pushState(null, "", "#"); route(); });
@@ -102,6 +113,10 @@ function start() {
 
   live = new Live("live", {
     state: (message) => {
+      if (!state) {
+        at("none")?.remove();
+        at("controls").hidden = false;
+      }
       state = new State(message);
       table.show(state);
       route();
@@ -109,7 +124,10 @@ function start() {
     },
     tick: (message) => { state.tick(message); told(); },
     change: (message) => { state.change(message); told(); },
-    connection: (connection) => { status.set(connection); status.paint(state, live); },
+    connection: (connection, why) => {
+      if (!state && connection !== "live") at("containers").hidden = false;
+      status.set(connection, why); status.paint(state, live);
+    },
   });
   status.again.addEventListener("click", () => live.retry());
   setInterval(() => status.paint(state, live), 1000);

@@ -160,7 +160,7 @@ class Host {
   }
 
   get told() { return this.state_.host ?? {}; }
-  get name() { return this.told.hostname ?? "Host"; }
+  get name() { return this.state_.hostname ? `Host ${this.state_.hostname}` : "Host"; }
   get image() {
     const { cores } = this.told;
     return typeof cores === "number" ? `${cores} logical CPU${cores === 1 ? "" : "s"}` : "";
@@ -191,6 +191,7 @@ export class State {
     this.span = told.span;
     this.step = told.step;
     this.demo = told.demo;
+    this.hostname = told.hostname;
     this.docker = told.docker;
     this.host = told.host;
     this.steps = told.steps ?? [];

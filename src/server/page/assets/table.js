@@ -123,8 +123,8 @@ export class Table {
     this.body = element("div", { class: "rows", role: "rowgroup" });
     this.nothing = element("p", { class: "nothing", hidden: true });
     this.node = element("div", { id: "containers", class: "table", role: "table", "aria-label": "Containers" }, this.top, this.body);
-    place.replaceWith(this.node);
-    this.node.after(this.nothing);
+    // Until there are numbers, the exporter's own table stays.
+    this.place = place;
     this.showSort();
     this.body.addEventListener("click", (event) => this.click(event));
     this.body.addEventListener("keydown", (event) => this.key(event));
@@ -162,6 +162,8 @@ export class Table {
 
   /** A new connection: everything is new. */
   show(state) {
+    this.place?.replaceWith(this.node, this.nothing);
+    this.place = undefined;
     this.state = state;
     this.changed();
   }
