@@ -7,6 +7,7 @@
 //! OTLP.
 
 mod label_block;
+mod labels;
 mod line;
 mod openmetrics;
 mod otlp;
@@ -17,6 +18,7 @@ mod write_request;
 mod written_request;
 
 pub use label_block::LabelBlock;
+pub use labels::Labels;
 pub use line::Text;
 pub use otlp::{Exports, rejected};
 pub use readings::{HistogramShown, Readings, Shape, Subject, unix_millis};

@@ -2,6 +2,7 @@
 //! one for the host and the exporter. Field numbers are those of opentelemetry-proto 1.
 
 use super::{
+    labels::Labels,
     protobuf::{Field, Reader, Writer},
     readings::{HistogramShown, Readings, Subject},
 };
@@ -86,7 +87,7 @@ impl Exports {
     fn collect<'a>(&self, readings: &'a Readings, subject: &'a Subject, points: &mut Vec<Point<'a>>) {
         let is_container = subject.container.is_some();
         let semantic_names = self.semantic_names && is_container;
-        let common: &[(String, String)] = if is_container { &[] } else { &subject.labels };
+        let common = (!is_container).then_some(&subject.labels);
         let now_ms = readings.now_ms();
         let live = readings.samples(subject).map(|(_, shape, value)| (shape, value, false));
         let ended = readings.ended(subject).map(|(_, shape)| (shape, 0.0, true));
@@ -100,7 +101,7 @@ impl Exports {
             let semantic = heading.semantic.filter(|_| semantic_names);
             let own = shape.labels.iter().filter(|(name, _)| name != "__name__");
             let own = own.map(|(name, value)| (attribute(name, semantic.is_some()), value.as_str()));
-            let common = common.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+            let common = common.into_iter().flat_map(Labels::iter);
             let fixed = semantic.into_iter().flat_map(|semantic| semantic.attributes.iter().copied());
             let began_ms = subject.began_ms.filter(|began| heading.counts_from_start && *began < now_ms);
             points.push(Point {
@@ -176,8 +177,8 @@ fn resource_of(subject: &Subject) -> Vec<(&str, &str)> {
     let Some(id) = subject.container.as_deref() else { return Vec::new() };
     let mut all =
         vec![("container.id", id), ("service.instance.id", id), ("container.runtime.name", "docker")];
-    for (name, value) in &subject.labels {
-        match name.as_str() {
+    for (name, value) in subject.labels.iter() {
+        match name {
             "name" => all.push(("container.name", value)),
             "image" => {
                 let (image, tag) = image_and_tag(value);
@@ -186,7 +187,7 @@ fn resource_of(subject: &Subject) -> Vec<(&str, &str)> {
             }
             "id" => all.push(("container.cgroup.path", value)),
             name => {
-                let known = subject.attributes.iter().find(|(label, _)| label == name);
+                let known = subject.attributes.iter().find(|(label, _)| *label == name);
                 all.push((known.map_or(name, |(_, attribute)| attribute), value));
             }
         }

@@ -1,7 +1,7 @@
 //! One pass, grouped by container, for outputs that keep what belongs together. It also tells which series
 //! have ended since the pass before.
 
-use super::{LabelBlock, line::written};
+use super::{LabelBlock, labels::Labels, line::written};
 use crate::table::{
     BaseLabels, ContainerSink, FamilySink, HistogramReading, Label, LabelValue, Number, Sink, family::Heading,
 };
@@ -9,6 +9,7 @@ use std::{
     collections::{HashMap, HashSet},
     hash::{BuildHasher, Hash, Hasher, RandomState},
     mem,
+    sync::Arc,
 };
 
 /// What a series is besides the labels of its subject. Series of many subjects share a shape.
@@ -26,23 +27,23 @@ pub struct Shape {
 #[derive(Debug, Default)]
 pub struct Subject {
     /// The labels of all its series. Sorted by name.
-    pub labels: Vec<(String, String)>,
+    pub labels: Labels,
     /// The ID of the container that it is, if it is one.
     pub container: Option<String>,
     /// Labels that have another name in OpenTelemetry, with that name.
-    pub attributes: Vec<(String, String)>,
+    pub attributes: Labels,
     /// When those counters began that count from the start, in Unix milliseconds.
     pub began_ms: Option<i64>,
     key: u64,
     /// The last pass that had it.
     seen: u64,
-    /// The shapes of its series, and as many values. While a pass fills them, the shapes beyond the values
-    /// are those of the pass before.
-    shapes: Vec<u32>,
+    /// The shapes of its series. While a pass fills it, they are those of the pass before, which are nearly
+    /// always the same. Most containers have the same, so they share one list.
+    shapes: Arc<[u32]>,
+    /// The shapes that it has in the pass that fills it, if they are others.
+    others: Option<Vec<u32>>,
     values: Vec<f64>,
-    /// The shapes that it had in the pass before, if they are others.
-    before: Option<Vec<u32>>,
-    /// The shapes of that pass that it no longer has.
+    /// The shapes of the pass before that it no longer has.
     ended: Vec<u32>,
 }
 
@@ -88,6 +89,8 @@ pub struct Readings {
     families: Vec<FamilyShapes>,
     family_named: HashMap<&'static str, usize>,
     subjects: Vec<Subject>,
+    /// The lists of shapes that subjects have.
+    lists: HashSet<Arc<[u32]>>,
     /// Where each subject is, by its key.
     places: HashMap<u64, usize>,
     /// The subjects of containers in the order in which this pass has them, by the address of their label
@@ -119,6 +122,7 @@ impl Readings {
             families: Vec::new(),
             family_named: HashMap::new(),
             subjects: vec![Subject::default()],
+            lists: HashSet::new(),
             places: HashMap::new(),
             order: Vec::new(),
             order_of: HashMap::new(),
@@ -248,21 +252,23 @@ impl Readings {
             subject.ended = Vec::new();
             if subject.seen != pass {
                 self.changed = true;
-                // What it had in its last pass.
-                mem::swap(&mut subject.ended, &mut subject.shapes);
+                subject.ended = mem::take(&mut subject.shapes).to_vec();
                 continue;
             }
-            if subject.values.len() < subject.shapes.len() {
+            if subject.others.is_none() && subject.values.len() < subject.shapes.len() {
                 subject.differ();
             }
-            if let Some(before) = subject.before.take() {
+            if let Some(shapes) = subject.others.take() {
                 self.changed = true;
-                let now: HashSet<u32> = subject.shapes.iter().copied().collect();
-                subject.ended = before.into_iter().filter(|shape| !now.contains(shape)).collect();
+                let now: HashSet<u32> = shapes.iter().copied().collect();
+                subject.ended = subject.shapes.iter().copied().filter(|shape| !now.contains(shape)).collect();
+                subject.shapes = shared(&mut self.lists, shapes);
                 // There are many containers, and what a list has grown by is up to what it holds.
-                subject.shapes.shrink_to_fit();
                 subject.values.shrink_to_fit();
             }
+        }
+        if self.changed {
+            self.lists.retain(|list| Arc::strong_count(list) > 1);
         }
     }
 
@@ -278,18 +284,19 @@ impl Readings {
             }
             return place;
         }
-        let mut sorted: Vec<(String, String)> =
-            labels.pairs().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let mut sorted: Vec<(&str, &str)> = labels.pairs().collect();
         sorted.sort_unstable();
         let began_ms = labels.began().map(unix_millis);
         let container = labels.container_id().map(str::to_owned);
-        let attributes = labels.attributes().map(|(name, attribute)| (name.to_owned(), attribute)).collect();
+        let attributes: Vec<(&str, String)> = labels.attributes().collect();
+        let attributes: Vec<_> =
+            attributes.iter().map(|(name, attribute)| (*name, attribute.as_str())).collect();
         let place = self.subjects.len();
         self.subjects.push(Subject {
             key,
-            labels: sorted,
+            labels: Labels::new(&sorted),
             container,
-            attributes,
+            attributes: Labels::new(&attributes),
             began_ms,
             seen: pass,
             ..Subject::default()
@@ -371,19 +378,27 @@ impl Subject {
 
     fn put(&mut self, shape: u32, value: f64) {
         // Nearly always the same as in the pass before.
-        if self.shapes.get(self.values.len()) != Some(&shape) {
-            self.differ();
-            self.shapes.push(shape);
+        if self.others.is_some() || self.shapes.get(self.values.len()) != Some(&shape) {
+            self.differ().push(shape);
         }
         self.values.push(value);
     }
 
-    /// Leaves only the shapes of this pass, and keeps those of the pass before.
-    fn differ(&mut self) {
-        let shapes = &self.shapes;
-        self.before.get_or_insert_with(|| shapes.clone());
-        self.shapes.truncate(self.values.len());
+    /// The shapes of this pass, apart from those of the pass before.
+    fn differ(&mut self) -> &mut Vec<u32> {
+        let same = self.shapes.get(..self.values.len()).unwrap_or_default();
+        self.others.get_or_insert_with(|| same.to_vec())
     }
+}
+
+/// The list that is the same as this one, if there is one.
+fn shared(lists: &mut HashSet<Arc<[u32]>>, shapes: Vec<u32>) -> Arc<[u32]> {
+    if let Some(list) = lists.get(shapes.as_slice()) {
+        return Arc::clone(list);
+    }
+    let list: Arc<[u32]> = shapes.into();
+    lists.insert(Arc::clone(&list));
+    list
 }
 
 fn hash(random: &RandomState, suffix: &str, labels: &[(Label, LabelValue<'_>)], bound: Option<f64>) -> u64 {
@@ -467,5 +482,17 @@ impl ContainerSink<&LabelBlock> for Readings {
         };
         self.at = at + 1;
         self.subject = self.order.get(at).map_or(OWN, |(_, place)| *place);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subjects_with_the_same_series_share_their_list() {
+        let mut lists = HashSet::new();
+        let [one, same, other] = [vec![1, 2], vec![1, 2], vec![1]].map(|list| shared(&mut lists, list));
+        assert!(Arc::ptr_eq(&one, &same) && !Arc::ptr_eq(&one, &other));
     }
 }

@@ -2,6 +2,7 @@
 //! release candidate 4). Field numbers are those of the two specifications.
 
 use super::{
+    labels::Labels,
     openmetrics,
     protobuf::Writer,
     readings::{Readings, Shape, Subject},
@@ -346,13 +347,11 @@ fn merge(subject: &[(&str, &str)], own: &[(String, String)], mut take: impl FnMu
 }
 
 /// The labels of a subject with those external labels that it lacks.
-fn with_defaults<'a>(
-    labels: &'a [(String, String)],
-    external: &'a [(String, String)],
-) -> Vec<(&'a str, &'a str)> {
-    let defaults = pairs(external);
-    let mut all = Vec::with_capacity(labels.len() + external.len());
-    merge(&defaults, labels, |side| all.extend(side.of(&defaults, labels)));
+fn with_defaults<'a>(labels: &'a Labels, external: &'a [(String, String)]) -> Vec<(&'a str, &'a str)> {
+    let mut all: Vec<_> = labels.iter().collect();
+    let is_lacking = |name: &str| labels.iter().all(|(own, _)| own != name);
+    all.extend(pairs(external).into_iter().filter(|(name, _)| is_lacking(name)));
+    all.sort_by_key(|(name, _)| *name);
     all
 }
 
@@ -365,7 +364,7 @@ pub(super) fn merged(subject: &[(&str, &str)], own: &[(String, String)]) -> Vec<
     all
 }
 
-pub(super) fn pairs(labels: &[(String, String)]) -> Vec<(&str, &str)> {
+fn pairs(labels: &[(String, String)]) -> Vec<(&str, &str)> {
     labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
 }
 

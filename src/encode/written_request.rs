@@ -3,7 +3,7 @@
 use super::{
     protobuf::{Field, Malformed, Reader, Writer},
     readings::Readings,
-    write_request::{merged, pairs},
+    write_request::merged,
 };
 use std::{
     collections::HashSet,
@@ -42,7 +42,7 @@ pub fn lost_since(earlier: &[u8], readings: &Readings) -> Vec<Vec<(String, Strin
     let random = RandomState::new();
     let mut present = HashSet::new();
     for subject in readings.subjects() {
-        let labels = pairs(&subject.labels);
+        let labels: Vec<_> = subject.labels.iter().collect();
         for (_, shape, _) in readings.samples(subject) {
             let all = merged(&labels, &shape.labels);
             let all: Vec<_> = all.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
