@@ -89,6 +89,25 @@ fn the_series_of_a_container_stay_together() {
 }
 
 #[test]
+fn a_pass_can_be_written_one_request_after_the_other() {
+    let mut driven = Driven::new(&fixture("debian13-docker26.1-linux6.12"), Selection::default());
+    let (readings, _) = pass(&mut driven, Readings::new());
+    for message in [Message::V1, Message::V2] {
+        let whole = requests(&readings, &mut Requests::new(message, external(), 300), None);
+        let mut writer = Requests::new(message, external(), 300);
+        let (mut all, mut calls, mut next) = (Vec::new(), 0, Some(0));
+        while let Some(from) = next {
+            next = writer.write_next(from, &readings, &[], None, &mut |body, samples| {
+                all.push((body.to_vec(), samples))
+            });
+            calls += 1;
+        }
+        assert!(all == whole);
+        assert_eq!((calls, calls > 2), (whole.len(), true));
+    }
+}
+
+#[test]
 fn types_units_help_and_starts_are_those_of_the_page() {
     let mut driven = Driven::new(&fixture("debian13-docker26.1-linux6.12"), Selection::default());
     let (readings, page) = pass(&mut driven, Readings::new());

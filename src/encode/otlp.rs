@@ -55,24 +55,41 @@ impl Exports {
     /// not compressed, is given to `send` with the number of its data points. The points of a container are
     /// in one request.
     pub fn write(&mut self, readings: &Readings, send: &mut dyn FnMut(&[u8], usize)) {
+        let mut next = Some(0);
+        while let Some(from) = next {
+            next = self.write_next(from, readings, send);
+        }
+    }
+
+    /// Writes the next request of a pass. `from` is 0 for the first, and for the others what the call before
+    /// has returned: the number of the subject that comes next, or `None` after the last request.
+    pub fn write_next(
+        &mut self,
+        from: usize,
+        readings: &Readings,
+        send: &mut dyn FnMut(&[u8], usize),
+    ) -> Option<usize> {
         self.body.clear();
         self.points = 0;
-        let (containers, others): (Vec<&Subject>, Vec<&Subject>) =
-            readings.subjects().partition(|subject| subject.container.is_some());
         let mut points: Vec<Point<'_>> = Vec::new();
-        for subject in &others {
-            self.collect(readings, subject, &mut points);
+        if from == 0 {
+            for subject in readings.subjects().filter(|subject| subject.container.is_none()) {
+                self.collect(readings, subject, &mut points);
+            }
+            self.add(&[], &mut points, readings, readings.histograms());
         }
-        self.add(&[], &mut points, readings, readings.histograms());
-        for subject in containers {
+        let containers = readings.subjects().enumerate().skip(from);
+        for (number, subject) in containers.filter(|(_, subject)| subject.container.is_some()) {
             if self.points > 0 && self.points + readings.weight(subject) > self.most {
                 self.finish(send);
+                return Some(number);
             }
             points.clear();
             self.collect(readings, subject, &mut points);
             self.add(&resource_of(subject), &mut points, readings, &[]);
         }
         self.finish(send);
+        None
     }
 
     fn finish(&mut self, send: &mut dyn FnMut(&[u8], usize)) {

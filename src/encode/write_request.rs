@@ -37,6 +37,9 @@ pub type Relabel<'a> = &'a dyn Fn(&mut Vec<(String, String)>) -> bool;
 pub struct Requests {
     /// Labels that every series gets unless it has them. Sorted by name.
     external: Vec<(String, String)>,
+    /// What rules have made of the series of this pass. They can make one series of two, and only the first
+    /// is sent.
+    relabelled: HashSet<u64>,
     draft: Draft,
 }
 
@@ -119,7 +122,7 @@ impl Requests {
             refs_of_shapes: Vec::new(),
             request: 0,
         };
-        Self { external, draft }
+        Self { external, relabelled: HashSet::new(), draft }
     }
 
     /// Writes another message from now on.
@@ -144,13 +147,32 @@ impl Requests {
         relabel: Option<Relabel<'_>>,
         send: &mut dyn FnMut(&[u8], usize),
     ) {
-        let Self { external, draft } = self;
+        let mut next = Some(0);
+        while let Some(from) = next {
+            next = self.write_next(from, readings, lost, relabel, send);
+        }
+    }
+
+    /// Writes the next request of a pass, or some if a subject has more samples than fit into one. `from` is
+    /// 0 for the first, and for the others what the call before has returned: the number of the subject that
+    /// comes next, or `None` after the last request.
+    pub fn write_next(
+        &mut self,
+        from: usize,
+        readings: &Readings,
+        lost: &[Vec<(String, String)>],
+        relabel: Option<Relabel<'_>>,
+        send: &mut dyn FnMut(&[u8], usize),
+    ) -> Option<usize> {
+        let Self { external, relabelled, draft } = self;
         draft.begin();
-        // Rules can make one series of two. Only the first is sent.
-        let mut written = HashSet::new();
-        for subject in readings.subjects() {
+        if from == 0 {
+            relabelled.clear();
+        }
+        for (number, subject) in readings.subjects().enumerate().skip(from) {
             if draft.samples > 0 && draft.samples + readings.weight(subject) > draft.most {
                 draft.finish(send);
+                return Some(number);
             }
             let all = with_defaults(&subject.labels, external);
             let Some(relabel) = relabel else {
@@ -159,7 +181,7 @@ impl Requests {
             };
             for (_, shape, sample) in samples(readings, subject) {
                 let mut labels = merged(&all, &shape.labels);
-                if relabel(&mut labels) && written.insert(draft.symbols.random.hash_one(&labels)) {
+                if relabel(&mut labels) && relabelled.insert(draft.symbols.random.hash_one(&labels)) {
                     draft.series(&labels, &shape.heading, sample, send);
                 }
             }
@@ -172,6 +194,8 @@ impl Requests {
             }
         }
         draft.finish(send);
+        *relabelled = HashSet::new();
+        None
     }
 
     /// Writes the type, help and unit of each family. 1.0 sends them apart from samples; 2.0 has them with

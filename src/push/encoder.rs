@@ -60,14 +60,24 @@ impl Visitor for Pass {
     }
 }
 
+/// Some of the requests of a pass.
+#[derive(Debug, Default)]
+pub struct Part {
+    /// The requests, in the order in which they are to be sent, with compressed bodies.
+    pub records: Vec<Record>,
+    /// Where the next part begins. `None` if this is the last one.
+    pub next: Option<usize>,
+}
+
 /// Makes the requests of one target.
 pub trait Encoder: Send {
-    /// The requests of a pass, in the order in which they are to be sent, with compressed bodies. `is_v1` is
-    /// `true` once a receiver of remote write has shown that it does not know 2.0.
-    fn encode(&mut self, pass: &Pass, is_v1: bool) -> Vec<Record>;
+    /// The next few requests of a pass: one part can be sent before the next is made. `from` is 0 for the
+    /// first part, and for the others what the part before says. `is_v1` is `true` once a receiver of remote
+    /// write has shown that it does not know 2.0.
+    fn encode(&mut self, pass: &Pass, is_v1: bool, from: usize) -> Part;
 
-    /// The last requests, at an orderly end of the exporter: that all series end. In this pass there is
-    /// nothing but series that have ended.
+    /// All requests of the last pass, at an orderly end of the exporter: that all series end. In this pass
+    /// there is nothing but series that have ended.
     fn end(&mut self, pass: &Pass, is_v1: bool) -> Vec<Record>;
 }
 

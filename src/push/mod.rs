@@ -6,6 +6,8 @@
 //! ```
 //!
 //! - One pass per interval is shared by all targets. Encoding and sending happen on a thread of their own.
+//! - A request is made when the one before has been sent, so that few are in memory. A receiver that is slow
+//!   is waited for only a moment. Then the rest is made and waits in its queue.
 //! - Each target has its own queue, its own connection and its own pauses. A target that is slow or away
 //!   costs the others nothing.
 //! - A request is removed from its queue once the receiver has taken it, or has refused it for good.
@@ -38,7 +40,7 @@ pub use compress::{Snappy, gzip, snappy};
 pub use config::{
     Authorization, Config, Endpoint, Otlp, Pem, Protocol, Proxy, Queue, Secret, Spool, Target, Tls, Version,
 };
-pub use encoder::{Encoder, Pass, Protocols};
+pub use encoder::{Encoder, Part, Pass, Protocols};
 pub use protocols::PROTOCOLS;
 pub use record::{Kind, Record};
 pub use relabel::Rule;

@@ -3,10 +3,10 @@
 use super::{
     compress::gzip,
     config::{Config, Otlp, Target},
-    encoder::{Encoder, Pass},
+    encoder::{Encoder, Part, Pass},
     record::{Kind, Record},
 };
-use crate::encode::{Exports, Readings};
+use crate::encode::Exports;
 use hyper::body::Bytes;
 
 /// Makes the requests of one target.
@@ -22,28 +22,36 @@ impl OpenTelemetry {
         Self { exports: Exports::new(resource, otlp.semantic_names, most), gzip: otlp.gzip }
     }
 
-    fn records(&mut self, readings: &Readings) -> Vec<Record> {
-        let Self { exports, gzip: is_packed } = self;
-        let mut records = Vec::new();
-        exports.write(readings, &mut |body, points| {
-            let packed = if *is_packed { gzip(body).ok() } else { None };
-            let kind = if packed.is_some() { Kind::OtlpGzip } else { Kind::Otlp };
-            // It may wait for hours, so it has no room to grow.
-            let body = Bytes::copy_from_slice(packed.as_deref().unwrap_or(body));
-            let samples = u32::try_from(points).unwrap_or(u32::MAX);
-            records.push(Record { kind, samples, timestamp: readings.now_ms(), body });
-        });
-        records
+    /// A request that waits.
+    fn record(gzip_it: bool, body: &[u8], points: usize, timestamp: i64) -> Record {
+        let packed = if gzip_it { gzip(body).ok() } else { None };
+        let kind = if packed.is_some() { Kind::OtlpGzip } else { Kind::Otlp };
+        // It may wait for hours, so it has no room to grow.
+        let body = Bytes::copy_from_slice(packed.as_deref().unwrap_or(body));
+        let samples = u32::try_from(points).unwrap_or(u32::MAX);
+        Record { kind, samples, timestamp, body }
     }
 }
 
 impl Encoder for OpenTelemetry {
-    fn encode(&mut self, pass: &Pass, _is_v1: bool) -> Vec<Record> {
-        pass.readings.as_ref().map(|readings| self.records(readings)).unwrap_or_default()
+    fn encode(&mut self, pass: &Pass, _is_v1: bool, from: usize) -> Part {
+        let Some(readings) = &pass.readings else { return Part::default() };
+        let (gzip_it, mut records) = (self.gzip, Vec::new());
+        let next = self.exports.write_next(from, readings, &mut |body, points| {
+            records.push(Self::record(gzip_it, body, points, readings.now_ms()));
+        });
+        Part { records, next }
     }
 
-    fn end(&mut self, pass: &Pass, _is_v1: bool) -> Vec<Record> {
-        pass.readings.as_ref().map(|readings| self.records(readings)).unwrap_or_default()
+    fn end(&mut self, pass: &Pass, is_v1: bool) -> Vec<Record> {
+        let mut records = Vec::new();
+        let mut next = Some(0);
+        while let Some(from) = next {
+            let part = self.encode(pass, is_v1, from);
+            records.extend(part.records);
+            next = part.next;
+        }
+        records
     }
 }
 

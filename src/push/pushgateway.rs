@@ -2,7 +2,7 @@
 
 use super::{
     config::{Config, Target},
-    encoder::{Encoder, Pass},
+    encoder::{Encoder, Part, Pass},
     record::{Kind, Record},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE};
@@ -17,13 +17,14 @@ const GROUP: [&str; 2] = ["job", "instance"];
 pub(super) struct Page;
 
 impl Encoder for Page {
-    fn encode(&mut self, pass: &Pass, _is_v1: bool) -> Vec<Record> {
-        let Some(text) = &pass.text else { return Vec::new() };
+    fn encode(&mut self, pass: &Pass, _is_v1: bool, _from: usize) -> Part {
+        let Some(text) = &pass.text else { return Part::default() };
         let body = Bytes::copy_from_slice(text.as_bytes());
         let lines = body.split(|byte| *byte == b'\n');
         let samples = lines.filter(|line| !line.is_empty() && !line.starts_with(b"#")).count();
         let samples = u32::try_from(samples).unwrap_or(u32::MAX);
-        vec![Record { kind: Kind::Text, samples, timestamp: pass.timestamp, body }]
+        let record = Record { kind: Kind::Text, samples, timestamp: pass.timestamp, body };
+        Part { records: vec![record], next: None }
     }
 
     fn end(&mut self, pass: &Pass, _is_v1: bool) -> Vec<Record> {

@@ -3,7 +3,7 @@
 use super::{
     compress::{Snappy, snappy, unsnappy},
     config::{Config, Target},
-    encoder::{Encoder, Pass},
+    encoder::{Encoder, Part, Pass},
     record::{Kind, Record},
     relabel::{Rule, apply},
 };
@@ -26,6 +26,8 @@ pub(super) struct RemoteWrite {
     snappy: Snappy,
     rules: Vec<Rule>,
     state: Option<State>,
+    /// The series that a run before this one has left, as long as the first pass is being sent.
+    lost: Vec<Vec<(String, String)>>,
     /// When 1.0 was last told the types of families, in Unix milliseconds.
     metadata_sent: Option<i64>,
 }
@@ -38,48 +40,62 @@ impl RemoteWrite {
             snappy: Snappy::default(),
             rules: target.relabel.clone(),
             state: folder.map(State::open),
+            lost: Vec::new(),
             metadata_sent: None,
         }
     }
 
-    fn records(&mut self, readings: &Readings, lost: &[Vec<(String, String)>]) -> Vec<Record> {
-        let Self { requests, snappy, rules, .. } = self;
+    /// The next requests of a pass.
+    fn part(&mut self, readings: &Readings, from: usize) -> Part {
+        let Self { requests, snappy, rules, lost, .. } = self;
         let kind = kind_of(requests.message());
         let mut records = Vec::new();
         let relabel = |labels: &mut Vec<(String, String)>| apply(rules, labels);
         let relabel: Option<Relabel<'_>> = if rules.is_empty() { None } else { Some(&relabel) };
-        requests.write(readings, lost, relabel, &mut |body, samples| {
+        let next = requests.write_next(from, readings, lost, relabel, &mut |body, samples| {
             records.extend(record(kind, readings.now_ms(), snappy.pack(body).ok(), samples));
         });
-        records
+        Part { records, next }
     }
 }
 
 impl Encoder for RemoteWrite {
-    fn encode(&mut self, pass: &Pass, is_v1: bool) -> Vec<Record> {
-        let Some(readings) = &pass.readings else { return Vec::new() };
+    fn encode(&mut self, pass: &Pass, is_v1: bool, from: usize) -> Part {
+        let Some(readings) = &pass.readings else { return Part::default() };
         self.requests.set_message(if is_v1 { Message::V1 } else { Message::V2 });
-        let lost = self.state.as_mut().map(|state| state.lost(readings)).unwrap_or_default();
-        let mut records = self.records(readings, &lost);
+        if from == 0 {
+            self.lost = self.state.as_mut().map(|state| state.lost(readings)).unwrap_or_default();
+        }
+        let mut part = self.part(readings, from);
+        if part.next.is_some() {
+            return part;
+        }
+        self.lost = Vec::new();
         let now = readings.now_ms();
         let is_due = |sent: i64| !(0..METADATA_EVERY_MS).contains(&(now - sent));
         if is_v1 && self.metadata_sent.is_none_or(is_due) {
             self.metadata_sent = Some(now);
             let Self { requests, snappy, .. } = self;
             requests.write_metadata(readings, &mut |body, samples| {
-                records.extend(record(Kind::WriteV1, now, snappy.pack(body).ok(), samples));
+                part.records.extend(record(Kind::WriteV1, now, snappy.pack(body).ok(), samples));
             });
         }
         if let Some(state) = &mut self.state {
             state.keep(readings);
         }
-        records
+        part
     }
 
     fn end(&mut self, pass: &Pass, is_v1: bool) -> Vec<Record> {
         let Some(readings) = &pass.readings else { return Vec::new() };
         self.requests.set_message(if is_v1 { Message::V1 } else { Message::V2 });
-        let records = self.records(readings, &[]);
+        let mut records = Vec::new();
+        let mut next = Some(0);
+        while let Some(from) = next {
+            let part = self.part(readings, from);
+            records.extend(part.records);
+            next = part.next;
+        }
         if let Some(state) = &mut self.state {
             state.keep(readings);
         }

@@ -18,6 +18,7 @@ use crate::{
     collector::{Handle, Stopped},
     table::SelfMetrics,
 };
+use futures_util::future::join_all;
 use std::{io, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -29,6 +30,9 @@ use tokio::{
 const ARRIVING: usize = 4;
 /// How long opening what waits on disk may take.
 const OPENING: Duration = Duration::from_secs(30);
+/// How long the requests of a pass may wait for a receiver before they are made all the same. At most a tenth
+/// of the interval, and less than the end of push may be late.
+const PATIENCE: Duration = Duration::from_millis(250);
 
 /// One target: what makes its requests, and where they go.
 pub(super) struct Line {
@@ -38,14 +42,33 @@ pub(super) struct Line {
 }
 
 impl Line {
-    fn encode(&mut self, pass: &Pass) -> Vec<Record> {
-        self.encoder.encode(pass, self.is_v1.get())
+    /// Makes the requests of a pass and puts them into the queue, which must be in memory. Each part is made
+    /// when the one before has been sent, so that a quick receiver leaves little in memory. A slow one is
+    /// waited for no longer than this in all.
+    pub(super) async fn put(&mut self, pass: &Pass, mut patience: Duration) {
+        let mut next = Some(0);
+        while let Some(from) = next {
+            let part = self.encoder.encode(pass, self.is_v1.get(), from);
+            self.store.put(part.records).await;
+            next = part.next;
+            if next.is_some() {
+                let begin = Instant::now();
+                let _it_is_slow = timeout(patience, self.store.emptied()).await;
+                patience = patience.saturating_sub(begin.elapsed());
+            }
+        }
     }
 
-    /// Puts the requests of a pass into the queue.
-    pub(super) async fn put(&mut self, pass: &Pass) {
-        let records = self.encode(pass);
-        self.store.put(records).await;
+    /// All requests of a pass.
+    fn encode(&mut self, pass: &Pass) -> Vec<Record> {
+        let mut records = Vec::new();
+        let mut next = Some(0);
+        while let Some(from) = next {
+            let part = self.encoder.encode(pass, self.is_v1.get(), from);
+            records.extend(part.records);
+            next = part.next;
+        }
+        records
     }
 }
 
@@ -231,11 +254,19 @@ async fn tell_passes(
         reading = None;
         // The collector ends only with the program.
         let Ok(pass) = result else { return (stop.await.unwrap_or_default(), None) };
-        for (line, sender, _) in &mut *lines {
-            let records = line.encode(&pass);
-            hand_over(line, sender, records);
-        }
+        let patience = PATIENCE.min(config.interval / 10);
+        join_all(lines.iter_mut().map(|(line, sender, _)| tell(line, sender, &pass, patience))).await;
         free = Some(pass);
+    }
+}
+
+async fn tell(line: &mut Line, sender: &mpsc::Sender<Vec<Record>>, pass: &Pass, patience: Duration) {
+    if line.store.is_on_disk() {
+        // What is handed over at once is written through to the disk at once.
+        let records = line.encode(pass);
+        hand_over(line, sender, records);
+    } else {
+        line.put(pass, patience).await;
     }
 }
 
@@ -285,5 +316,78 @@ async fn end_lines(
                 counts.name
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::push::{Kind, Part};
+    use futures_util::FutureExt;
+    use std::sync::Mutex;
+
+    const PARTS: usize = 5;
+
+    /// Makes parts of one sample each, and notes how many samples waited before each.
+    struct InParts {
+        store: Arc<Store>,
+        waited: Arc<Mutex<Vec<u64>>>,
+    }
+
+    impl Encoder for InParts {
+        fn encode(&mut self, _pass: &Pass, _is_v1: bool, from: usize) -> Part {
+            self.waited.lock().unwrap().push(self.store.samples_in_memory().now_or_never().unwrap());
+            let timestamp = i64::try_from(from).unwrap();
+            let record = Record { kind: Kind::WriteV2, samples: 1, timestamp, body: "part".into() };
+            Part { records: vec![record], next: Some(from + 1).filter(|next| *next < PARTS) }
+        }
+
+        fn end(&mut self, _pass: &Pass, _is_v1: bool) -> Vec<Record> {
+            Vec::new()
+        }
+    }
+
+    fn line() -> (Line, Arc<Mutex<Vec<u64>>>) {
+        let metrics = SelfMetrics::new().unwrap();
+        let board = Board::new([("to".to_owned(), "remote write 2.0")].into_iter());
+        let counts = Counts { name: "to".into(), number: 0, metrics, board };
+        let store = Arc::new(Store::new(Queue::new(1 << 20, None, false), false, counts));
+        let waited = Arc::default();
+        let encoder = Box::new(InParts { store: Arc::clone(&store), waited: Arc::clone(&waited) });
+        (Line { encoder, is_v1: IsV1::default(), store }, waited)
+    }
+
+    /// Takes what waits, and returns the times of the records once there are so many.
+    async fn take(store: Arc<Store>) -> Vec<i64> {
+        let mut taken = Vec::new();
+        while taken.len() < PARTS {
+            match store.front().await {
+                Some((ticket, record)) => {
+                    taken.push(record.timestamp);
+                    store.done(ticket).await;
+                }
+                None => store.arrival().await,
+            }
+        }
+        taken
+    }
+
+    #[tokio::test]
+    async fn a_quick_receiver_has_taken_each_part_before_the_next_is_made() {
+        let (mut line, waited) = line();
+        let receiver = tokio::spawn(take(Arc::clone(&line.store)));
+        line.put(&Pass::new(&[], 0.0), Duration::from_secs(60)).await;
+        assert_eq!(receiver.await.unwrap(), [0, 1, 2, 3, 4]);
+        assert_eq!(*waited.lock().unwrap(), [0; PARTS]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_receiver_that_takes_nothing_is_waited_for_once_and_no_part_is_lost() {
+        let (mut line, waited) = line();
+        let begin = Instant::now();
+        line.put(&Pass::new(&[], 0.0), PATIENCE).await;
+        assert!(begin.elapsed() < PATIENCE + Duration::from_millis(10), "{:?}", begin.elapsed());
+        assert_eq!(*waited.lock().unwrap(), [0, 1, 2, 3, 4]);
+        assert_eq!(take(line.store).await, [0, 1, 2, 3, 4]);
     }
 }

@@ -133,7 +133,7 @@ pub async fn once(
             attempts.push((target.name.clone(), Err("its URL can't be used".to_owned())));
             continue;
         };
-        line.put(&pass).await;
+        line.put(&pass, Duration::ZERO).await;
         let attempt = tokio::spawn(async move { delivery.once(deadline).await });
         attempts.push((target.name.clone(), Ok(attempt)));
     }

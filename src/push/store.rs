@@ -89,6 +89,7 @@ pub(super) struct Store {
     queue: Arc<Mutex<Queue>>,
     is_on_disk: bool,
     arrived: Notify,
+    departed: Notify,
     oldest: Mutex<Option<i64>>,
     said: Mutex<Said>,
     pub(super) counts: Counts,
@@ -100,10 +101,16 @@ impl Store {
             queue: Arc::new(Mutex::new(queue)),
             is_on_disk,
             arrived: Notify::new(),
+            departed: Notify::new(),
             oldest: Mutex::default(),
             said: Mutex::default(),
             counts,
         }
+    }
+
+    /// Whether what waits is on disk, so that using the queue may block.
+    pub(super) fn is_on_disk(&self) -> bool {
+        self.is_on_disk
     }
 
     /// Uses the queue. What is on disk may block, so that is done on a thread for it.
@@ -180,6 +187,14 @@ impl Store {
     /// Removes a record.
     pub(super) async fn done(&self, ticket: Ticket) {
         self.with(move |queue| queue.done(ticket)).await;
+        self.departed.notify_one();
+    }
+
+    /// Waits until nothing waits. For one task at a time.
+    pub(super) async fn emptied(&self) {
+        while self.with(|queue| queue.bytes()).await.unwrap_or(0) > 0 {
+            self.departed.notified().await;
+        }
     }
 
     /// Waits until there may be a record.

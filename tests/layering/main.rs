@@ -91,7 +91,16 @@ const CRATES: &[(&str, &[&str])] = &[
         "flate2",
         &["build.rs", "server/encoding.rs", "server/page/assets.rs", "demo/recording.rs", "push/compress.rs"],
     ),
-    ("futures_util", &["server/page/live.rs", "metadata/docker/", "discovery/watcher.rs", "demo/dockerd.rs"]),
+    (
+        "futures_util",
+        &[
+            "server/page/live.rs",
+            "metadata/docker/",
+            "discovery/watcher.rs",
+            "demo/dockerd.rs",
+            "push/running.rs",
+        ],
+    ),
     ("glob", &["metadata/choice.rs", "sample/interfaces.rs"]),
     ("granit_parser", &["yaml/mod.rs"]),
     ("hyper", &["server/", "demo/dockerd.rs", "metadata/docker/", "push/", "settings/"]),

@@ -2,8 +2,8 @@
 
 use super::{host::Direct, receiver::Receiver, value};
 use docker_stat_prom::push::{
-    Config, Encoder, Endpoint, Kind, PROTOCOLS, Pass, Protocol, Protocols, Push, Queue, Record, Target, Tls,
-    Version, gzip, snappy, start,
+    Config, Encoder, Endpoint, Kind, PROTOCOLS, Part, Pass, Protocol, Protocols, Push, Queue, Record, Target,
+    Tls, Version, gzip, snappy, start,
 };
 use std::{path::Path, time::Duration};
 
@@ -46,9 +46,10 @@ impl Small {
 }
 
 impl Encoder for Small {
-    fn encode(&mut self, pass: &Pass, is_v1: bool) -> Vec<Record> {
+    fn encode(&mut self, pass: &Pass, is_v1: bool, _from: usize) -> Part {
         self.passes += 1;
-        vec![self.record(&format!("pass {}", self.passes), pass.timestamp, is_v1)]
+        let record = self.record(&format!("pass {}", self.passes), pass.timestamp, is_v1);
+        Part { records: vec![record], next: None }
     }
 
     fn end(&mut self, pass: &Pass, is_v1: bool) -> Vec<Record> {
