@@ -7,9 +7,11 @@ agent mode sends for the same page.
 
 PROMETHEUS is a Prometheus 3: tests/peers/build makes one. Everything listens on 127.0.0.1 only.
 """
+import contextlib
 import http.server
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -80,13 +82,29 @@ def value(page, name):
     return sum(float(number) for number in found)
 
 
+@contextlib.contextmanager
+def running(command):
+    """A process that ends with the block, whatever happens in it."""
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@contextlib.contextmanager
 def exporter(binary, tree, *more):
     port = free_port()
     command = [binary, "--cgroup_root", f"{tree}/sys/fs/cgroup", "--proc_root", f"{tree}/proc"]
     command += ["-b", f"127.0.0.1:{port}", "-H", "unix:///nonexistent/docker.sock", *more]
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    wait_for(port, "/readyz")
-    return process, port
+    with running(command) as process:
+        wait_for(port, "/readyz")
+        yield process, port
 
 
 def resident(process):
@@ -102,18 +120,16 @@ def ours(binary, tree, what):
     flag = {"1.0": ["--remote_write", f"{base}/api/v1/write"], "OTLP": ["--otlp", base]}
     flag["2.0"] = flag["1.0"]
     more = [*flag[what], "--push_interval", f"{INTERVAL}s"] if what else []
-    process, port = exporter(binary, tree, *more)
     seen = []
-    for second in range(SECONDS):
-        time.sleep(1)
-        if second % 5 == 0:
-            get(port, "/metrics")
-        elif second > SECONDS / 2:
-            seen.append(resident(process))
-    page = get(port, "/metrics", "identity").decode()
-    samples = value(page, "docker_stat_prom_push_samples_total")
-    process.terminate()
-    process.wait()
+    with exporter(binary, tree, *more) as (process, port):
+        for second in range(SECONDS):
+            time.sleep(1)
+            if second % 5 == 0:
+                get(port, "/metrics")
+            elif second > SECONDS / 2:
+                seen.append(resident(process))
+        page = get(port, "/metrics", "identity").decode()
+        samples = value(page, "docker_stat_prom_push_samples_total")
     server.shutdown()
     per_sample = f"{server.bytes / samples:.1f}" if samples else ""
     print(f"| {what or 'only scraped'} | {min(seen)} | {sorted(seen)[len(seen) // 2]} | {max(seen)} | {per_sample} |")
@@ -134,12 +150,10 @@ def agent(prometheus, port, message):
             )
         command = [prometheus, "--agent", f"--config.file={config}", f"--web.listen-address=127.0.0.1:{own}"]
         command += [f"--storage.agent.path={folder}/data"]
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_for(own, "/-/ready")
-        time.sleep(SECONDS)
-        page = get(own, "/metrics", "identity").decode()
-        process.terminate()
-        process.wait()
+        with running(command):
+            wait_for(own, "/-/ready")
+            time.sleep(SECONDS)
+            page = get(own, "/metrics", "identity").decode()
     server.shutdown()
     samples = value(page, "prometheus_remote_storage_samples_total")
     bytes_sent = value(page, "prometheus_remote_storage_bytes_total")
@@ -148,16 +162,16 @@ def agent(prometheus, port, message):
 
 def main():
     binary, tree, *rest = sys.argv[1:]
+    # So that children end if this is told to end.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     print("| | least KiB | median | most | bytes per sample |\n|---|---|---|---|---|")
     for what in ["", "1.0", "2.0", "OTLP"]:
         ours(binary, tree, what)
     for prometheus in rest:
-        process, port = exporter(binary, tree)
-        print("\n| Prometheus, agent | samples | bytes per sample | bytes received |\n|---|---|---|---|")
-        for message in ["prometheus.WriteRequest", "io.prometheus.write.v2.Request"]:
-            agent(prometheus, port, message)
-        process.terminate()
-        process.wait()
+        with exporter(binary, tree) as (_, port):
+            print("\n| Prometheus, agent | samples | bytes per sample | bytes received |\n|---|---|---|---|")
+            for message in ["prometheus.WriteRequest", "io.prometheus.write.v2.Request"]:
+                agent(prometheus, port, message)
 
 
 if __name__ == "__main__":
