@@ -9,7 +9,7 @@ use docker_stat_prom::{
     collector::{Collector, Feed, Handle, Message as Ask, View, Visitor},
     discovery::{Scope, ScopeEvent, scan},
     encode::{Exports, Format, Message, Readings, Requests},
-    push::{gzip, snappy},
+    push::{Snappy, gzip},
     sample::Roots,
     table::SelfMetrics,
 };
@@ -32,6 +32,7 @@ impl Visitor for Taken {
 struct Push {
     collector: Collector,
     taken: Option<Taken>,
+    snappy: Snappy,
     bytes: usize,
     samples: usize,
 }
@@ -47,7 +48,13 @@ impl Push {
         let mut collector = Collector::new(config(&roots, 10_000_000), handle, 1_000_000, lookups);
         collector.take(Ask::Scope(ScopeEvent::Resync { scopes, unlisted: vec![] }));
         collector.take(no_docker());
-        Self { collector, taken: Some(Taken(Readings::new())), bytes: 0, samples: 0 }
+        Self {
+            collector,
+            taken: Some(Taken(Readings::new())),
+            snappy: Snappy::default(),
+            bytes: 0,
+            samples: 0,
+        }
     }
 
     fn scrape(&mut self) {
@@ -74,7 +81,7 @@ impl Push {
         let taken = self.pass();
         let (mut bytes, mut all) = (0, 0);
         requests.write(&taken.0, &[], None, &mut |body, samples| {
-            bytes += snappy(body).unwrap().len();
+            bytes += self.snappy.pack(body).unwrap().len();
             all += samples;
         });
         (self.bytes, self.samples) = (bytes, all);
