@@ -263,8 +263,9 @@ impl Readings {
                 let now: HashSet<u32> = shapes.iter().copied().collect();
                 subject.ended = subject.shapes.iter().copied().filter(|shape| !now.contains(shape)).collect();
                 subject.shapes = shared(&mut self.lists, shapes);
-                // There are many containers, and what a list has grown by is up to what it holds.
-                subject.values.shrink_to_fit();
+                // There are many containers, and what a list has grown by is up to what it holds. An
+                // allocator that is asked to shrink it may leave it where it is.
+                subject.values = subject.values.as_slice().to_vec();
             }
         }
         if self.changed {
