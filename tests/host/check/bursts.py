@@ -20,39 +20,50 @@ def a_burst_is_on_every_scrape_of_its_minute():
     sh(f'docker run -d --name bursts test/busybox:1 sh -c "{burn}"')
     try:
         eventually("it is shown", lambda: Page().has(PEAK, name="bursts"))
-        peaks, rates, given = watch(60 * minutes)
+        scrapes, rates = watch(60 * minutes)
     finally:
         sh("docker rm -f bursts")
         exporter.stop()
         exporter.start()
-    print(f"    {len(peaks)} scrapes in {minutes:g} minutes: peaks {min(peaks):.3f} to {max(peaks):.3f}, at most {max(rates):.3f} between two "
-          f"scrapes; the container had {given:.3f} of a CPU in its best second")
-    # Other containers use the host too, and so a burst may get less than a whole CPU.
-    assert min(peaks) >= min(0.95, 0.9 * given), peaks
-    assert max(rates) < 0.35 < min(peaks), (rates, peaks)
+    peaks = [peak for peak, _ in scrapes]
+    print(f"    {len(peaks)} scrapes in {minutes:g} minutes: peaks {min(peaks):.3f} to {max(peaks):.3f}; at most {max(rates):.3f} of a CPU from "
+          f"one scrape to the next; bursts got {min(given for _, given in scrapes):.3f} to {max(given for _, given in scrapes):.3f}")
+    for peak, given in scrapes:
+        # A busy host gives a burst less than a whole CPU, and not the same in each second.
+        expected = 0.95 if given >= 0.97 else 0.66 * given
+        assert peak >= expected, f"peak {peak}, and the kernel gave {given}"
+    assert max(rates) < 0.35 and max(rates) < min(peaks), (rates, peaks)
 
 
 def watch(seconds):
-    """The peaks of all scrapes, the rates between two of them, and the most that the kernel gave in a second."""
-    usage = lambda: (time.monotonic(), read("bursts", "cpu.stat", "usage_usec") / 1e6)
-    page_usage = lambda: (time.monotonic(), Page().value("container_cpu_usage_seconds_total", name="bursts"))
-    peaks, rates, given = [], [], 0
-    # The first minute may be before the first whole burst.
+    """The peak of each scrape with the most that the kernel gave in two seconds of its minute; the rates between scrapes."""
+    seen, scrapes, rates = [], [], []
     begin = time.monotonic()
-    warm, end = begin + BURST + PAUSE + SCRAPE, begin + seconds
-    last, before, due = usage(), None, begin + SCRAPE
+    # Before that, there may be a minute without a whole burst.
+    warm, end, due, before = begin + BURST + PAUSE + SCRAPE, begin + seconds, begin + SCRAPE, None
     while time.monotonic() < end:
         time.sleep(0.2)
-        now = usage()
-        if now[0] - last[0] >= 1:
-            given, last = max(given, (now[1] - last[1]) / (now[0] - last[0])), now
-        if now[0] < due:
+        now = time.monotonic()
+        seen.append((now, read("bursts", "cpu.stat", "usage_usec") / 1e6))
+        if now < due:
             continue
         due += SCRAPE
-        if now[0] >= warm:
-            peaks.append(Page().value(PEAK, name="bursts"))
-        at = page_usage()
+        page = Page()
+        at = (now, page.value("container_cpu_usage_seconds_total", name="bursts"))
         if before:
             rates.append((at[1] - before[1]) / (at[0] - before[0]))
         before = at
-    return peaks, rates, given
+        if now >= warm:
+            scrapes.append((page.value(PEAK, name="bursts"), most_of_two_seconds(seen, now - 58)))
+    return scrapes, rates
+
+
+def most_of_two_seconds(seen, since):
+    """The highest usage of two seconds, in CPUs."""
+    seen = [item for item in seen if item[0] >= since]
+    best, first = 0, 0
+    for time_now, usage in seen:
+        while time_now - seen[first][0] >= 2:
+            best = max(best, (usage - seen[first][1]) / (time_now - seen[first][0]))
+            first += 1
+    return best
