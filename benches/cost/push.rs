@@ -10,7 +10,7 @@ use docker_stat_prom::{
     discovery::{Scope, ScopeEvent, scan},
     encode::{Exports, Format, Message, Readings, Requests},
     push::{Snappy, gzip},
-    sample::Roots,
+    sample::{Roots, limits::raise_open_files},
     table::SelfMetrics,
 };
 use flate2::{Compression, write::GzEncoder};
@@ -18,7 +18,7 @@ use std::{io::Write, path::Path, sync::mpsc};
 use tokio::sync::oneshot;
 
 /// The server's: src/server/encoding.rs.
-const GZIP_LEVEL: u32 = 1;
+const GZIP_LEVEL: u32 = 2;
 
 /// What the thread of push keeps between two passes.
 struct Taken(Readings);
@@ -45,7 +45,8 @@ impl Push {
         let (sender, _nobody_takes) = mpsc::channel();
         let (lookups, _nobody_looks_up) = tokio::sync::mpsc::unbounded_channel();
         let handle = Handle::new(sender, SelfMetrics::new().unwrap());
-        let mut collector = Collector::new(config(&roots, 10_000_000), handle, 1_000_000, lookups);
+        let mut collector =
+            Collector::new(config(&roots, 10_000_000), handle, raise_open_files().unwrap(), lookups);
         collector.take(Ask::Scope(ScopeEvent::Resync { scopes, unlisted: vec![] }));
         collector.take(no_docker());
         Self {
