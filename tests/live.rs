@@ -254,26 +254,6 @@ fn a_viewer_that_takes_nothing_is_the_first_to_go() {
 }
 
 #[test]
-fn viewers_do_not_slow_a_scrape() {
-    let exporter = demo(&[]);
-    let fastest = || {
-        let times = (0..40).map(|_| {
-            let begin = Instant::now();
-            exporter.metrics();
-            begin.elapsed()
-        });
-        times.min().unwrap()
-    };
-    let alone = fastest();
-    let mut open: Vec<_> = (0..MOST).map(|_| Viewer::open(&exporter)).collect();
-    for viewer in &mut open {
-        viewer.next_of("tick");
-    }
-    let among_viewers = fastest();
-    assert!(among_viewers < alone * 2, "{alone:?} {among_viewers:?}");
-}
-
-#[test]
 fn a_viewer_that_takes_nothing_is_cut_and_the_others_go_on() {
     let exporter = demo(&[]);
     let mut other = Viewer::open(&exporter);
