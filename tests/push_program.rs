@@ -101,7 +101,7 @@ fn a_refusal_is_said_once_and_a_404_of_a_collector_has_a_hint() {
 fn a_spool_that_is_a_file_is_refused_with_a_hint() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let mut command = without_docker();
-    command.args(["--remote_write", "http://127.0.0.1:1/w", "--push_spool"]).arg(file.path());
+    command.args(["-b", "none", "--remote_write", "http://127.0.0.1:1/w", "--push_spool"]).arg(file.path());
     let output = support::exporter::run(&mut command);
     let said = String::from_utf8(output.stderr).unwrap();
     let path = file.path().display();
