@@ -69,6 +69,20 @@ pub struct Part {
     pub next: Option<usize>,
 }
 
+impl Part {
+    /// The requests of all parts. `make` makes the part that begins there.
+    pub(super) fn all(mut make: impl FnMut(usize) -> Self) -> Vec<Record> {
+        let mut records = Vec::new();
+        let mut next = Some(0);
+        while let Some(from) = next {
+            let part = make(from);
+            records.extend(part.records);
+            next = part.next;
+        }
+        records
+    }
+}
+
 /// Makes the requests of one target.
 pub trait Encoder: Send {
     /// The next few requests of a pass: one part can be sent before the next is made. `from` is 0 for the

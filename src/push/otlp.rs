@@ -44,14 +44,7 @@ impl Encoder for OpenTelemetry {
     }
 
     fn end(&mut self, pass: &Pass, is_v1: bool) -> Vec<Record> {
-        let mut records = Vec::new();
-        let mut next = Some(0);
-        while let Some(from) = next {
-            let part = self.encode(pass, is_v1, from);
-            records.extend(part.records);
-            next = part.next;
-        }
-        records
+        Part::all(|from| self.encode(pass, is_v1, from))
     }
 }
 

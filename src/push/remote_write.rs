@@ -89,13 +89,7 @@ impl Encoder for RemoteWrite {
     fn end(&mut self, pass: &Pass, is_v1: bool) -> Vec<Record> {
         let Some(readings) = &pass.readings else { return Vec::new() };
         self.requests.set_message(if is_v1 { Message::V1 } else { Message::V2 });
-        let mut records = Vec::new();
-        let mut next = Some(0);
-        while let Some(from) = next {
-            let part = self.part(readings, from);
-            records.extend(part.records);
-            next = part.next;
-        }
+        let records = Part::all(|from| self.part(readings, from));
         if let Some(state) = &mut self.state {
             state.keep(readings);
         }

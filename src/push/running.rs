@@ -2,7 +2,7 @@
 
 use super::{
     config::{Config, Endpoint, Protocol, Target, Version},
-    encoder::{Encoder, Pass, Protocols},
+    encoder::{Encoder, Part, Pass, Protocols},
     http::Client,
     pushgateway::group_url,
     queue::Queue,
@@ -61,14 +61,7 @@ impl Line {
 
     /// All requests of a pass.
     fn encode(&mut self, pass: &Pass) -> Vec<Record> {
-        let mut records = Vec::new();
-        let mut next = Some(0);
-        while let Some(from) = next {
-            let part = self.encoder.encode(pass, self.is_v1.get(), from);
-            records.extend(part.records);
-            next = part.next;
-        }
-        records
+        Part::all(|from| self.encoder.encode(pass, self.is_v1.get(), from))
     }
 }
 
@@ -322,7 +315,7 @@ async fn end_lines(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::push::{Kind, Part};
+    use crate::push::Kind;
     use futures_util::FutureExt;
     use std::sync::Mutex;
 

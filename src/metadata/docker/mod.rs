@@ -52,8 +52,8 @@ const LAST_BACKOFF: Duration = Duration::from_secs(2);
 const FLAPPING_BACKOFF: Duration = Duration::from_secs(10);
 /// How often to look at the socket of a daemon that is away: the daemon creates a new one when it starts.
 const LOOK: Duration = Duration::from_millis(250);
-/// The same for one that has been away for longer than a restart takes. Each look wakes a processor, and
-/// where there is no Docker at all, that would be a third of what idle polling costs.
+/// The same for one that has been away for longer than a restart takes. Each look wakes a processor, which
+/// would be for nothing where there is no Docker at all.
 const LATE_LOOK: Duration = Duration::from_secs(1);
 
 /// The client for one daemon, with its settings.

@@ -67,7 +67,7 @@ pub(in crate::server) struct Live {
 
 #[derive(Debug, Default)]
 struct Room {
-    /// In the order in which they came
+    /// In the order in which they came.
     seats: Vec<Seat>,
     /// How many have come so far
     came: u64,
