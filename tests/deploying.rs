@@ -56,7 +56,9 @@ fn the_socket_proxy_lets_through_what_is_asked_and_nothing_else() {
     // Nothing was lost: inspections tell restarts, events come.
     assert!(following.last(&web).unwrap().restarts.is_some());
     setting.dockerd.event(&web, "oom", &serde_json::json!({}));
-    eventually("events come", || (following.count(|news| matches!(news, News::Oom(_))) == 1).then_some(()));
+    eventually("events come", || {
+        (following.count(|news| matches!(news, News::Oom { .. })) == 1).then_some(())
+    });
     let asked: BTreeSet<_> = setting
         .dockerd
         .raw_requests()

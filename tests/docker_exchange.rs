@@ -234,7 +234,7 @@ fn a_proxy_that_lets_through_only_what_the_readme_names_costs_nothing() {
         assert!(web.restarts.is_some() && web.health.is_some());
         dockerd.event(WEB, "oom", &json!({}));
         eventually("events come", || {
-            (following.count(|news| matches!(news, News::Oom(_))) == 1).then_some(())
+            (following.count(|news| matches!(news, News::Oom { .. })) == 1).then_some(())
         });
     }
 }
@@ -255,7 +255,7 @@ fn a_proxy_that_lets_through_only_lists_and_events_leaves_names_and_states() {
         assert!(dockerd.count(since) > 0, "{:?}", dockerd.requests());
         dockerd.event(WEB, "oom", &json!({}));
         eventually("events come", || {
-            (following.count(|news| matches!(news, News::Oom(_))) == 1).then_some(())
+            (following.count(|news| matches!(news, News::Oom { .. })) == 1).then_some(())
         });
         assert_eq!(following.count(is_lost), 0);
     }
@@ -438,7 +438,9 @@ fn docker_is_reached_over_mutual_tls() {
     following.connected(1);
     assert!(following.last(WEB).unwrap().restarts.is_some());
     dockerd.event(WEB, "oom", &json!({}));
-    eventually("events come", || (following.count(|news| matches!(news, News::Oom(_))) == 1).then_some(()));
+    eventually("events come", || {
+        (following.count(|news| matches!(news, News::Oom { .. })) == 1).then_some(())
+    });
     dockerd.fault("/containers/json", Some(Fault::Endless));
     dockerd.hang_up();
     eventually("the limit holds here too", || {

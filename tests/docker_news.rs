@@ -25,7 +25,7 @@ fn id(text: &str) -> ContainerId {
 }
 
 fn oom_events(following: &Following) -> usize {
-    following.count(|news| matches!(news, News::Oom(_)))
+    following.count(|news| matches!(news, News::Oom { .. }))
 }
 
 #[test]

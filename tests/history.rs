@@ -217,7 +217,7 @@ fn what_docker_tells_becomes_events() {
     for told in [created, running, healthy, renamed] {
         tell(&mut driven, News::Changed(told.into()));
     }
-    tell(&mut driven, News::Oom(id("a")));
+    tell(&mut driven, News::Oom { id: id("a"), at: None });
     tell(&mut driven, News::Changed(ended.into()));
     tell(&mut driven, News::Removed(id("a")));
     // A container that is excluded is no part of it.
@@ -257,7 +257,7 @@ fn kills_that_the_kernel_counts_are_told_once() {
     assert_eq!(happened(&history(&mut driven)), [], "they were there before");
     kills(6);
     driven.page(Format::Text);
-    tell(&mut driven, News::Oom(id("a")));
+    tell(&mut driven, News::Oom { id: id("a"), at: None });
     driven.page(Format::Text);
     assert_eq!(happened(&history(&mut driven)), [("web", &Happening::OomKilled(2))]);
 }

@@ -130,7 +130,7 @@ fn say_news(news: &News) {
         ),
         News::Removed(id) => tracing::debug!("docker has removed {}", id.short()),
         News::Unknown(id) => tracing::debug!("docker does not know {}", id.short()),
-        News::Oom(id) => tracing::debug!("docker reports an OOM kill in {}", id.short()),
+        News::Oom { id, .. } => tracing::debug!("docker reports an OOM kill in {}", id.short()),
         News::Disk(report) => tracing::debug!("docker has measured {} containers", report.sizes.len()),
         News::NoDisk(reason) => tracing::debug!("docker has not measured its containers: {reason}"),
         News::Disconnected => tracing::debug!("disconnected from docker"),

@@ -182,12 +182,12 @@ impl Collector {
         let Some(recorder) = &mut self.recorder else { return self.containers.take_metadata(event) };
         let id = match &event.news {
             News::Changed(metadata) => Some(metadata.id.clone()),
-            News::Removed(id) | News::Oom(id) => Some(id.clone()),
+            News::Removed(id) | News::Oom { id, .. } => Some(id.clone()),
             _ => None,
         };
         let Some(id) = id else { return self.containers.take_metadata(event) };
         recorder.news(&event.news, self.containers.get(&id));
-        let is_oom = matches!(event.news, News::Oom(_));
+        let is_oom = matches!(event.news, News::Oom { .. });
         self.containers.take_metadata(event);
         if let Some(container) = self.containers.get(&id).filter(|_| is_oom) {
             recorder.oom(container);

@@ -3,7 +3,7 @@
 use super::Health;
 
 /// What happened, named as in Docker's events.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum Action {
     /// `create`, `start`, `die`, `update`: an inspection gives the details.
     Inspect,
@@ -11,6 +11,9 @@ pub(super) enum Action {
     Unpause,
     Rename(String),
     Health(Health),
-    Oom,
+    Oom {
+        /// When, in Unix seconds.
+        at: Option<f64>,
+    },
     Destroy,
 }

@@ -208,7 +208,12 @@ pub enum News {
     /// The daemon was asked about a container and has none with that ID (404).
     Unknown(ContainerId),
     /// A process of a container was killed because memory ran out.
-    Oom(ContainerId),
+    Oom {
+        /// The container.
+        id: ContainerId,
+        /// When Docker heard of it, in Unix seconds, if it said so.
+        at: Option<f64>,
+    },
     /// The daemon has measured what its containers take up.
     Disk(Arc<DiskReport>),
     /// It was asked to, and there is no answer that can be used; a word why.

@@ -201,7 +201,7 @@ impl Resolver {
         let is_about_pausing = matches!(action, Action::Pause | Action::Unpause);
         let change: Box<dyn FnOnce(&mut Metadata)> = match action {
             Action::Inspect => return None,
-            Action::Oom => return Some(News::Oom(id.clone())),
+            Action::Oom { at } => return Some(News::Oom { id: id.clone(), at }),
             Action::Destroy => {
                 self.known.remove(id);
                 return Some(News::Removed(id.clone()));

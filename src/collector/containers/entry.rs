@@ -104,6 +104,7 @@ impl Entry {
         let is_swap = self.scope.as_ref().is_some_and(|live| live.reader.is_current());
         let state = self.container.metadata.as_ref().and_then(|metadata| metadata.state);
         let run = reader.run();
+        let is_first = self.last_run.is_none();
         let is_new_run = match self.last_run.replace(run) {
             _ if is_swap => false,
             Some(last) => last != run,
@@ -119,10 +120,13 @@ impl Entry {
         container.cgroup = cgroup.into();
         container.scope_created = reader.created().and_then(Self::seconds);
         if is_swap {
-            container.oom_kills.was_not_its_own();
-        } else if is_new_run {
-            container.oom_kills.new_run();
+            container.oom_kills.was_not_its_own(container.scope_created);
+        } else if is_first {
+            container.oom_kills.first_run(container.scope_created);
+        }
+        if is_new_run {
             let began = container.scope_created.or_else(|| Self::seconds(SystemTime::now()));
+            container.oom_kills.new_run(began);
             let told_before = container.metadata.as_ref().and_then(|metadata| metadata.started);
             container.new_run = began.map(|began| NewRun { began, told_before });
             self.ask_at = Some(Instant::now() + GRACE);
@@ -178,7 +182,7 @@ impl Entry {
     }
 
     /// Counts an OOM kill that Docker reported. It is true whichever directory is read.
-    pub(super) fn told_of_kill(&mut self, told: fn(&mut OomKills)) {
+    pub(super) fn told_of_kill(&mut self, told: impl Fn(&mut OomKills)) {
         told(&mut self.container.oom_kills);
         if let Some(before) = &mut self.kills_before_doubt {
             told(before);
@@ -224,13 +228,12 @@ impl Entry {
         self.is_live() && self.container.metadata.is_none()
     }
 
-    /// Whether the end that Docker reports belongs to an earlier run: the cgroup that is read is younger than
-    /// that end, or a cgroup is read and Docker gave no time for the end.
-    pub(super) fn has_begun_since(&self, told: &Metadata) -> bool {
-        let Some(begun) = self.container.scope_created.filter(|_| self.is_live()) else { return false };
-        match told.finished {
-            Some(finished) => finished < begun,
-            None => true,
+    /// Counts the OOM kill that ended a run, if Docker reports one. A cgroup may be read that is younger than
+    /// that end. So without a time, the end says nothing while a cgroup is read.
+    pub(super) fn told_of_end(&mut self, told: &Metadata) {
+        let is_kill = told.oom_killed == Some(true) && told.state.is_some_and(State::is_stopped);
+        if is_kill && (told.finished.is_some() || self.container.scope_created.is_none()) {
+            self.told_of_kill(|kills| kills.ended_by_kill(told.finished));
         }
     }
 

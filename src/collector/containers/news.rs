@@ -4,7 +4,6 @@ use super::Containers;
 use crate::{
     encode::LabelBlock,
     metadata::{Metadata, MetadataEvent, News, Source},
-    model::OomKills,
     parse::ContainerId,
 };
 use std::{collections::HashSet, sync::Arc};
@@ -28,9 +27,9 @@ impl Containers {
             News::Listed(ids) => self.listed(source, &ids.into_iter().collect()),
             News::Disk(report) => self.take_disk(source, &report),
             News::NoDisk(_) => self.is_measured = true,
-            News::Oom(id) => {
+            News::Oom { id, at } => {
                 if let Some(entry) = self.find(&id) {
-                    entry.told_of_kill(OomKills::witnessed);
+                    entry.told_of_kill(|kills| kills.witnessed(at));
                 }
             }
         }
@@ -80,10 +79,7 @@ impl Containers {
         if !entry.is_live() {
             entry.container.cgroup.clone_from(&metadata.cgroup);
         }
-        let stopped = metadata.state.is_some_and(|state| state.is_stopped());
-        if metadata.oom_killed == Some(true) && stopped && !entry.has_begun_since(&metadata) {
-            entry.told_of_kill(OomKills::ended_by_kill);
-        }
+        entry.told_of_end(&metadata);
         entry.container.metadata = Some(metadata);
         if entry.told_by.replace(source) != Some(source) {
             // Another daemon measured it.

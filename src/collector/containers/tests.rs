@@ -1,6 +1,9 @@
 //! Events and news for `Containers`, without a collector around it.
 
-use super::{Containers, Reading, entry::REMOVAL};
+use super::{
+    Containers, Reading,
+    entry::{Entry, REMOVAL},
+};
 use crate::{
     collector::Config,
     discovery::{Scope, ScopeEvent},
@@ -12,7 +15,7 @@ use crate::{
 use std::{
     path::Path,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
@@ -305,4 +308,36 @@ fn a_directory_that_can_not_be_opened_is_counted_and_tried_again() {
     containers.sample(Instant::now(), &mut pass);
     assert!(pass.report.failures.iter().all(|failure| failure.file != "directory"));
     assert_eq!(containers.count(), (1, 0));
+}
+
+#[test]
+fn a_kill_that_docker_tells_late_belongs_to_the_run_that_it_ended() {
+    let cgroups = tempfile::tempdir().unwrap();
+    let (mut containers, _wanted) = containers(cgroups.path());
+    let one = id("1");
+    let read = |containers: &mut Containers, kills: u32| {
+        let directory = containers.reading.directory_of(&format!("/docker-{one}.scope"));
+        std::fs::write(directory.join("memory.events"), format!("oom_kill {kills}\n")).unwrap();
+        containers.sample(Instant::now(), &mut crate::sample::Pass::default());
+        containers.get(&one).unwrap().oom_kills.total()
+    };
+    tell(&mut containers, ONE, running(&one));
+    let first = appear(&mut containers, &one);
+    assert_eq!(read(&mut containers, 1), Some(1));
+    let killed = Entry::seconds(SystemTime::now());
+    // Times of files are those of the last timer interrupt.
+    std::thread::park_timeout(Duration::from_millis(50));
+    std::fs::remove_dir_all(containers.reading.directory_of(&first.cgroup)).unwrap();
+    containers.take_scope(ScopeEvent::Vanished(first));
+    appear(&mut containers, &one);
+    assert_eq!(read(&mut containers, 0), Some(1));
+    tell(&mut containers, ONE, News::Oom { id: one.clone(), at: killed });
+    let ended = Metadata { state: Some(State::Exited), oom_killed: Some(true), ..Metadata::new(one.clone()) };
+    let ended = Metadata { finished: killed, ..ended };
+    tell(&mut containers, ONE, News::Changed(Arc::new(ended)));
+    assert_eq!(read(&mut containers, 0), Some(1));
+    // One of this run.
+    tell(&mut containers, ONE, News::Oom { id: one.clone(), at: Entry::seconds(SystemTime::now()) });
+    assert_eq!(containers.get(&one).unwrap().oom_kills.total(), Some(2));
+    assert_eq!(read(&mut containers, 1), Some(2));
 }

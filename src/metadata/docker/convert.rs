@@ -219,7 +219,7 @@ pub(super) fn understood(event: &EventMessage) -> Option<(ContainerId, Action)> 
         "destroy" => Action::Destroy,
         "pause" => Action::Pause,
         "unpause" => Action::Unpause,
-        "oom" => Action::Oom,
+        "oom" => Action::Oom { at: time_of(event) },
         "rename" => {
             let name = actor.attributes.as_ref().and_then(|attributes| attributes.get("name"));
             let name = plain_name(name.map(String::as_str));
@@ -233,6 +233,13 @@ pub(super) fn understood(event: &EventMessage) -> Option<(ContainerId, Action)> 
         },
     };
     Some((id, action))
+}
+
+/// When something happened, in Unix seconds. Very old daemons give whole seconds only.
+fn time_of(event: &EventMessage) -> Option<f64> {
+    let nanos = event.time_nano.and_then(|nanos| u64::try_from(nanos).ok()).map(Duration::from_nanos);
+    let seconds = event.time.and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs);
+    nanos.or(seconds).filter(|time| !time.is_zero()).map(|time| time.as_secs_f64())
 }
 
 /// A name without its leading slash, if there is one.

@@ -484,7 +484,7 @@ impl<'a> Session<'a> {
         let applied = self.memory.resolver.apply(&id, action);
         self.inspections.touch(&id, if applied.is_some() { newer } else { Newer::default() });
         match applied {
-            Some(News::Oom(id)) => self.tell(News::Oom(id)),
+            Some(news @ News::Oom { .. }) => self.tell(news),
             Some(news) => {
                 // Its row in the list is older than this.
                 self.take_waiting(&id);
