@@ -140,6 +140,12 @@ impl ScopeReader {
         open.skip(keep.files).for_each(Slot::close);
     }
 
+    /// Whether a file is kept open.
+    #[must_use]
+    pub fn keeps(&self, file: KernelFile) -> bool {
+        self.slots.get(file as usize).is_some_and(|slot| slot.kept.is_some())
+    }
+
     /// Whether a file is kept open and tells of its changes.
     #[must_use]
     pub fn tells_of(&self, file: KernelFile) -> bool {

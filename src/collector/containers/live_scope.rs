@@ -6,7 +6,7 @@ use crate::{
     metadata::Metadata,
     model::{Bursts, Container, Window},
     sample::{
-        DescriptorProblem, FileSet, KernelFile, NetProblem, NetReader, Pass, Processes, ScopeReader,
+        DescriptorProblem, FileSet, Keep, KernelFile, NetProblem, NetReader, Pass, Processes, ScopeReader,
         stat_file::Scratch,
     },
 };
@@ -40,6 +40,14 @@ impl LiveScope {
     /// Those of the given files that may have changed.
     pub(super) fn changeable(&self, files: FileSet, recheck: bool) -> FileSet {
         if self.settings_known && !recheck { files.without(FileSet::SETTINGS) } else { files }
+    }
+
+    /// The files of a tick. `cgroup.events` is read too until it is kept open: it tells when the container ends,
+    /// so its network namespace may be kept alive.
+    pub(super) fn at_tick(&self, files: FileSet, keep: Keep) -> FileSet {
+        const TELLS: KernelFile = KernelFile::CgroupEvents;
+        let is_wanted = self.claims && self.watched && keep.files > files.len();
+        if is_wanted && !self.reader.keeps(TELLS) { files.union(FileSet::of(&[TELLS])) } else { files }
     }
 
     /// Decides whether its network namespace may be kept alive between readings: only if its last process is

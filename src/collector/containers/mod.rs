@@ -207,8 +207,10 @@ impl Containers {
         let mut root_is_lost = None;
         for entry in &mut self.entries {
             let Entry { container, scope: Some(live), .. } = &mut **entry else { continue };
-            let all = || live.changeable(self.reading.files, pass.recheck_absent);
-            let files = some.unwrap_or_else(all);
+            let files = match some {
+                Some(files) => live.at_tick(files, keep),
+                None => live.changeable(self.reading.files, pass.recheck_absent),
+            };
             let failures = pass.report.failures.len();
             if live.reader.sample(files, keep, pass, &mut container.sample) {
                 then(container, live, &self.reading, pass);

@@ -39,7 +39,7 @@ use std::{
 };
 use tokio::{
     sync::mpsc::UnboundedReceiver,
-    time::{Instant, sleep},
+    time::{Instant, sleep_until},
 };
 use tolerant::{List, read_event, read_inspection_of};
 
@@ -54,7 +54,7 @@ const FLAPPING_BACKOFF: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(250);
 /// The same for one that has been away for longer than a restart takes. Each look wakes a processor, which
 /// would be for nothing where there is no Docker at all.
-const LATE_LOOK: Duration = Duration::from_secs(1);
+const LATE_LOOK: Duration = LAST_BACKOFF;
 
 /// The client for one daemon, with its settings.
 pub struct Docker {
@@ -141,11 +141,15 @@ impl Docker {
             if lasted.is_some_and(|lasted| lasted >= LASTING) {
                 backoff = FIRST_BACKOFF;
             }
-            let until = Instant::now() + backoff.min(longest);
-            let look = if backoff < FLAPPING_BACKOFF { LOOK } else { LATE_LOOK };
+            let ended = Instant::now();
+            let until = ended + backoff.min(longest);
+            // Without a socket no attempt can succeed.
+            let is_missing = socket.is_none() && matches!(self.daemon.host, DockerHost::Unix(_));
             // The list has the answers to look-ups of this time when the daemon is back.
-            while Instant::now() < until && self.socket() == socket {
-                sleep(look.min(until.saturating_duration_since(Instant::now()))).await;
+            while (is_missing || Instant::now() < until) && self.socket() == socket {
+                let is_late = backoff >= FLAPPING_BACKOFF || ended.elapsed() >= FLAPPING_BACKOFF;
+                let look = Instant::now() + if is_late { LATE_LOOK } else { LOOK };
+                sleep_until(if is_missing { look } else { look.min(until) }).await;
                 while lookups.try_recv().is_ok() {}
                 warn(&outage);
             }
