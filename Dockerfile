@@ -34,6 +34,7 @@ RUN case "$TARGETARCH-$(uname -m)" in \
       apt-get update && apt-get install -y --no-install-recommends "$package" "$libc" && rm -rf /var/lib/apt/lists/*; \
     fi \
  && if command -v rustup >/dev/null; then rustup target add "$target"; fi
+COPY .cargo .cargo
 COPY Cargo.toml Cargo.lock ./
 COPY src src
 COPY benches benches

@@ -16,7 +16,8 @@ use std::{io::Write, process::ExitCode};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    // Where huge pages are always used, the little that each thread allocates would take 2 MiB each.
+    // Where huge pages are always used, the little that each thread allocates would take 2 MiB each. For what
+    // is allocated before this line, see .cargo/config.toml.
     let _older_kernels_have_no_such_switch = nix::sys::prctl::set_thp_disable(true);
     // The default hook writes to standard error, and would wait for ever if the reader is stuck.
     std::panic::set_hook(Box::new(|panic| {

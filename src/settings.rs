@@ -327,9 +327,7 @@ fn doubts(config: &Config, bind: &Bind, selection: &Selection) -> Vec<Doubt> {
     let no_port = no_port.map(|flag| Doubt::SecureWithoutPort(config.origin_of(flag)));
     let interval =
         given(&"disk_interval").filter(|_| !selection.shows_disk()).map(Doubt::IntervalWithoutDisk);
-    let asks_for_peaks =
-        config.shown.metrics.split(',').any(|word| matches!(word.trim(), "+peaks" | "peaks"));
-    let no_polls = (config.kept.no_poll && asks_for_peaks)
+    let no_polls = (config.kept.no_poll && selection.asks_for_peaks())
         .then(|| Doubt::PeaksWithoutPolls(config.origin_of("metrics"), config.origin_of("no_poll")));
     let window = given(&"peak_window").filter(|_| !selection.has_peaks()).map(Doubt::WindowWithoutPeaks);
     let mut replaced = all_given(&["host", "cgroup_root", "proc_root", "sys_root"]);

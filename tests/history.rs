@@ -217,7 +217,7 @@ fn what_docker_tells_becomes_events() {
     for told in [created, running, healthy, renamed] {
         tell(&mut driven, News::Changed(told.into()));
     }
-    tell(&mut driven, News::Oom { id: id("a"), at: None });
+    tell(&mut driven, News::Oom { id: id("a"), at: Some(now - 5.0) });
     tell(&mut driven, News::Changed(ended.into()));
     tell(&mut driven, News::Removed(id("a")));
     // A container that is excluded is no part of it.
@@ -238,6 +238,7 @@ fn what_docker_tells_becomes_events() {
         ]
     );
     assert!((found.events[0].at - now - 1.0).abs() < 0.01);
+    assert!((found.events[3].at - now + 5.0).abs() < 0.01);
     assert!((found.events[4].at - now - 2.0).abs() < 0.01);
 }
 

@@ -24,7 +24,7 @@ use tokio::{
 
 /// How often readiness is checked until the exporter is ready.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(20);
-/// How often the collector is looked at. Each look wakes a processor.
+/// How often the collector is looked at while it hangs.
 const LOOK: Duration = Duration::from_secs(5);
 /// A collector that has been silent for this long is reported to hang.
 const HUNG: Duration = Duration::from_secs(60);
@@ -35,7 +35,7 @@ const GOES_ON: Duration = Duration::from_secs(2);
 pub(super) async fn watch_for_hangs(handle: Handle) {
     let mut hung = false;
     loop {
-        sleep(LOOK).await;
+        sleep(until_next_look(hung, handle.silence())).await;
         let silence = handle.silence();
         if !hung && silence > HUNG {
             hung = true;
@@ -50,6 +50,11 @@ pub(super) async fn watch_for_hangs(handle: Handle) {
             tracing::info!("the collector works again");
         }
     }
+}
+
+/// Each look wakes a processor, so there is none before it could find a hang.
+fn until_next_look(hung: bool, silence: Duration) -> Duration {
+    if hung { LOOK } else { HUNG.saturating_sub(silence).max(LOOK) }
 }
 
 /// How long the log line about the start waits for the number of containers.
@@ -175,5 +180,20 @@ pub(super) async fn supervise(handle: Handle, start: Start) {
             Err(_) => {}
         }
         sleep(beat).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hang_is_found_soon_after_its_minute_and_its_end_within_seconds() {
+        for silent in 0..=HUNG.as_secs() {
+            let silence = Duration::from_secs(silent);
+            let at = silence + until_next_look(false, silence);
+            assert!(at >= HUNG && at <= HUNG + LOOK, "{silent}: {at:?}");
+        }
+        assert_eq!(until_next_look(true, HUNG * 2), LOOK);
     }
 }

@@ -187,10 +187,13 @@ impl Collector {
         };
         let Some(id) = id else { return self.containers.take_metadata(event) };
         recorder.news(&event.news, self.containers.get(&id));
-        let is_oom = matches!(event.news, News::Oom { .. });
+        let killed = match event.news {
+            News::Oom { at, .. } => Some(at),
+            _ => None,
+        };
         self.containers.take_metadata(event);
-        if let Some(container) = self.containers.get(&id).filter(|_| is_oom) {
-            recorder.oom(container);
+        if let Some((container, at)) = self.containers.get(&id).zip(killed) {
+            recorder.oom(container, at);
         }
     }
 

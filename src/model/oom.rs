@@ -4,8 +4,8 @@
 /// runs.
 ///
 /// A container that an OOM kill ends is often gone before its file can be read again. So Docker's `oom` event
-/// and `State.OOMKilled` also count as evidence of a kill that was not read. Both may be late: their time says
-/// which run they are about. All times are in Unix seconds.
+/// and `State.OOMKilled` also count as evidence of a kill that was not read. Both may be late: their time
+/// says which run they are about. All times are in Unix seconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct OomKills {
     /// Whether any of the sources ever gave a count.

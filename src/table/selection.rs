@@ -24,6 +24,8 @@ fn groups() -> String {
 #[derive(Debug, Clone)]
 pub struct Selection {
     families: Vec<&'static Family>,
+    /// The groups that were added by name.
+    added: Vec<Group>,
     needs: Needs,
     core_only: bool,
     lifecycle: bool,
@@ -94,6 +96,7 @@ impl Selection {
             polled: families.iter().any(|family| family.is_polled),
             lifecycle: families.iter().any(|family| family.of_stopped),
             host: host && !removed.contains(&Group::Host),
+            added: added.to_vec(),
             families,
         }
     }
@@ -126,6 +129,12 @@ impl Selection {
     #[must_use]
     pub fn has_peaks(&self) -> bool {
         self.families.iter().any(|family| family.group == Group::Peaks)
+    }
+
+    /// Whether peaks were asked for by name.
+    #[must_use]
+    pub fn asks_for_peaks(&self) -> bool {
+        self.added.contains(&Group::Peaks)
     }
 
     /// Whether Docker must measure the files of containers.

@@ -42,8 +42,8 @@ impl LiveScope {
         if self.settings_known && !recheck { files.without(FileSet::SETTINGS) } else { files }
     }
 
-    /// The files of a tick. `cgroup.events` is read too until it is kept open: it tells when the container ends,
-    /// so its network namespace may be kept alive.
+    /// The files of a tick. `cgroup.events` is read too until it is kept open: it tells when the container
+    /// ends, so its network namespace may be kept alive.
     pub(super) fn at_tick(&self, files: FileSet, keep: Keep) -> FileSet {
         const TELLS: KernelFile = KernelFile::CgroupEvents;
         let is_wanted = self.claims && self.watched && keep.files > files.len();

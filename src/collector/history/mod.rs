@@ -170,8 +170,8 @@ impl Recorder {
         self.is_last_current = false;
     }
 
-    /// Docker has reported an OOM kill, which the container's count contains now.
-    pub(super) fn oom(&mut self, container: &Container) {
+    /// Docker has reported an OOM kill, which the container's count contains now, and when that was.
+    pub(super) fn oom(&mut self, container: &Container, at: Option<f64>) {
         if container.metadata.as_ref().is_some_and(|metadata| !metadata.included) {
             return;
         }
@@ -184,7 +184,9 @@ impl Recorder {
             let kills = total.unwrap_or(1).saturating_sub(known.unwrap_or(0)).max(1);
             let kills = if known.is_none() { 1 } else { kills };
             let what = Happening::OomKilled(kills);
-            self.events.add(event(unix_now(), &container.id, container.metadata.as_deref(), what));
+            let now = unix_now();
+            let at = at.filter(|at| *at < now).unwrap_or(now);
+            self.events.add(event(at, &container.id, container.metadata.as_deref(), what));
         }
         self.is_last_current = false;
     }

@@ -9,6 +9,7 @@ from .changes import (a_new_container_is_never_shown_without_its_name, container
 from .dockers import rootless, with_the_cgroupfs_driver
 from .installed import as_a_compose_service, as_a_swarm_service, as_a_systemd_unit, in_a_container
 from .kernel import main_pid, scope
+from .memory import it_takes_no_huge_pages
 from .outages import a_stopped_exporter_says_goodbye_and_a_new_one_sees_the_same, numbers_go_on_without_docker
 from .sandbox import the_sandbox_holds
 from .socket_only import started_with_the_socket_only
@@ -32,6 +33,7 @@ CHECKS = [
     many_short_lives_leave_nothing,
     numbers_go_on_without_docker,
     a_stopped_exporter_says_goodbye_and_a_new_one_sees_the_same,
+    it_takes_no_huge_pages,
     the_sandbox_holds,
     as_a_systemd_unit,
     in_a_container,
