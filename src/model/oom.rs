@@ -17,10 +17,12 @@ pub struct OomKills {
     this: Run,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 struct Count {
     read: u64,
     events: u64,
+    /// Whether a kill ended it: one of those that were read or reported, or one that was neither.
+    is_ended_by_kill: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -30,19 +32,21 @@ struct Run {
 }
 
 impl Count {
+    const NONE: Self = Self { read: 0, events: 0, is_ended_by_kill: false };
+
     fn kills(self) -> u64 {
-        self.read.max(self.events)
+        self.read.max(self.events).max(self.is_ended_by_kill.into())
     }
 }
 
 impl Run {
     /// A run of which it is not known when it began: everything that is not later is about it.
-    const SINCE_EVER: Self = Self { began: f64::NEG_INFINITY, kills: Count { read: 0, events: 0 } };
+    const SINCE_EVER: Self = Self { began: f64::NEG_INFINITY, kills: Count::NONE };
 }
 
 impl Default for OomKills {
     fn default() -> Self {
-        Self { is_known: false, earlier: Count::default(), last: None, this: Run::SINCE_EVER }
+        Self { is_known: false, earlier: Count::NONE, last: None, this: Run::SINCE_EVER }
     }
 }
 
@@ -75,10 +79,8 @@ impl OomKills {
     /// before the last one are left as they are: whether this kill is among theirs can't be told.
     pub fn ended_by_kill(&mut self, at: Option<f64>) {
         let Some(run) = self.run_at(at) else { return };
-        if run.kills.kills() == 0 {
-            run.kills.events = 1;
-            self.is_known = true;
-        }
+        run.kills.is_ended_by_kill = true;
+        self.is_known = true;
     }
 
     /// The run of this time: this one or the last; `None` if it is an earlier one.
@@ -187,6 +189,20 @@ mod tests {
         assert_eq!(kills.total(), Some(1));
         kills.read(1);
         kills.witnessed(Some(12.0));
+        assert_eq!(kills.total(), Some(2));
+    }
+
+    #[test]
+    fn the_order_of_the_witnesses_does_not_matter() {
+        let mut kills = OomKills::default();
+        kills.ended_by_kill(Some(9.6));
+        kills.witnessed(Some(9.5));
+        assert_eq!(kills.total(), Some(1));
+        kills.new_run(Some(10.0));
+        kills.ended_by_kill(Some(19.6));
+        kills.new_run(Some(20.0));
+        kills.new_run(Some(30.0));
+        kills.witnessed(Some(19.5));
         assert_eq!(kills.total(), Some(2));
     }
 }

@@ -121,15 +121,14 @@ impl Entry {
         container.scope_created = reader.created().and_then(Self::seconds);
         if is_swap {
             container.oom_kills.was_not_its_own(container.scope_created);
-        } else if is_first {
-            container.oom_kills.first_run(container.scope_created);
-        }
-        if is_new_run {
+        } else if is_new_run {
             let began = container.scope_created.or_else(|| Self::seconds(SystemTime::now()));
             container.oom_kills.new_run(began);
             let told_before = container.metadata.as_ref().and_then(|metadata| metadata.started);
             container.new_run = began.map(|began| NewRun { began, told_before });
             self.ask_at = Some(Instant::now() + GRACE);
+        } else if is_first {
+            container.oom_kills.first_run(container.scope_created);
         }
         // The next pass decides whether there are descriptors for it, together with all others that came at
         // once.
