@@ -187,7 +187,9 @@ fn a_connection_that_is_never_made_is_said_once() {
     let mut command = exporter::on_host(&fixture(HOST));
     command.args(["-H", &format!("tcp://{address}")]);
     let exporter = Exporter::start(&mut command);
-    eventually("it is said", || exporter.log().contains("no connection within 10 s").then_some(()));
+    eventually("it is said", || {
+        exporter.log().contains("does not answer (no connection within 10 s)").then_some(())
+    });
     assert_eq!(exporter.log().matches("does not answer").count(), 1);
 }
 
