@@ -236,13 +236,13 @@ fn no_namespace_outlives_its_container_by_more_than_a_second() {
     let mut command = exporter::command();
     command.arg("--cgroup_root").arg(cgroups.root());
     let exporter = Exporter::ready(no_docker(&mut command));
-    // cgroup.events is opened by a scrape. New containers are not kept for some seconds.
+    // Before the first scrape too. New containers are not kept for some seconds.
+    eventually("both are kept", || (pinned(exporter.pid()) == 2).then_some(()));
     let network = "container_network_receive_bytes_total";
     eventually("both are read", || {
         let page = exporter.metrics();
         (page.matches("container_cpu_usage_seconds_total{").count() == 2).then_some(())
     });
-    eventually("both are kept", || (pinned(exporter.pid()) == 2).then_some(()));
     // A container whose process has gone to another cgroup has ended too, although the process has not.
     fs::write(cgroups.root().join("cgroup.procs"), other.to_string()).unwrap();
     let begin = Instant::now();

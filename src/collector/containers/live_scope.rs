@@ -44,7 +44,7 @@ impl LiveScope {
 
     /// The files of a tick. `cgroup.events` is read too until it is kept open: it tells when the container
     /// ends, so its network namespace may be kept alive.
-    pub(super) fn at_tick(&self, files: FileSet, keep: Keep) -> FileSet {
+    pub(super) fn files_of_tick(&self, files: FileSet, keep: Keep) -> FileSet {
         const TELLS: KernelFile = KernelFile::CgroupEvents;
         let is_wanted = self.claims && self.watched && keep.files > files.len();
         if is_wanted && !self.reader.keeps(TELLS) { files.union(FileSet::of(&[TELLS])) } else { files }

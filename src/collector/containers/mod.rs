@@ -208,7 +208,7 @@ impl Containers {
         for entry in &mut self.entries {
             let Entry { container, scope: Some(live), .. } = &mut **entry else { continue };
             let files = match some {
-                Some(files) => live.at_tick(files, keep),
+                Some(files) => live.files_of_tick(files, keep),
                 None => live.changeable(self.reading.files, pass.recheck_absent),
             };
             let failures = pass.report.failures.len();

@@ -326,7 +326,7 @@ fn a_kill_that_docker_tells_late_belongs_to_the_run_that_it_ended() {
     assert_eq!(read(&mut containers, 1), Some(1));
     let killed = Entry::seconds(SystemTime::now());
     // Times of files are those of the last timer interrupt.
-    std::thread::park_timeout(Duration::from_millis(50));
+    std::thread::sleep(Duration::from_millis(50));
     std::fs::remove_dir_all(containers.reading.directory_of(&first.cgroup)).unwrap();
     containers.take_scope(ScopeEvent::Vanished(first));
     appear(&mut containers, &one);
@@ -350,7 +350,7 @@ fn a_kill_before_the_first_cgroup_that_is_seen_counts_once() {
     let killed = Entry::seconds(SystemTime::now());
     let ended = Metadata { state: Some(State::Exited), oom_killed: Some(true), ..Metadata::new(one.clone()) };
     tell(&mut containers, ONE, News::Changed(Arc::new(Metadata { finished: killed, ..ended })));
-    std::thread::park_timeout(Duration::from_millis(50));
+    std::thread::sleep(Duration::from_millis(50));
     appear(&mut containers, &one);
     tell(&mut containers, ONE, News::Oom { id: one.clone(), at: killed });
     assert_eq!(containers.get(&one).unwrap().oom_kills.total(), Some(1));

@@ -143,7 +143,7 @@ impl Docker {
             }
             let ended = Instant::now();
             let until = ended + backoff.min(longest);
-            // Without a socket no attempt can succeed.
+            // Where there is no socket, no attempt can succeed until there is one.
             let is_missing = socket.is_none() && matches!(self.daemon.host, DockerHost::Unix(_));
             // The list has the answers to look-ups of this time when the daemon is back.
             while (is_missing || Instant::now() < until) && self.socket() == socket {
