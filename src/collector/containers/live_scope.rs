@@ -69,15 +69,29 @@ impl LiveScope {
         now.saturating_duration_since(self.first_seen) < SETTLING
     }
 
-    pub(super) fn is_due(&self, now: Instant) -> bool {
+    fn is_due(&self, now: Instant) -> bool {
         let Some(at) = self.located else { return true };
         let settling = self.is_settling(now);
         now.saturating_duration_since(at) >= if settling { Duration::from_millis(250) } else { RELOCATE }
     }
 
+    /// From time to time, chooses the process again whose `/proc` entry gives the network counters. `true` if
+    /// the network namespace has changed.
+    pub(super) fn locate_if_due(&mut self, container: &Container, now: Instant, pass: &mut Pass) -> bool {
+        if !self.is_due(now) {
+            return false;
+        }
+        let main_pid = container.metadata.as_ref().and_then(|metadata| metadata.main_pid);
+        if self.network.is_still_there(main_pid) {
+            self.located = Some(now);
+            return false;
+        }
+        self.locate(container, pass)
+    }
+
     /// Chooses the process whose `/proc` entry gives the network counters. `true` if the network namespace
     /// has changed.
-    pub(super) fn locate(&mut self, container: &Container, pass: &mut Pass) -> bool {
+    fn locate(&mut self, container: &Container, pass: &mut Pass) -> bool {
         self.located = Some(Instant::now());
         let before = self.network.netns();
         let pids = self.reader.pids(&mut pass.scratch, &mut pass.report);

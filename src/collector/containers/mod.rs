@@ -267,9 +267,7 @@ impl Containers {
         let now = Instant::now();
         for entry in &mut self.entries {
             let Entry { container, scope: Some(live), .. } = &mut **entry else { continue };
-            if live.is_due(now) {
-                self.unsettled |= live.locate(container, pass);
-            }
+            self.unsettled |= live.locate_if_due(container, now, pass);
         }
         if !std::mem::take(&mut self.unsettled) {
             return;
