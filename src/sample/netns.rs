@@ -38,7 +38,7 @@ impl Netns {
     #[must_use]
     pub fn of(process: &Path) -> Option<Self> {
         let link = namespace_number(&process.join("ns/net"));
-        let net_dev_inode = net_dev_inode(process);
+        let net_dev_inode = stat(&process.join(NET_DEV)).ok().map(|stat| stat.st_ino);
         (link.is_some() || net_dev_inode.is_some()).then_some(Self { link, net_dev_inode })
     }
 
@@ -49,14 +49,6 @@ impl Netns {
         match (self.link, other.link) {
             (Some(one), Some(two)) => one == two,
             _ => self.net_dev_inode.is_some() && self.net_dev_inode == other.net_dev_inode,
-        }
-    }
-
-    /// Whether a process is in this namespace.
-    fn is_of(self, process: &Path) -> bool {
-        match self.link {
-            Some(link) => namespace_number(&process.join("ns/net")) == Some(link),
-            None => net_dev_inode(process).is_some_and(|inode| Some(inode) == self.net_dev_inode),
         }
     }
 
@@ -72,10 +64,6 @@ impl Netns {
     pub fn number(self, by_link: bool) -> Option<u64> {
         if by_link { self.link } else { self.net_dev_inode }
     }
-}
-
-fn net_dev_inode(process: &Path) -> Option<u64> {
-    stat(&process.join(NET_DEV)).ok().map(|stat| stat.st_ino)
 }
 
 /// `net:[4026531840]` as a number. A recording may hold the text as a dangling link or as a plain file.
@@ -228,15 +216,15 @@ impl NetReader {
     }
 
     /// Whether locating again would find the same namespace: it is kept alive here, and the known process is
-    /// still in it. That is a question of one or two system calls, and locating takes a dozen. `false` if it
-    /// is not certain, or Docker names another main process by now.
+    /// still in it. Asking this is much cheaper than locating. `false` if it is not certain, or Docker names
+    /// another main process by now.
     #[must_use]
     pub fn is_still_there(&self, main_pid: Option<u32>) -> bool {
         let Some(process) = self.process.as_ref().filter(|process| process.net_dev.is_some()) else {
             return false;
         };
         let is_main = main_pid.is_none_or(|main| main == process.pid);
-        is_main && process.netns.is_some_and(|netns| netns.is_of(&process.path))
+        is_main && process.netns.zip(Netns::of(&process.path)).is_some_and(|(known, now)| known.is(&now))
     }
 
     /// Reads the counters. `false` if the process is gone and another one must be located.
@@ -433,7 +421,9 @@ mod tests {
         symlink("net:[8]", path.join("ns/net")).unwrap();
         assert!(!reader.is_still_there(None), "it is in another namespace");
         std::fs::remove_file(path.join("ns/net")).unwrap();
+        std::fs::remove_file(path.join("net")).unwrap();
         assert!(!reader.is_still_there(None), "that can't be seen any more");
+        symlink("/proc/self/net", path.join("net")).unwrap();
         // Where links can't be read, the inode of `net/dev` is compared.
         reader.locate(&id(), &[10], None, &mut Pass::default()).unwrap();
         assert!(reader.read(&id(), &mut pass, &mut table) && reader.is_still_there(Some(10)));

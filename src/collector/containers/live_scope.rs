@@ -81,8 +81,7 @@ impl LiveScope {
         if !self.is_due(now) {
             return false;
         }
-        let main_pid = container.metadata.as_ref().and_then(|metadata| metadata.main_pid);
-        if self.network.is_still_there(main_pid) {
+        if self.network.is_still_there(main_pid(container)) {
             self.located = Some(now);
             return false;
         }
@@ -95,8 +94,7 @@ impl LiveScope {
         self.located = Some(Instant::now());
         let before = self.network.netns();
         let pids = self.reader.pids(&mut pass.scratch, &mut pass.report);
-        let main_pid = container.metadata.as_ref().and_then(|metadata| metadata.main_pid);
-        self.problem = self.network.locate(&container.id, &pids, main_pid, pass).err();
+        self.problem = self.network.locate(&container.id, &pids, main_pid(container), pass).err();
         let has_changed = before != self.network.netns();
         if has_changed {
             self.window.restart_network();
@@ -129,7 +127,7 @@ impl LiveScope {
             cgroup: self.reader.path(),
             proc_root: &reading.proc_root,
             id: &container.id,
-            main_pid: container.metadata.as_ref().and_then(|metadata| metadata.main_pid),
+            main_pid: main_pid(container),
         };
         self.descriptor_problem = processes.read_descriptors(pass, &mut container.sample).err();
     }
@@ -145,4 +143,9 @@ impl LiveScope {
             None => NetworkCounters::HostOrBorrowed,
         }
     }
+}
+
+/// The container's main process according to Docker.
+fn main_pid(container: &Container) -> Option<u32> {
+    container.metadata.as_ref().and_then(|metadata| metadata.main_pid)
 }
