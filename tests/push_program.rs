@@ -84,7 +84,7 @@ fn a_refusal_is_said_once_and_a_404_of_a_collector_has_a_hint() {
     let url = receiver.url("/otlp");
     let exporter = Exporter::ready(every_second(without_docker().args(["--otlp", &url])));
     receiver.wait_for(3);
-    let refusals = |log: &str| log.lines().filter(|line| line.contains("404")).count();
+    let refusals = |log: &str| log.lines().filter(|line| line.contains("404 Not Found")).count();
     eventually("it is said", || (refusals(&exporter.log()) > 0).then_some(()));
     let log = exporter.log();
     assert!(
