@@ -47,7 +47,10 @@ fn a_browser_is_answered_under_the_exporters_own_names_only() {
     let refused = value(&exporter.metrics(), "docker_stat_prom_http_refused_total", &["reason=\"host\""]);
     assert_eq!(refused, Some(4.0));
     let line = eventually("it is written down", || audit(&exporter).into_iter().next());
-    assert!(line.contains("INFO") && line.contains("refused with 421: ") && line.contains("evil.example"), "{line}");
+    assert!(
+        line.contains("INFO") && line.contains("refused with 421: ") && line.contains("evil.example"),
+        "{line}"
+    );
 }
 
 #[test]

@@ -216,6 +216,34 @@ fn a_kept_namespace_is_the_one_of_its_process_and_no_other() {
     assert_eq!(table.bytes(), None);
 }
 
+#[test]
+fn a_process_that_goes_to_another_namespace_is_not_taken_for_still_there() {
+    let test = "a_process_that_goes_to_another_namespace_is_not_taken_for_still_there";
+    if !may_unshare(test) {
+        return;
+    }
+    let Some(mut cgroups) = LiveCgroups::new(test) else { return };
+    // The same process goes on in a new namespace, but not before it is told to.
+    let folder = tempfile::tempdir().unwrap();
+    let told = folder.path().join("go");
+    let work = format!("while [ ! -e {} ]; do sleep 0.05; done; {IN_ITS_OWN}", told.display());
+    let directory = cgroups.container_with(&scope("a"), &format!("exec unshare -n sh -c '{work}'"));
+    let pid = pid_in(&directory);
+    let id = ContainerId::new(&"a".repeat(64)).unwrap();
+    let mut reader = NetReader::new(Path::new("/proc"));
+    let (mut pass, mut table) = (Pass::default(), NetTable::default());
+    reader.locate(&id, &[pid], None, &mut pass).unwrap();
+    reader.allow_pin(true);
+    assert!(reader.read(&id, &mut pass, &mut table));
+    let before = reader.netns().unwrap();
+    throughout(Duration::from_millis(100), || assert!(reader.is_still_there(None)));
+    fs::write(told, "").unwrap();
+    eventually("it is seen to have gone", || (!reader.is_still_there(None)).then_some(()));
+    reader.locate(&id, &[pid], None, &mut pass).unwrap();
+    assert!(!reader.netns().unwrap().is(&before));
+    assert!(reader.read(&id, &mut pass, &mut table) && reader.pins() && reader.is_still_there(None));
+}
+
 /// How many network namespaces a process keeps alive through a file of procfs.
 fn pinned(process: i32) -> usize {
     let open = fs::read_dir(format!("/proc/{process}/fd")).unwrap().flatten();
