@@ -126,10 +126,11 @@ fn with_controllers(
 #[test]
 fn no_oom_kill_is_missed() {
     let test = "no_oom_kill_is_missed";
+    // Removed after those that read from it.
+    let fifo = tempfile::tempdir().unwrap();
     let Some(mut cgroups) = LiveCgroups::new(test) else { return };
     // Each round, a child takes more than there is.
     let work = "while read go; do tail /dev/zero; done < FIFO";
-    let fifo = tempfile::tempdir().unwrap();
     let path = fifo.path().join("go");
     assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
     let work = work.replace("FIFO", path.to_str().unwrap());
