@@ -55,7 +55,7 @@ fn parse_all(bytes: &[u8], kept: &mut Kept) -> usize {
     understood += usize::from(io_stat::parse_io_stat(bytes, &mut kept.rows).odd == 0);
     understood += usize::from(net_dev::parse_net_dev(bytes, &mut kept.interfaces, |name| name == b"lo") == 0);
     understood += usize::from(meminfo::parse_meminfo(bytes).0.mem_total.is_some());
-    understood += usize::from(proc_stat::count_cpus(bytes) > 0);
+    understood += usize::from(proc_stat::count_cpus(bytes).is_ok());
     understood += usize::from(proc_stat::boot_time(bytes).is_some());
     understood += usize::from(identifier::machine_id(bytes).is_some());
     understood += usize::from(identifier::uuid(bytes).is_some());

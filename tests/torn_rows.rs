@@ -14,7 +14,7 @@ use docker_stat_prom::{
     table::Selection,
 };
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     os::unix::fs::FileExt,
     path::Path,
@@ -254,6 +254,61 @@ fn a_device_that_was_not_used_yet_is_no_skipped_row() {
         let page = direct.page();
         assert_eq!(value(&page, "docker_stat_prom_skipped_rows_total", &[]), None);
     }
+}
+
+/// The values of a page by their series, without those of the exporter itself.
+fn values(page: &str) -> BTreeMap<String, String> {
+    let lines = page.lines().filter(|line| line.starts_with("container_") || line.starts_with("machine_"));
+    // The two that say how the reading went.
+    let lines = lines.filter(|line| !line.contains("_last_seen") && !line.contains("_scrape_error"));
+    lines.filter_map(|line| line.rsplit_once(' ')).map(|(key, value)| (key.into(), value.into())).collect()
+}
+
+/// A number that is cut off still looks like a number.
+#[test]
+fn no_file_that_is_cut_off_gives_another_number() {
+    let host = copy_of("debian13-docker26.1-linux6.12");
+    let all = "core,cadvisor,v2,lifecycle,host,process";
+    // A new collector each time, since the machine's files are read every half a minute.
+    let page = || values(&Driven::new(host.path(), Selection::parse(all).unwrap()).page(Format::Text));
+    let scope = ContainerId::new("13d53898ca900ddddd308d959ad664b7b9486a3fe172b376a925c3f1b935eaa4").unwrap();
+    let slice = host.path().join("sys/fs/cgroup/system.slice");
+    let scope = slice.join(scope.scope_name());
+    for other in fs::read_dir(slice).unwrap().flatten().filter(|other| other.path() != scope) {
+        fs::remove_dir_all(other.path()).unwrap();
+    }
+    // Numbers of more than one digit, of which a part is another one.
+    for entry in fs::read_dir(&scope).unwrap() {
+        let path = entry.unwrap().path();
+        if let Some(begin) = fs::read_to_string(&path).unwrap().strip_suffix(" 0\n") {
+            fs::write(&path, format!("{begin} 98765\n")).unwrap();
+        }
+    }
+    let whole = page();
+    let (mut tried, mut wrong) = (0, Vec::new());
+    for directory in [scope, host.path().join("sys/fs/cgroup"), host.path().join("proc")] {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            let Ok(text) = fs::read(&path) else { continue };
+            // Rows may be missing in a whole file too. For io.stat see the tests above.
+            if path.ends_with("io.stat") || path.ends_with("cgroup.procs") {
+                continue;
+            }
+            let last = text.trim_ascii_end().iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+            for cut in (last..text.len()).chain((0..last).step_by(97)) {
+                fs::write(&path, &text[..cut]).unwrap();
+                for (series, value) in page() {
+                    if whole.get(&series).is_some_and(|whole| *whole != value) {
+                        let part = String::from_utf8_lossy(&text[..cut]);
+                        wrong.push(format!("{}: {series} {value} of {part:?}", path.display()));
+                    }
+                }
+                tried += 1;
+            }
+            fs::write(&path, text).unwrap();
+        }
+    }
+    assert!(tried > 100 && wrong.is_empty(), "{tried}\n{}", wrong.join("\n"));
 }
 
 #[test]

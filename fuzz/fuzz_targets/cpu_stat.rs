@@ -33,7 +33,7 @@ fuzz_target!(|file: &[u8]| {
             assert_eq!(values.as_slice(), expected);
         }
         (Err(error), Err(line)) => assert_eq!(error.line, line),
-        // Without its usage, or cut off: half a number is still a number.
+        // Without its usage, or cut off within a key.
         (Err(_), Ok(expected)) => assert!(expected[0].is_none() || file.last() != Some(&b'\n')),
         (Ok(stat), Err(line)) => panic!("{stat:?}, but line {line} is odd"),
     }

@@ -25,13 +25,14 @@ pub fn key_value(line: &[u8]) -> Option<(&[u8], &[u8])> {
 /// The values of a flat-keyed file, the last of each key; the number of the first line whose value is none.
 ///
 /// # Errors
-/// A known key whose value is not a number.
+/// A known key whose value is not a number, or has no newline: half a number is still a number.
 pub fn flat(file: &[u8], keys: &[&str]) -> Result<Vec<Option<u64>>, u32> {
     let mut values = vec![None; keys.len()];
     for (line, number_of_line) in lines(file).zip(1_u32..) {
         let Some((key, value)) = key_value(line) else { continue };
         if let Some(index) = keys.iter().position(|known| known.as_bytes() == key) {
-            values[index] = Some(number(value).ok_or(number_of_line)?);
+            let is_cut = !file.ends_with(b"\n") && lines(file).count() == number_of_line as usize;
+            values[index] = Some(number(value).filter(|_| !is_cut).ok_or(number_of_line)?);
         }
     }
     Ok(values)

@@ -50,12 +50,14 @@ mod tests {
         assert_eq!(parsed("populated 0\n"), events(0, None));
         assert_eq!(parsed("frozen 1\nnew 7\npopulated 1\n"), events(1, Some(1)));
         assert_eq!(parsed("populated 1\nfrozen 0\nnew 7\n"), events(1, Some(0)));
-        assert_eq!(parsed("populated 1\nfrozen 0"), events(1, Some(0)));
         for file in ["", "frozen 0\n", "populate 1\n"] {
             assert!(parsed(file).unwrap_err().contains("expected populated"), "{file:?}");
         }
         for file in ["populated x\nfrozen 0\n", "populated 1\nfrozen\u{20}\n", "populated 1\nfrozen 0x\n"] {
             assert!(parsed(file).unwrap_err().contains("expected a number"), "{file:?}");
+        }
+        for file in ["populated 1\nfrozen 0", "populated 1"] {
+            assert!(parsed(file).unwrap_err().contains("expected a newline at the end"), "{file:?}");
         }
     }
 }

@@ -17,14 +17,18 @@ pub struct CgroupStat {
 /// Parses `cgroup.stat`.
 ///
 /// # Errors
-/// If the value of a known key is not a number, or if there is no `nr_descendants`, which every kernel
-/// prints.
+/// If the value of a known key is not a number, if its line has no newline, or if there is no
+/// `nr_descendants`, which every kernel prints.
 pub fn parse_cgroup_stat(file: &[u8]) -> Result<CgroupStat, ParseError> {
     let mut stat = CgroupStat::default();
     // Since Linux 6.12 there are also lines per controller, which are skipped.
     for line in lines(file) {
-        let value =
-            |text| number(text).map(Some).ok_or_else(|| ParseError::new(line.number, "a number", text));
+        let value = |text| match number(text) {
+            None => Err(ParseError::new(line.number, "a number", text)),
+            // A number that is cut off is still a number.
+            Some(_) if !line.ended => Err(ParseError::new(line.number, "a newline at the end", line.text)),
+            value => Ok(value),
+        };
         if let Some(text) = strip(line.text, b"nr_descendants ") {
             stat.nr_descendants = value(text)?;
         } else if let Some(text) = strip(line.text, b"nr_dying_descendants ") {
@@ -53,11 +57,17 @@ mod tests {
                 "nr_descendants 2\nnr_subsys_new 9\nnr_subsys_io 3\nnr_dying_descendants 1\n",
                 stat(Some(2), Some(1)),
             ),
-            ("nr_dying_descendants 1\nnr_descendants 2", stat(Some(2), Some(1))),
+            ("nr_dying_descendants 1\nnr_descendants 2\n", stat(Some(2), Some(1))),
         ] {
             assert_eq!(parse_cgroup_stat(file.as_bytes()), Ok(expected), "{file:?}");
         }
-        for file in ["nr_descendants many\n", "nr_subsys_io 1\n", ""] {
+        for file in [
+            "nr_descendants many\n",
+            "nr_subsys_io 1\n",
+            "",
+            "nr_descendants 2\nnr_dying_descendants 3",
+            "nr_descendants 1",
+        ] {
             assert!(parse_cgroup_stat(file.as_bytes()).is_err(), "{file:?}");
         }
     }

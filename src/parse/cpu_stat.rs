@@ -67,8 +67,7 @@ pub fn parse_cpu_stat(file: &[u8]) -> Result<CpuStat, ParseError> {
         burst_usec,
     ] = values;
     if file.last().is_some_and(|last| *last != b'\n') {
-        // A number that is cut off is still a number, and its difference to the next value would give an
-        // absurd rate.
+        // Cut off within a key: those that follow are not absent.
         let end = file.get(file.len().saturating_sub(16)..).unwrap_or_default();
         return Err(ParseError::new(lines, "a newline at the end", end));
     }
@@ -103,7 +102,9 @@ mod tests {
         let error = parse_cpu_stat(b"usage_usec 7\nuser_usec x9\n").unwrap_err();
         assert_eq!(error.to_string(), "2: expected a number, found \"x9\"");
         let error = parse_cpu_stat(b"system_usec 1\nusage_usec 7").unwrap_err();
-        assert_eq!(error.to_string(), "2: expected a newline at the end, found \"c 1?usage_usec 7\"");
+        assert_eq!(error.to_string(), "2: expected a newline at the end, found \"usage_usec 7\"");
+        let error = parse_cpu_stat(b"usage_usec 7\nuser_us").unwrap_err();
+        assert_eq!(error.to_string(), "2: expected a newline at the end, found \"e_usec 7?user_us\"");
         let error = parse_cpu_stat(b"user_usec 1\n").unwrap_err();
         assert_eq!(error.to_string(), "2: expected usage_usec, found \"end of file\"");
     }

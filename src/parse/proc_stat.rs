@@ -1,15 +1,26 @@
 //! `/proc/stat`.
 
-use super::scan::{lines, number, words};
+use super::{
+    ParseError,
+    scan::{lines, number, words},
+};
 
 /// How many processors `/proc/stat` lists: its lines `cpu0`, `cpu1`… The line `cpu` is their sum.
-#[must_use]
-pub fn count_cpus(file: &[u8]) -> u64 {
+///
+/// # Errors
+/// If there is none, or the last line has no newline: a part of the file may list fewer of them.
+pub fn count_cpus(file: &[u8]) -> Result<u64, ParseError> {
     let is_cpu = |word: &[u8]| {
         word.strip_prefix(b"cpu")
             .is_some_and(|number| !number.is_empty() && number.iter().all(u8::is_ascii_digit))
     };
-    lines(file).filter(|line| words(line.text).next().is_some_and(is_cpu)).count() as u64
+    if let Some(line) = lines(file).find(|line| !line.ended) {
+        return Err(ParseError::new(line.number, "a newline at the end", line.text));
+    }
+    match lines(file).filter(|line| words(line.text).next().is_some_and(is_cpu)).count() {
+        0 => Err(ParseError::new(1, "a line cpu0", file)),
+        many => Ok(many as u64),
+    }
 }
 
 /// When the machine was booted, in Unix seconds: the line `btime`. `None` if there is none, or an odd one.
@@ -28,9 +39,12 @@ mod tests {
 
     #[test]
     fn the_sum_line_is_no_cpu_and_nor_is_another_word() {
-        assert_eq!(count_cpus(b"cpu  1 2\ncpu0 1 2\ncpu1 1 2\nintr 5\n"), 2);
-        assert_eq!(count_cpus(b"odd\r\ncpu  1\r\ncpu0 1\r\ncpu0x 1\r\ncpufreq 1\r\n\xff\n cpu1\t7\n"), 2);
-        assert_eq!(count_cpus(b""), 0);
+        assert_eq!(count_cpus(b"cpu  1 2\ncpu0 1 2\ncpu1 1 2\nintr 5\n"), Ok(2));
+        let odd = b"odd\r\ncpu  1\r\ncpu0 1\r\ncpu0x 1\r\ncpufreq 1\r\n\xff\n cpu1\t7\n";
+        assert_eq!(count_cpus(odd), Ok(2));
+        for none in ["", "cpu  1 2\n", "cpu  1 2\ncpu0 1 2\ncpu1 1", "cpu  1 2\ncpu0 1 2\nin"] {
+            assert!(count_cpus(none.as_bytes()).is_err(), "{none:?}");
+        }
     }
 
     #[test]

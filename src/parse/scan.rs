@@ -137,7 +137,8 @@ pub fn trim(text: &[u8]) -> &[u8] {
 /// would cost much. Another order, and keys of the file that are not in `keys`, only cost time.
 ///
 /// # Errors
-/// If the value of one of `keys` is not a number. Otherwise returns the number of lines read.
+/// If the value of one of `keys` is not a number, or its line has no newline: a number that is cut off is still
+/// a number. Otherwise returns the number of lines read.
 #[inline]
 pub(super) fn flat_keyed(
     file: &[u8],
@@ -162,6 +163,9 @@ pub(super) fn flat_keyed(
                 let Some((key, value)) = text.split_at_checked(blank + 1) else { continue };
                 let Some(index) = index_from(keys, next, key) else { continue };
                 let value = number(value).ok_or_else(|| ParseError::new(line, "a number", value))?;
+                if after.is_empty() {
+                    return Err(ParseError::new(line, "a newline at the end", text));
+                }
                 (index, value, rest)
             }
         };
@@ -249,7 +253,7 @@ impl FlatKey {
 /// One key of a flat-keyed file: `frozen` in `cgroup.events`.
 ///
 /// # Errors
-/// If the key is present with a value that is not a number.
+/// If the key is present with a value that is not a number, or its line has no newline.
 pub fn flat_keyed_value(file: &[u8], key: FlatKey) -> Result<Option<u64>, ParseError> {
     let mut found = None;
     flat_keyed(file, &[key], |_, value| {
@@ -322,7 +326,9 @@ mod tests {
         let keys = FlatKey::all(["a ", "ab ", "c ", "d "]);
         for (file, expected) in [
             ("a 1\nab 2\nc 3\nd 4\n", &[(0, 1), (1, 2), (2, 3), (3, 4)][..]),
-            ("d 4\nnew x\na 1\nab 2", &[(3, 4), (0, 1), (1, 2)]),
+            ("d 4\nnew x\na 1\nab 2\n", &[(3, 4), (0, 1), (1, 2)]),
+            ("d 4\nnew x\na 1\nab 2", &[(3, 4), (0, 1)]),
+            ("a 1\nnew 2", &[(0, 1)]),
             ("ab 2\n\nabc 7\nd 4\n", &[(1, 2), (3, 4)]),
             ("c\nc  3\n", &[]),
         ] {
@@ -331,7 +337,7 @@ mod tests {
                 seen.push((index, value));
                 true
             });
-            let wrong = file.contains("  ");
+            let wrong = file.contains("  ") || file.ends_with("ab 2");
             assert_eq!((seen.as_slice(), result.is_err()), (expected, wrong), "{file:?}");
         }
     }
@@ -342,7 +348,8 @@ mod tests {
         let (frozen, froze) = (FlatKey::new("frozen "), FlatKey::new("froze "));
         assert_eq!(flat_keyed_value(file, frozen), Ok(Some(0)));
         assert_eq!(flat_keyed_value(file, froze), Ok(None));
-        assert_eq!(flat_keyed_value(b"frozen 1", frozen), Ok(Some(1)));
+        let error = flat_keyed_value(b"frozen 1", frozen).unwrap_err();
+        assert_eq!(error.to_string(), "1: expected a newline at the end, found \"frozen 1\"");
         // Longer than the bytes that are compared at once.
         let long = b"frozen 1\npopulated 1\nand another key which is long 7\n";
         assert_eq!(flat_keyed_value(long, frozen), Ok(Some(1)));

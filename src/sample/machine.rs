@@ -6,7 +6,7 @@ use super::{
     stat_file::{Scratch, open_regular},
 };
 use crate::parse::{
-    Meminfo, ParseError, Pressure,
+    Meminfo, Pressure,
     meminfo::parse_meminfo,
     pressure::parse_pressure,
     proc_stat::{boot_time, count_cpus},
@@ -119,8 +119,8 @@ impl Machine {
             Ok(file) => {
                 machine.boot_time = boot_time(file);
                 match count_cpus(file) {
-                    0 => failed(STAT, Reason::Parse(ParseError::new(1, "a line cpu0", file))),
-                    cores => machine.cpu_cores = Some(cores),
+                    Ok(cores) => machine.cpu_cores = Some(cores),
+                    Err(error) => failed(STAT, Reason::Parse(error)),
                 }
             }
             Err(reason) => failed(STAT, reason),
