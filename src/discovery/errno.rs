@@ -5,3 +5,4 @@ pub(super) const ENOMEM: i32 = 12;
 pub(super) const ENFILE: i32 = 23;
 pub(super) const EMFILE: i32 = 24;
 pub(super) const ENOSPC: i32 = 28;
+pub(super) const EILSEQ: i32 = 84;

@@ -77,6 +77,8 @@ pub(super) fn walk(root: &Path, from: &Path, enter: &mut dyn FnMut(&Path), found
         for path in children {
             if let Some(scope) = Scope::at(root, &path) {
                 found.scopes.push(scope);
+            } else if let Some(odd) = Unlisted::with_odd_path(root, &path) {
+                found.unlisted.push(odd);
             } else if depth < MAX_DEPTH && can_hold_containers(&path) {
                 queue.push((path, depth + 1));
             }
@@ -128,6 +130,7 @@ pub(super) fn is_worth_a_watch(directory: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::ffi::OsStrExt;
 
     #[test]
     fn containers_are_found_wherever_their_parent_is() {
@@ -152,6 +155,18 @@ mod tests {
         let found: Vec<_> = scan(root.path()).into_iter().map(|scope| scope.cgroup.to_string()).collect();
         expected.sort();
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_container_below_a_path_that_is_not_utf_8_is_told_of() {
+        let root = tempfile::tempdir().unwrap();
+        let slice = root.path().join(std::ffi::OsStr::from_bytes(b"odd\xff.slice"));
+        std::fs::create_dir_all(slice.join("other")).unwrap();
+        assert!(search(root.path()).unlisted.is_empty());
+        std::fs::create_dir_all(slice.join("1".repeat(64))).unwrap();
+        let Found { scopes, unlisted } = search(root.path());
+        assert!(scopes.is_empty());
+        assert_eq!((unlisted.len(), unlisted[0].errno), (1, 84));
     }
 
     #[test]

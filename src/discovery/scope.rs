@@ -1,5 +1,6 @@
 //! The events: cgroups of containers, and directories that could not be listed.
 
+use super::errno::EILSEQ;
 use crate::parse::{CgroupPath, ContainerId};
 use std::{io, path::Path};
 
@@ -36,11 +37,15 @@ pub struct Scope {
 impl Scope {
     /// The scope of a directory below `root`, if its name is that of a container.
     pub(super) fn at(root: &Path, directory: &Path) -> Option<Self> {
-        let id = ContainerId::from_directory(directory.file_name()?.to_str()?)?;
+        let id = id_of(directory)?;
         // A path that is not UTF-8 could be confused with another one.
         directory.strip_prefix(root).ok()?.to_str()?;
         Some(Self { cgroup: CgroupPath::of(root, directory), id, watched: false })
     }
+}
+
+fn id_of(directory: &Path) -> Option<ContainerId> {
+    ContainerId::from_directory(directory.file_name()?.to_str()?)
 }
 
 /// A directory that exists, as far as is known, but could not be listed. What is below it is unknown, not
@@ -54,6 +59,13 @@ pub struct Unlisted {
 }
 
 impl Unlisted {
+    /// The directory of a container that can't be a [`Scope`], because its path is not UTF-8.
+    pub(super) fn with_odd_path(root: &Path, directory: &Path) -> Option<Self> {
+        id_of(directory)?;
+        let error = io::Error::from_raw_os_error(EILSEQ);
+        directory.to_str().is_none().then(|| Self::new(root, directory, &error))
+    }
+
     pub(super) fn new(root: &Path, directory: &Path, error: &io::Error) -> Self {
         Self { cgroup: CgroupPath::of(root, directory), errno: error.raw_os_error().unwrap_or_default() }
     }
