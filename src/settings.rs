@@ -159,6 +159,8 @@ pub struct LogSettings {
 
 /// How many unknown variables are named one by one.
 const MAX_UNKNOWN: usize = 10;
+/// The kernel adds up CPU time in steps of some milliseconds: below this, rates show the steps.
+const SHORT: Duration = Duration::from_millis(100);
 
 impl Settings {
     /// Reads arguments (the first is the program's name) and the environment.
@@ -330,6 +332,8 @@ fn doubts(config: &Config, bind: &Bind, selection: &Selection) -> Vec<Doubt> {
     let no_polls = (config.kept.no_poll && selection.asks_for_peaks())
         .then(|| Doubt::PeaksWithoutPolls(config.origin_of("metrics"), config.origin_of("no_poll")));
     let window = given(&"peak_window").filter(|_| !selection.has_peaks()).map(Doubt::WindowWithoutPeaks);
+    let short = (!config.once && config.polling_interval < SHORT)
+        .then(|| Doubt::ShortInterval(config.origin_of("polling_interval"), config.polling_interval));
     let mut replaced = all_given(&["host", "cgroup_root", "proc_root", "sys_root"]);
     // This one is set for other programs, and says nothing about what the user wants of the demo.
     replaced.retain(|name| name != "DOCKER_HOST");
@@ -344,6 +348,7 @@ fn doubts(config: &Config, bind: &Bind, selection: &Selection) -> Vec<Doubt> {
         .chain(interval)
         .chain(no_polls)
         .chain(window)
+        .chain(short)
         .chain(unknown)
         .chain((more > 0).then_some(Doubt::MoreUnknownVariables(more)))
         .collect()
@@ -410,6 +415,15 @@ mod tests {
         assert_eq!(doubts(&["--once", "--tls_cert", "c"]), []);
         assert_eq!(read(&["--once", "-s"]).unwrap().tls, None);
         assert!(read(&["--healthcheck", "-s"]).unwrap().tls.is_some());
+    }
+
+    #[test]
+    fn who_gives_a_polling_interval_without_unit_may_have_meant_seconds() {
+        let doubts = |arguments: &[&str]| read(arguments).unwrap().doubts;
+        let doubt = doubts(&["-i", "5"]);
+        assert_eq!(doubt, [Doubt::ShortInterval("--polling_interval".into(), Duration::from_millis(5))]);
+        assert_eq!(doubts(&["-i", "100"]), []);
+        assert_eq!(doubts(&["-i", "5", "--once"]), []);
     }
 
     #[test]

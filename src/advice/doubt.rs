@@ -1,7 +1,7 @@
 //! What the settings say that can't be meant.
 
 use super::push;
-use std::{fmt, path::PathBuf};
+use std::{fmt, path::PathBuf, time::Duration};
 
 /// Settings that are understood and have no effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub enum Doubt {
     PeaksWithoutPolls(String, String),
     /// This flag or variable sets how long peaks count, and none are served.
     WindowWithoutPeaks(String),
+    /// This flag or variable sets an interval between polls that is too short for rates that are worth much.
+    ShortInterval(String, Duration),
     /// A variable that looks like one of ours and is not.
     UnknownVariable(String),
     /// So many more of those.
@@ -73,6 +75,14 @@ impl fmt::Display for Doubt {
             }
             Self::WindowWithoutPeaks(given) => {
                 write!(f, "{given} has no effect, because no peaks are served")
+            }
+            Self::ShortInterval(given, interval) => {
+                let millis = interval.as_millis();
+                write!(
+                    f,
+                    "{given} polls every {millis} ms, which costs much CPU and gives coarse rates: a number \
+                     without a unit is milliseconds, so {millis} seconds are {millis}s"
+                )
             }
             Self::UnknownVariable(name) => {
                 write!(
