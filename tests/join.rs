@@ -97,6 +97,10 @@ fn docker_is_asked_once_about_a_container_whose_end_it_did_not_tell() {
     eventually("its end is known", || state(&exporter, "exited"));
     assert_eq!(state(&exporter, "running"), None);
     assert_eq!(value(&exporter.metrics(), "container_exit_code", &NAME), Some(3.0));
+    let answer = exporter.get(&format!("/api/v1/containers/{WEB}")).text();
+    let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!(answer["container"]["exit_code"], 3);
+    assert!(exporter.get("/").text().contains("exited (3)"));
     assert_eq!(quiet(&exporter, &dockerd), before + 1);
 }
 

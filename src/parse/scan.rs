@@ -137,8 +137,8 @@ pub fn trim(text: &[u8]) -> &[u8] {
 /// would cost much. Another order, and keys of the file that are not in `keys`, only cost time.
 ///
 /// # Errors
-/// If the value of one of `keys` is not a number, or its line has no newline: a number that is cut off is still
-/// a number. Otherwise returns the number of lines read.
+/// If the value of one of `keys` is not a number, or its line has no newline: a number that is cut off is
+/// still a number. Otherwise returns the number of lines read.
 #[inline]
 pub(super) fn flat_keyed(
     file: &[u8],

@@ -7,7 +7,6 @@ use super::{
     group::{Group, Set},
     row::Row,
 };
-use crate::metadata::State;
 
 const STATE: Topic = Topic::new(Set::Lifecycle, Group::State);
 
@@ -74,9 +73,7 @@ fn state(row: Row<'_>, out: &mut dyn Sink) {
 }
 
 fn exit_code(row: Row<'_>, out: &mut dyn Sink) {
-    if let Some(metadata) =
-        row.container.metadata.as_ref().filter(|metadata| metadata.state.is_some_and(State::is_stopped))
-    {
-        out.put(metadata.exit_code.map(Number::Signed));
+    if let Some(code) = row.container.metadata.as_ref().and_then(|metadata| metadata.code_of_end()) {
+        out.put(Some(Number::Signed(code)));
     }
 }

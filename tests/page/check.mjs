@@ -497,7 +497,7 @@ async function onWorld() {
       await rowOf(page, "guest-two").waitFor({ timeout: 20000 });
       must((await rowOf(page, "guest").count()) === 0, "the old name is still there");
       world.end(id, 3);
-      await eventually("it has ended", async () => (await textOf(page, "guest-two", ".condition")) === "exited");
+      await eventually("it has ended", async () => (await textOf(page, "guest-two", ".condition")) === "exited (3)");
       await page.locator("#events summary").click();
       await eventually("all of it is told", async () => {
         const events = (await page.locator("ol.events li").allTextContents()).join("\n");

@@ -42,6 +42,7 @@ fn container(row: &Row, host: &Host) -> Map<String, Value> {
         "project": row.project,
         "service": row.service,
         "state": row.state,
+        "exit_code": row.exit_code,
         "health": row.health,
         "live": row.live,
         "hidden": row.hidden,

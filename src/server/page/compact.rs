@@ -110,6 +110,7 @@ pub(super) fn container(index: usize, row: &Row, host: &Host) -> Map<String, Val
         "project": row.project,
         "service": row.service,
         "state": row.state,
+        "code": row.exit_code,
         "health": row.health,
         "live": row.live,
         "ended": row.ended.map(millis),

@@ -195,6 +195,7 @@ fn cells(row: &Row, snapshot: &Snapshot) -> [Cell; COLUMNS.len()] {
         None if row.named => String::new(),
         None => " (no name from Docker)".to_owned(),
     };
+    let code = row.exit_code.map(|code| format!(" ({code})")).unwrap_or_default();
     let health = row.health.map(|health| format!(", {health}")).unwrap_or_default();
     let limit = row.memory_limit(snapshot.host.memory);
     let memory = match limit {
@@ -206,7 +207,7 @@ fn cells(row: &Row, snapshot: &Snapshot) -> [Cell; COLUMNS.len()] {
     [
         plain(format!("{}{remark}", row.name)),
         plain(row.image.clone().unwrap_or_default()),
-        plain(format!("{}{health}", row.state.unwrap_or_default())),
+        plain(format!("{}{code}{health}", row.state.unwrap_or_default())),
         (percent(row.rates.cpu_ratio), row.rates.cpu_ratio.zip(most)),
         (memory, row.memory.map(float).zip(limit.or(snapshot.host.memory).map(float))),
         plain(both(row.rates.network)),

@@ -418,13 +418,14 @@ mod tests {
     fn a_container_that_docker_still_knows_stays_after_its_end() {
         let mut session = session();
         session.tick(&told(1001.0, &[row("a")]));
-        let stopped = Row { named: true, state: Some("exited"), ..Row::new(id("a")) };
+        let stopped = Row { named: true, state: Some("exited"), exit_code: Some(7), ..Row::new(id("a")) };
         let snapshot = Snapshot { now: 1002.0, rows: vec![stopped], ..Snapshot::default() };
         let news = said(&session.refresh(snapshot, false).into_iter().collect::<Vec<_>>());
         assert_eq!(
             (&news[0].1["docker"], &news[0].1["changed"][0]["state"]),
             (&json!(false), &json!("exited"))
         );
+        assert_eq!(news[0].1["changed"][0]["code"], 7);
         session.tick(&told(2000.0, &[]));
         assert!(session.places.contains_key(&id("a")));
         session.refresh(Snapshot { now: 2001.0, ..Snapshot::default() }, true);

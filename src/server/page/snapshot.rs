@@ -48,6 +48,8 @@ pub(super) struct Row {
     pub(super) state: Option<&'static str>,
     /// `None` also if it has no healthcheck
     pub(super) health: Option<&'static str>,
+    /// Of the last run, if it does not run
+    pub(super) exit_code: Option<i64>,
     pub(super) restarts: Option<u64>,
     /// Whether its cgroup is read
     pub(super) live: bool,
@@ -82,6 +84,7 @@ impl Row {
             service: None,
             state: None,
             health: None,
+            exit_code: None,
             restarts: None,
             live: false,
             hidden: None,
@@ -110,6 +113,7 @@ impl Row {
         (self.project, self.service) = (label(PROJECT), label(SERVICE));
         self.state = metadata.state.map(State::as_str);
         self.health = metadata.health.filter(|health| *health != Health::None).map(Health::as_str);
+        self.exit_code = metadata.code_of_end();
         self.restarts = metadata.restarts;
     }
 
@@ -146,7 +150,7 @@ impl Row {
         let mut row = Self { ended: container.ended, ..Self::new(container.id.clone()) };
         row.describe(container.metadata.as_deref());
         // Docker's word is older than the end.
-        row.state = None;
+        (row.state, row.exit_code) = (None, None);
         row
     }
 

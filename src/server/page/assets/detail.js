@@ -6,6 +6,7 @@ import { eventList } from "./events.js";
 import { clock, cores, count, duration, memory, rate, share, UNKNOWN } from "./format.js";
 import { queries } from "./query.js";
 import { percent } from "./row.js";
+import { ending } from "./state.js";
 
 /** How often the whole is fetched again, in ms. */
 const REFRESH = 10000;
@@ -170,7 +171,8 @@ export class Detail {
     const known = container?.told ?? this.told?.container;
     write(this.name, known?.name ?? this.id.slice(0, 12));
     const condition = container?.condition ?? known?.state ?? "";
-    write(this.condition, [condition, known?.health].filter(Boolean).join(", "));
+    const said = ending(known?.state, known?.code ?? known?.exit_code) ?? condition;
+    write(this.condition, [said, known?.health].filter(Boolean).join(", "));
     this.badge.hidden = condition === "";
     mark(this.badge, "data-state", condition || undefined);
     mark(this.badge, "data-health", known?.health || undefined);

@@ -98,7 +98,7 @@ export class Row {
     mark(this.node, "data-live", item.live ? "" : undefined);
     mark(this.node, "data-health", item.health || undefined);
     mark(this.node, "data-state", item.kind === "container" ? item.condition : undefined);
-    write(this.condition, item.condition);
+    write(this.condition, item.ending ?? item.condition);
     write(this.health, this.remark(item));
     this.gauges(item);
     this.network.paint(rate(item.netIn), rate(item.netOut));

@@ -50,6 +50,8 @@ class Container {
   get project() { return this.told.project ?? ""; }
   get live() { return this.told.live === true; }
   get condition() { return this.told.state ?? (this.live ? "running" : "not running"); }
+  /** As `docker ps` says it: "exited (1)". */
+  get ending() { return ending(this.told.state, this.told.code); }
   get health() { return this.told.health ?? ""; }
   get cpu() { return this.now[CPU] / 10000; }
   get cpuMost() { return orNaN(this.told.cores ?? this.state_.host?.cores); }
@@ -116,6 +118,9 @@ export class Group {
   get cpuHistory() { return sumOfHistories(this.members, 0, this.state_); }
   get memoryHistory() { return sumOfHistories(this.members, 1, this.state_); }
 }
+
+/** The state with the exit code, if there is one. */
+export const ending = (state, code) => typeof code === "number" ? `${state} (${code})` : undefined;
 
 /** NaN if nothing is known of any. */
 function sum(members, field) {
