@@ -72,7 +72,7 @@ impl Metadata {
     /// The exit code of the last run, if it does not run.
     #[must_use]
     pub fn code_of_end(&self) -> Option<i64> {
-        self.exit_code.filter(|_| self.state.is_some_and(State::is_stopped))
+        self.exit_code.filter(|_| self.is_stopped())
     }
 
     /// A container of which nothing but its ID is known.

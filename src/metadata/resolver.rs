@@ -67,7 +67,7 @@ impl Resolver {
             let fresh = &mut told.metadata;
             let starts = starts_between(&before.metadata, fresh);
             fresh.restarts = match before.metadata.restarts {
-                Some(restarts) => Some(restarts + starts),
+                Some(restarts) => Some(restarts.saturating_add(starts)),
                 None => fresh.restarts,
             };
         }
@@ -105,7 +105,7 @@ impl Resolver {
     }
 
     /// Stores what a list says about a container whose inspection has no answer. What only an inspection can
-    /// tell stays as it is.
+    /// tell stays as it is, unless the list is about another run.
     pub(super) fn learn_row(&mut self, row: Row) -> Option<News> {
         let mut told = row.told;
         let words = Some(row.words);
@@ -115,10 +115,22 @@ impl Resolver {
             let known = Known { metadata, filtered_by, is_inspected: false, is_stale: false, words };
             return Some(self.keep(known));
         };
-        let (is_inspected, is_stale) = (before.is_inspected, before.is_stale);
-        told.fill(&before.metadata, &before.filtered_by);
-        let Told { metadata: listed, filtered_by, .. } = told;
+        let is_same_run = told.metadata.is_same_run(&before.metadata)
+            && began_no_earlier(&before.metadata, row.began_after)
+            && same_end(&told.metadata, &before.metadata);
+        // Otherwise it is worth another inspection.
+        let (is_inspected, is_stale) = (before.is_inspected, before.is_stale || !is_same_run);
         let mut metadata = Metadata::clone(&before.metadata);
+        if !is_same_run {
+            let is_end = told.metadata.is_stopped() && !metadata.is_stopped();
+            let started = metadata.started.filter(|_| is_end);
+            metadata.forget_run();
+            metadata.started = started;
+            // A start that was seen.
+            metadata.restarts = metadata.restarts.map(|starts| starts.saturating_add(u64::from(!is_end)));
+        }
+        told.fill(&metadata, &before.filtered_by);
+        let Told { metadata: listed, filtered_by, .. } = told;
         if !is_inspected {
             metadata.labels = listed.labels;
             metadata.image = listed.image;
@@ -150,16 +162,9 @@ impl Resolver {
         let words = known.words.as_ref();
         let same_image = words.is_none_or(|words| words.image == row.words.image);
         let same_network = listed.network_mode.is_none() || listed.network_mode == before.network_mode;
-        let began =
-            if before.state.is_some_and(State::is_stopped) { before.finished } else { before.started };
         let same_status = words.is_some_and(|words| words.status == row.words.status);
-        let same_run = same_status
-            || match (row.began_after, began) {
-                (Some(after), Some(began)) => began >= after - SLACK,
-                _ => true,
-            };
-        let same_end =
-            listed.exit_code.is_none() || before.exit_code.is_none() || listed.exit_code == before.exit_code;
+        let same_run = same_status || began_no_earlier(before, row.began_after);
+        let same_end = same_end(listed, before);
         let same = [same_state, same_health, same_image, same_network, same_run, same_end];
         let same_name = !row.told.tells.name || listed.name == before.name;
         !same_name || same.contains(&false)
@@ -243,6 +248,16 @@ impl Resolver {
         self.known.insert(metadata.id.clone(), known);
         News::Changed(metadata)
     }
+}
+
+/// Whether the known run, or end, is the one that the list speaks of.
+fn began_no_earlier(before: &Metadata, began_after: Option<f64>) -> bool {
+    let began = if before.is_stopped() { before.finished } else { before.started };
+    began_after.zip(began).is_none_or(|(after, began)| began >= after - SLACK)
+}
+
+fn same_end(listed: &Metadata, before: &Metadata) -> bool {
+    listed.exit_code.zip(before.exit_code).is_none_or(|(listed, before)| listed == before)
 }
 
 /// Counts the starts between two inspections. The restart policy counts its own starts. A manual start resets
@@ -354,6 +369,46 @@ mod tests {
             (exited.state, exited.restarts, exited.started),
             (Some(State::Exited), Some(2), Some(1.0))
         );
+    }
+
+    #[test]
+    fn a_list_of_another_run_leaves_nothing_of_the_one_before() {
+        let mut resolver = Resolver::default();
+        let first = Metadata {
+            finished: Some(500.0),
+            oom_killed: Some(false),
+            main_pid: Some(7),
+            health: Some(Health::Healthy),
+            ..metadata(Some(1000.0), 2)
+        };
+        resolver.learn(told(first), None);
+        let mut listed = |change: &dyn Fn(&mut Metadata), began_after| {
+            let row = Row { began_after, ..row(change) };
+            changed(resolver.learn_row(row).unwrap())
+        };
+        let ended = |metadata: &mut Metadata| {
+            (metadata.state, metadata.exit_code) = (Some(State::Exited), Some(137));
+        };
+        let end = listed(&ended, Some(2000.0));
+        assert_eq!((end.exit_code, end.started, end.restarts), (Some(137), Some(1000.0), Some(2)));
+        assert_eq!((end.finished, end.oom_killed, end.main_pid, end.health), (None, None, None, None));
+        let again = listed(&|_| {}, Some(3000.0));
+        assert_eq!((again.exit_code, again.started, again.restarts), (None, None, Some(3)));
+        // It is inspected again when that may be possible, and goes on counting from there.
+        assert!(resolver.is_news(&row(|_| {})));
+        let inspected = changed(resolver.learn(told(metadata(Some(3001.0), 0)), None));
+        assert_eq!((inspected.started, inspected.restarts), (Some(3001.0), Some(3)));
+    }
+
+    #[test]
+    fn an_inspection_that_leaves_out_times_is_not_filled_up_with_those_of_another_run() {
+        let mut resolver = Resolver::default();
+        let first = Metadata { finished: Some(500.0), ..metadata(Some(1000.0), 0) };
+        resolver.learn(told(first.clone()), None);
+        let same = changed(resolver.learn(told(Metadata { finished: None, ..first.clone() }), None));
+        assert_eq!(same.finished, Some(500.0));
+        let ended = Metadata { state: Some(State::Exited), started: None, finished: None, ..first };
+        assert_eq!(changed(resolver.learn(told(ended), None)).finished, None);
     }
 
     #[test]

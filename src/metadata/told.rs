@@ -29,7 +29,11 @@ impl Told {
     /// Keeps known values that this answer does not contain.
     pub(super) fn fill(&mut self, before: &Metadata, filtered_by: &[(String, String)]) {
         self.fill_labels(before, filtered_by);
-        let Self { metadata: now, tells, .. } = self;
+        let mut known = before.clone();
+        if !self.metadata.is_same_run(before) {
+            known.forget_run();
+        }
+        let (Self { metadata: now, tells, .. }, before) = (self, &known);
         if !tells.name {
             now.name.clone_from(&before.name);
         }
@@ -72,6 +76,31 @@ impl Told {
         if !self.tells.labels && !filtered_by.is_empty() {
             self.filtered_by = filtered_by.to_vec();
         }
+    }
+}
+
+impl Metadata {
+    /// Whether this may be about the run, or the end, that `before` is about.
+    pub(super) fn is_same_run(&self, before: &Self) -> bool {
+        fn same<T: PartialEq>(now: Option<T>, before: Option<T>) -> bool {
+            now.zip(before).is_none_or(|(now, before)| now == before)
+        }
+        same(self.state.map(State::is_stopped), before.state.map(State::is_stopped))
+            && same(self.started, before.started)
+            && same(self.finished, before.finished)
+    }
+
+    /// Whether it has run and does not run now.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.state.is_some_and(State::is_stopped)
+    }
+
+    /// Forgets what was true of one run only.
+    pub(super) fn forget_run(&mut self) {
+        self.main_pid = None;
+        (self.exit_code, self.oom_killed) = (None, None);
+        (self.started, self.finished) = (None, None);
+        (self.health, self.failing_streak) = (None, None);
     }
 }
 

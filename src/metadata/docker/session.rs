@@ -39,7 +39,7 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Changes that events and inspections don't report are in the next list. It is requested no sooner than this
 /// after the last one.
 const LIST_SOON: Duration = Duration::from_secs(2);
-/// How often the list is requested from a daemon that sends no events.
+/// How often the list is requested from a daemon that sends no events, or does not answer an inspection.
 const LIST_AGAIN: Duration = Duration::from_secs(10);
 /// How often the list is requested from a daemon that does send events: a proxy can cut off a stream without
 /// anyone noticing.
@@ -443,13 +443,13 @@ impl<'a> Session<'a> {
         if let Some(row) = row {
             self.tell_row(row);
         }
+        if !is_listed {
+            self.want_list(if problem.is_silence() { LIST_AGAIN } else { LIST_SOON });
+        }
         if problem.is_silence() {
             return self.inspections.retry(id, asked);
         }
         self.say_of_inspections(&problem);
-        if !is_listed {
-            self.want_list(LIST_SOON);
-        }
         if asked.is_looked_up {
             self.looked_up.insert(id.clone());
         }
