@@ -11,6 +11,10 @@ const series = {
     [{}, () => 1],
     [{ instance: away }, (m) => (gone(m) ? 0 : 1)],
   ],
+  docker_stat_prom_up: [
+    [{}, () => 1],
+    [{ instance: away }, (m) => (gone(m) ? undefined : 1)],
+  ],
   container_oom_events: [
     [{ id: "/leaky", name: "leaky" }, (m) => (m < 20 ? 4 : m < 40 ? 5 : 6)],
     [{ id: "/born", name: "born" }, (m) => (m < 30 || m >= 50 ? undefined : 1)],
@@ -27,7 +31,7 @@ const series = {
 if (process.argv[1] === new URL(import.meta.url).pathname) {
   const last = Number(process.argv[2]);
   for (const [family, list] of Object.entries(series)) {
-    const counter = family !== "up";
+    const counter = !family.endsWith("up");
     console.log(`# TYPE ${family} ${counter ? "counter" : "gauge"}`);
     for (const [labels, value] of list) {
       const text = Object.entries({ instance, ...labels })

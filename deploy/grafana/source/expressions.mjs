@@ -21,8 +21,8 @@ export const steps = (family) => {
   const before = `last_over_time(${series}[1h] offset $__interval)`;
   return by(
     `clamp_min(${series} - ${before}, 0)` +
-      ` or (${series} unless on (instance, id) ${before})` +
-      ` and on (instance) up{${hosts}} offset $__interval == 1`,
+      ` or (${series} unless on (job, instance, id) ${before})` +
+      ` and on (job, instance) docker_stat_prom_up{${hosts}} offset $__interval`,
   );
 };
 
@@ -34,8 +34,8 @@ export const inRange = (family) => {
     `${part("growth", `round(increase(${series}[$__range]))`)} or ` +
     part(
       "new",
-      `min_over_time(${series}[$__range]) unless on (instance, id) ${series} offset $__range` +
-        ` and on (instance) up{${hosts}} offset $__range == 1`,
+      `min_over_time(${series}[$__range]) unless on (job, instance, id) ${series} offset $__range` +
+        ` and on (job, instance) docker_stat_prom_up{${hosts}} offset $__range`,
     )
   );
 };

@@ -85,7 +85,7 @@ export const rows = [
         "Hosts down",
         "Exporters that answered Prometheus within the last day and do not now. Nothing is known of their containers.",
         instant(
-          orZero(`count(up{${hosts}} == 0 and on (instance) last_over_time(docker_stat_prom_up[1d]))`),
+          orZero(`count(up{${hosts}} == 0 and on (job, instance) last_over_time(docker_stat_prom_up[7d]))`),
           "Hosts",
         ),
         "short",
