@@ -287,6 +287,25 @@ pub fn inotify() -> &'static str {
     "raise fs.inotify.max_user_watches or max_user_instances"
 }
 
+/// What to do if there is no file where Docker's socket should be.
+#[must_use]
+pub fn docker_socket_missing(path: &Path) -> String {
+    let path = path.display();
+    format!("in a container, it must be mounted: -v {path}:{path}; if it is elsewhere, name it with -H")
+}
+
+/// What to do if there is something else where Docker's socket should be.
+#[must_use]
+pub fn docker_socket_is_another(is_directory: bool) -> String {
+    if is_directory {
+        "expected a socket, found a directory: Docker makes one if the path that is mounted does not exist \
+         on the host"
+            .to_owned()
+    } else {
+        "expected a socket, found another file".to_owned()
+    }
+}
+
 /// How to get the permission to use Docker's socket, which belongs to a group, if that could be found out.
 #[must_use]
 pub fn docker_socket(group: Option<u32>) -> String {

@@ -1,8 +1,15 @@
 //! The state of an outage of the daemon, and what was logged about it.
 
 use super::problem::Problem;
-use crate::{advice::docker_socket, metadata::DockerHost};
-use std::{os::unix::fs::MetadataExt, path::Path, time::Duration};
+use crate::{
+    advice::{docker_socket, docker_socket_is_another, docker_socket_missing},
+    metadata::DockerHost,
+};
+use std::{
+    os::unix::fs::{FileTypeExt, MetadataExt},
+    path::Path,
+    time::Duration,
+};
 use tokio::time::Instant;
 
 /// A connection that lasted this long does not count as coming and going. At most one outage per minute is
@@ -61,8 +68,24 @@ pub(super) fn cause(host: &DockerHost, problem: &Problem) -> String {
         },
         Problem::Refused { .. } => format!("docker at {host} refuses to answer ({problem})"),
         Problem::Odd(_) => format!("docker at {host} gives {problem}"),
-        Problem::Late(_) | Problem::Silent(_) => format!("docker at {host} does not answer ({problem})"),
+        Problem::Late(_) | Problem::Silent(_) => {
+            let said = format!("docker at {host} does not answer ({problem})");
+            let hint = match host {
+                DockerHost::Unix(path) => no_socket(path),
+                _ => None,
+            };
+            hint.map_or(said.clone(), |hint| format!("{said}: {hint}"))
+        }
     }
+}
+
+/// What to do where there is no socket; `None` if there is one, or that can't be seen.
+fn no_socket(path: &Path) -> Option<String> {
+    if let Ok(false) = path.try_exists() {
+        return Some(docker_socket_missing(path));
+    }
+    let found = std::fs::metadata(path).ok().filter(|found| !found.file_type().is_socket())?;
+    Some(docker_socket_is_another(found.is_dir()))
 }
 
 /// How to get the permission to use a socket.
@@ -74,6 +97,22 @@ fn group(socket: &Path) -> String {
 mod tests {
     use super::*;
     use std::io;
+
+    #[test]
+    fn what_is_there_instead_of_the_socket_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let cause = |name: &str| {
+            let host = DockerHost::Unix(folder.path().join(name));
+            cause(&host, &Problem::Silent("no connection".into()))
+        };
+        std::fs::create_dir(folder.path().join("folder")).unwrap();
+        std::fs::write(folder.path().join("file"), "").unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(folder.path().join("socket")).unwrap();
+        assert!(cause("none").contains("-v "), "{}", cause("none"));
+        assert!(cause("folder").contains("expected a socket, found a directory"), "{}", cause("folder"));
+        assert!(cause("file").ends_with("expected a socket, found another file"), "{}", cause("file"));
+        assert!(cause("socket").ends_with("(no connection)"), "{}", cause("socket"));
+    }
 
     #[test]
     fn an_outage_soon_after_another_is_said_once_it_lasts() {

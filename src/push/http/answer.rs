@@ -58,8 +58,7 @@ fn forms(secret: &str) -> [String; 4] {
             .map(|byte| if plain(byte) { char::from(*byte).into() } else { digit(byte) })
             .collect()
     };
-    let json = serde_json::Value::from(secret).to_string();
-    let json = json.get(1..json.len() - 1).unwrap_or_default().to_owned();
+    let json = secret.replace('\\', "\\\\").replace('"', "\\\"");
     [secret.to_owned(), json, escaped(|byte| format!("%{byte:02X}")), escaped(|byte| format!("%{byte:02x}"))]
 }
 
