@@ -311,26 +311,6 @@ fn a_proxy_connects_to_receivers_with_tls() {
 }
 
 #[test]
-fn a_proxy_that_repeats_what_it_was_told_tells_no_secret_and_is_not_asked_again_at_once() {
-    let receiver = Receiver::start_tls(tls(), |_| ok());
-    let line = format!("HTTP/1.1 407 no {PASSWORD}, no Ym9iOmNvcnJlY3QgaG9yc2U=\r\n\r\n");
-    for (reply, said) in [
-        (Reply::Raw(line.clone().into_bytes()), "407 no <secret>, no <secret>"),
-        (Reply::Raw(format!("{PASSWORD}\r\n\r\n").into_bytes()), "<secret>"),
-    ] {
-        let proxy = Receiver::start(move |_| reply.clone());
-        let to = with(write(&receiver, Version::V1), |target| target.endpoint.tls = ca());
-        let mut pushing = Pushing::start(config(vec![through(&proxy, to)]));
-        let error = error(&pushing);
-        assert!(error.contains(said) && !error.contains(PASSWORD) && !error.contains("Ym9i"), "{error}");
-        if said.contains("407") {
-            support::throughout(Duration::from_millis(700), || assert_eq!(proxy.count(), 1));
-        }
-        pushing.end(Duration::ZERO);
-    }
-}
-
-#[test]
 fn a_proxy_that_does_not_connect_is_named() {
     let receiver = Receiver::start_tls(tls(), |_| ok());
     for (reply, said) in [

@@ -176,8 +176,7 @@ impl Delivery {
     pub(super) async fn once(&mut self, deadline: Instant) -> Result<(), String> {
         self.is_asked = true;
         let mut refused = None;
-        let mut last =
-            format!("no whole answer within {:?}", deadline.saturating_duration_since(Instant::now()));
+        let mut last = "not tried".to_owned();
         while let Some((ticket, record)) = self.store.front().await {
             let Ok(outcome) = timeout_at(deadline, self.deliver(record)).await else { return Err(last) };
             match outcome {
@@ -304,7 +303,7 @@ impl Delivery {
         let said = first_line(&failure.to_string());
         self.store.counts.failed(failure.label(), &said);
         self.say(failure.label(), &format!("{said}; it is tried again"));
-        let wish = if failure.is_for_a_person() { FOR_A_PERSON } else { Duration::ZERO };
+        let wish = if matches!(failure, Failure::Redirect(_)) { FOR_A_PERSON } else { Duration::ZERO };
         Outcome::Again(self.backoff.pause(wish), said)
     }
 

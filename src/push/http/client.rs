@@ -106,9 +106,7 @@ impl Client {
         let home = Origin::of(&self.endpoint.url).map_err(Failure::Connect)?;
         let mut url = self.endpoint.url.clone();
         for _ in 0..=REDIRECTS {
-            let answer = self.exchange(request, &url, &home, &credentials).await;
-            // A proxy may repeat what it was told, as a receiver may.
-            let (status, head, body) = answer.map_err(|failure| failure.masked(&credentials.masks))?;
+            let (status, head, body) = self.exchange(request, &url, &home, &credentials).await?;
             let location = head.get(LOCATION).and_then(|location| location.to_str().ok());
             let Some(location) = location.filter(|_| status.is_redirection()) else {
                 return Ok(Answer::new(status, &head, body, credentials.masks));

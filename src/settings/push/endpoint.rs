@@ -76,9 +76,7 @@ const RESERVED: [&str; 14] = [
 /// Checks a header that is sent with each request.
 pub(super) fn header(name: &str, value: Secret) -> Result<(String, Secret), String> {
     if hyper::header::HeaderName::from_bytes(name.as_bytes()).is_err() {
-        // Not all of it: somebody may have put the value there too.
-        let begin = name.split([' ', ':', '=', '\t']).next().unwrap_or_default();
-        return Err(format!("\"{begin}…\" is not a header's name"));
+        return Err(format!("\"{name}\" is not a header's name"));
     }
     if RESERVED.contains(&name.to_ascii_lowercase().as_str()) {
         return Err(format!("header \"{name}\" belongs to the protocol and can't be set"));
@@ -154,10 +152,7 @@ impl Reader<'_> {
                 return Err(Mistake::new(section.line, "authorization: use basic_auth for type Basic"));
             }
             if hyper::header::HeaderName::from_bytes(scheme.as_bytes()).is_err() {
-                // It is not repeated: somebody may have put the secret there too.
-                let problem =
-                    "authorization: type has a character that no type has: the secret is credentials";
-                return Err(Mistake::new(section.line, problem));
+                return Err(Mistake::new(section.line, format!("authorization: \"{scheme}\" is not a type")));
             }
             let credentials = self
                 .secret(&section, "credentials", "credentials_file")?
