@@ -303,7 +303,7 @@ impl Delivery {
         let said = first_line(&failure.to_string());
         self.store.counts.failed(failure.label(), &said);
         self.say(failure.label(), &format!("{said}; it is tried again"));
-        let wish = if matches!(failure, Failure::Redirect(_)) { FOR_A_PERSON } else { Duration::ZERO };
+        let wish = if failure.needs_a_person() { FOR_A_PERSON } else { Duration::ZERO };
         Outcome::Again(self.backoff.pause(wish), said)
     }
 

@@ -156,7 +156,9 @@ mod tests {
             status: StatusCode::from_u16(status).unwrap(),
             retry_after: None,
             samples_written: None,
+            content_type: None,
             body: Default::default(),
+            is_cut: false,
             masks: Default::default(),
         }
     }
