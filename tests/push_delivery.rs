@@ -5,7 +5,7 @@ mod support;
 
 use docker_stat_prom::{
     collector::{Feed, Message, View, Visitor},
-    push::{Otlp, Protocol, Spool, Version},
+    push::{Otlp, Protocol, Spool, Version, once},
 };
 use std::{
     collections::BTreeSet,
@@ -119,6 +119,21 @@ fn a_400_costs_one_request_and_not_the_version() {
     assert_eq!(pushing.value("dropped_samples_total", &["reason=\"refused\""]), Some(f64::from(SAMPLES)));
     assert!(pushing.value("failures_total", &["reason=\"400\"", "target=\"to\""]).unwrap() >= 1.0);
     pushing.end(SOON);
+}
+
+#[test]
+fn once_says_that_there_was_no_answer() {
+    let receiver = Receiver::start(|_| Reply::Nothing);
+    let mut patient = write(&receiver, Version::V1);
+    patient.endpoint.timeout = Duration::from_secs(60);
+    let mut pushing = Pushing::start(config(vec![]));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let results = runtime.block_on(async {
+        once(&config(vec![patient]), &pushing.direct.handle, SMALL, Duration::from_secs(1)).await.unwrap()
+    });
+    assert_eq!(results, [("to".to_owned(), Err("no answer within 1 s".to_owned()))]);
+    assert_eq!(receiver.count(), 1);
+    pushing.end(NOW);
 }
 
 #[test]

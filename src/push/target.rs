@@ -176,9 +176,14 @@ impl Delivery {
     pub(super) async fn once(&mut self, deadline: Instant) -> Result<(), String> {
         self.is_asked = true;
         let mut refused = None;
-        let mut last = "not tried".to_owned();
+        let begin = Instant::now();
+        let mut last = None;
         while let Some((ticket, record)) = self.store.front().await {
-            let Ok(outcome) = timeout_at(deadline, self.deliver(record)).await else { return Err(last) };
+            let Ok(outcome) = timeout_at(deadline, self.deliver(record)).await else {
+                // The patience was counted from a little earlier on.
+                let seconds = deadline.saturating_duration_since(begin).as_secs_f64().round();
+                return Err(last.unwrap_or_else(|| format!("no answer within {seconds} s")));
+            };
             match outcome {
                 Outcome::Taken => self.store.done(ticket).await,
                 Outcome::Refused(said) => {
@@ -189,7 +194,7 @@ impl Delivery {
                     if Instant::now() + wait > deadline {
                         return Err(said);
                     }
-                    last = said;
+                    last = Some(said);
                     sleep(wait).await;
                 }
             }
