@@ -279,6 +279,9 @@ fn what_is_no_http_is_counted() {
     let said =
         exporter.log().lines().filter(|line| line.contains("WARN") && line.contains("not HTTP")).count();
     assert_eq!(said, 1);
+    let answers = value(&exporter.metrics(), "docker_stat_prom_http_requests_total", &["code=\"400\""]);
+    assert_eq!(answers, Some(3.0));
+    assert_eq!(exporter.log().matches("refused with 400: 127.0.0.1:").count(), 3, "{}", exporter.log());
 }
 
 #[test]

@@ -138,6 +138,19 @@ fn heads_are_limited() {
     assert_eq!(answer.status, 431);
     let many: Vec<_> = (0..200).map(|_| ("X-Many", "1")).collect();
     assert_eq!(exporter.ask("GET", "/metrics", &many).status, 431);
+    // It is hyper that answers, so they are counted and logged apart from other requests.
+    let counted = |name: &str, label: &str| {
+        support::eventually(name, || {
+            value(&exporter.metrics(), &format!("docker_stat_prom_{name}"), &[label]).filter(|n| *n >= 2.0)
+        })
+    };
+    counted("http_requests_total", "code=\"431\"");
+    counted("http_refused_total", "reason=\"head\"");
+    let log = exporter.log();
+    assert_eq!(log.matches("refused with 431: 127.0.0.1:").count(), 2, "{log}");
+    let refused =
+        value(&exporter.metrics(), "docker_stat_prom_http_refused_total", &["reason=\"malformed\""]);
+    assert_eq!(refused, Some(0.0));
 }
 
 #[test]

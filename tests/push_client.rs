@@ -200,6 +200,36 @@ fn a_token_is_sent_and_never_shown() {
     pushing.end(Duration::ZERO);
 }
 
+#[test]
+fn a_secret_is_hidden_however_it_is_repeated() {
+    let password = "s3cr@t pw";
+    let echo = |text: &'static str| Receiver::start(move |_| Reply::Status(503, vec![], text.to_owned()));
+    for (password, text, said) in [
+        (password, "bad s3cr%40t%20pw", "503 Service Unavailable: bad <secret>"),
+        (password, "bad S3CR%40T+PW", "503 Service Unavailable: bad <secret>"),
+        (
+            password,
+            r"query bad-t0ken, also bad%2Dt0ken",
+            "503 Service Unavailable: query <secret>, also <secret>",
+        ),
+        (
+            "abc",
+            "bad uu:abc",
+            "503 Service Unavailable: (not shown: a secret of less than 4 characters could be in it)",
+        ),
+        ("abc", "no room", "503 Service Unavailable: no room"),
+    ] {
+        let receiver = echo(text);
+        let url = receiver.url("/api/v1/write?key=bad-t0ken");
+        let to = with(target("to", Protocol::RemoteWrite(Version::V1), &url), |target| {
+            target.endpoint.authorization = login("uu", Secret::Text(password.into()));
+        });
+        let mut pushing = Pushing::start(config(vec![to]));
+        assert_eq!(error(&pushing), said);
+        pushing.end(Duration::ZERO);
+    }
+}
+
 fn secretive(receiver: &Receiver) -> Target {
     with(write(receiver, Version::V1), |target| {
         target.endpoint.authorization = login("alice", Secret::Text(PASSWORD.into()));
@@ -327,6 +357,31 @@ fn a_proxy_that_does_not_connect_is_named() {
         pushing.end(Duration::ZERO);
     }
     assert_eq!(receiver.count(), 0);
+}
+
+#[test]
+fn a_proxy_that_repeats_a_password_or_wants_another_is_not_asked_all_the_time() {
+    let receiver = Receiver::start_tls(tls(), |_| ok());
+    for status in ["407", "403", "401"] {
+        let proxy = Receiver::start(move |request| {
+            let login = request.header("proxy-authorization").unwrap();
+            Reply::Raw(format!("HTTP/1.1 {status} bad {PASSWORD} in {login}\r\n\r\n").into())
+        });
+        let to = with(write(&receiver, Version::V1), |target| target.endpoint.tls = ca());
+        let mut pushing = Pushing::start(config(vec![through(&proxy, to)]));
+        let said = format!("the proxy does not connect: HTTP/1.1 {status} bad <secret> in Basic <secret>");
+        assert_eq!(error(&pushing), said);
+        assert!(!shown(&pushing).contains(PASSWORD));
+        throughout(Duration::from_millis(500), || assert_eq!(proxy.count(), 1));
+        assert!(pushing.value("failures_total", &["reason=\"proxy\""]).unwrap() >= 1.0);
+        assert_eq!(pushing.value("dropped_samples_total", &[]), None, "it can be corrected");
+        pushing.end(Duration::ZERO);
+    }
+    // Where a redirect leads is somebody else's word too.
+    let receiver = Receiver::start(moved(302, format!("http://{}.example/", TOKEN.to_lowercase())));
+    let mut pushing = Pushing::start(config(vec![secretive(&receiver)]));
+    assert_eq!(error(&pushing), "302 Found to http://<secret>.example: set the URL to where it leads");
+    pushing.end(Duration::ZERO);
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod support;
 
 use docker_stat_prom::{
     collector::{Feed, Message, View, Visitor},
-    push::{Otlp, Protocol, Spool, Version},
+    push::{Otlp, Protocol, Spool, Version, once},
 };
 use std::{
     collections::BTreeSet,
@@ -119,6 +119,79 @@ fn a_400_costs_one_request_and_not_the_version() {
     assert_eq!(pushing.value("dropped_samples_total", &["reason=\"refused\""]), Some(f64::from(SAMPLES)));
     assert!(pushing.value("failures_total", &["reason=\"400\"", "target=\"to\""]).unwrap() >= 1.0);
     pushing.end(SOON);
+}
+
+#[test]
+fn an_odd_answer_costs_nothing_and_not_the_version() {
+    // It is silent once, then several times as if an older one had taken its place.
+    let receiver = Receiver::start(|request| match (request.version(), request.unpacked().as_str()) {
+        (Some("2.0.0"), "pass 3" | "pass 5" | "pass 6" | "pass 7") => ok(),
+        (Some("2.0.0"), _) => written(SAMPLES),
+        _ => ok(),
+    });
+    let mut pushing = Pushing::start(config(vec![write(&receiver, Version::Negotiated)]));
+    let requests = receiver.wait_for(13);
+    let seen: Vec<_> =
+        requests[..13].iter().map(|request| (request.version().unwrap(), request.unpacked())).collect();
+    let seen: Vec<_> = seen.iter().map(|(version, text)| (*version, text.as_str())).collect();
+    let expected = [
+        ("2.0.0", "pass 1"),
+        ("2.0.0", "pass 2"),
+        ("2.0.0", "pass 3"),
+        ("0.1.0", "as 1.0: pass 3"),
+        ("2.0.0", "pass 4"),
+        ("2.0.0", "pass 5"),
+        ("0.1.0", "as 1.0: pass 5"),
+        ("2.0.0", "pass 6"),
+        ("0.1.0", "as 1.0: pass 6"),
+        ("2.0.0", "pass 7"),
+        ("0.1.0", "as 1.0: pass 7"),
+        ("0.1.0", "pass 8"),
+        ("0.1.0", "pass 9"),
+    ];
+    assert_eq!(seen, expected);
+    pushing.end(SOON);
+    assert_eq!(pushing.value("dropped_samples_total", &[]), None);
+    assert_eq!(pushing.value("failures_total", &["reason=\"204\""]), Some(3.0));
+}
+
+#[test]
+fn once_says_that_there_was_no_answer() {
+    let receiver = Receiver::start(|_| Reply::Nothing);
+    let mut patient = write(&receiver, Version::V1);
+    patient.endpoint.timeout = Duration::from_secs(60);
+    let mut pushing = Pushing::start(config(vec![]));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let results = runtime.block_on(async {
+        once(&config(vec![patient]), &pushing.direct.handle, SMALL, Duration::from_secs(1)).await.unwrap()
+    });
+    assert_eq!(results, [("to".to_owned(), Err("no answer within 1 s".to_owned()))]);
+    assert_eq!(receiver.count(), 1);
+    pushing.end(NOW);
+}
+
+#[test]
+fn a_page_to_log_in_at_is_no_receiver_and_nothing_is_lost() {
+    let page = || {
+        let html = vec![("Content-Type", "text/html".to_owned())];
+        Reply::Status(200, html, "<html>please log in</html>".to_owned())
+    };
+    let otlp = Protocol::Otlp(Otlp { semantic_names: true, gzip: true, resource_attributes: vec![] });
+    for protocol in [otlp, Protocol::RemoteWrite(Version::Negotiated), Protocol::RemoteWrite(Version::V1)] {
+        let receiver = Receiver::start(move |_| page());
+        let to = target("to", protocol, &receiver.url("/"));
+        let mut pushing = Pushing::start(config(vec![to]));
+        receiver.wait_for(1);
+        let said = "an answer in text/html, which no receiver gives (200 OK: <html>please log in</html>)";
+        eventually("it is told", || {
+            let board = pushing.push.as_ref().unwrap().board().snapshot();
+            (board[0].last_error.as_deref() == Some(said)).then_some(())
+        });
+        throughout(Duration::from_millis(300), || assert_eq!(receiver.count(), 1));
+        assert_eq!(pushing.value("samples_total", &[]), Some(0.0));
+        assert_eq!(pushing.value("dropped_samples_total", &[]), None);
+        pushing.end(NOW);
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::{
     record::{Kind, Record},
     said::Said,
     store::{Store, age},
-    verdict::{Dialect, FOR_A_PERSON, Verdict, judge, partial_message},
+    verdict::{Dialect, FOR_A_PERSON, Proof, Verdict, judge, partial_message},
 };
 use crate::advice::push as advice;
 use hyper::StatusCode;
@@ -32,6 +32,10 @@ const MESSAGE_BYTES: usize = 4 << 20;
 /// not overrun by all its senders at once; but at least this often, so that it does not take for ever.
 const CATCH_UP: u32 = 10;
 const LONGEST_GAP: Duration = Duration::from_millis(100);
+
+/// After so many answers in a row that do not say how many samples were written, a receiver that has said it
+/// before is taken for an older one.
+const SILENT_ANSWERS: u32 = 3;
 
 /// Whether the exporter ends, and when the last attempts must be over.
 pub(super) type End = watch::Receiver<Option<Instant>>;
@@ -69,6 +73,8 @@ pub(super) struct Delivery {
     backoff: Backoff,
     age_limit: Option<Duration>,
     said: Said,
+    /// How many of the last answers to remote write 2.0 did not say how many samples were written.
+    silent_answers: u32,
     /// Whether the receiver has taken something before.
     has_taken: bool,
     /// Whether whoever asks for the push is told why a request was refused.
@@ -115,6 +121,7 @@ impl Delivery {
             backoff: Backoff::new(queue.min_backoff, queue.max_backoff),
             age_limit: queue.sample_age_limit,
             said: Said::default(),
+            silent_answers: 0,
             has_taken: false,
             is_asked: false,
             last_request: None,
@@ -176,9 +183,14 @@ impl Delivery {
     pub(super) async fn once(&mut self, deadline: Instant) -> Result<(), String> {
         self.is_asked = true;
         let mut refused = None;
-        let mut last = "not tried".to_owned();
+        let begin = Instant::now();
+        let mut last = None;
         while let Some((ticket, record)) = self.store.front().await {
-            let Ok(outcome) = timeout_at(deadline, self.deliver(record)).await else { return Err(last) };
+            let Ok(outcome) = timeout_at(deadline, self.deliver(record)).await else {
+                // The patience was counted from a little earlier on.
+                let seconds = deadline.saturating_duration_since(begin).as_secs_f64().round();
+                return Err(last.unwrap_or_else(|| format!("no answer within {seconds} s")));
+            };
             match outcome {
                 Outcome::Taken => self.store.done(ticket).await,
                 Outcome::Refused(said) => {
@@ -189,7 +201,7 @@ impl Delivery {
                     if Instant::now() + wait > deadline {
                         return Err(said);
                     }
-                    last = said;
+                    last = Some(said);
                     sleep(wait).await;
                 }
             }
@@ -228,7 +240,7 @@ impl Delivery {
         };
         let verdict = judge(record.kind, samples, self.dialect, &answer);
         match verdict {
-            Verdict::NotV2 { is_certain } => self.fall_back(record, is_certain, answer).await,
+            Verdict::NotV2(proof) => self.fall_back(record, proof, answer).await,
             verdict => self.conclude(verdict, record.kind, samples, &answer),
         }
     }
@@ -250,20 +262,29 @@ impl Delivery {
     }
 
     /// Sends a request of remote write 2.0 as one of 1.0.
-    async fn fall_back(&mut self, record: Record, is_certain: bool, first: Answer) -> Outcome {
+    async fn fall_back(&mut self, record: Record, proof: Proof, first: Answer) -> Outcome {
         let samples = u64::from(record.samples);
         let Some(converted) = self.as_v1(&record) else { return self.drop_damaged(samples) };
-        if is_certain {
-            self.speak_v1(&first);
-        } else {
-            self.store.counts.failed(first.status.as_str(), &first.said());
+        match proof {
+            Proof::Enough => self.speak_v1(&first),
+            Proof::IfV1Works => self.store.counts.failed(first.status.as_str(), &first.said()),
+            Proof::IfRepeated => {
+                self.silent_answers += 1;
+                if self.silent_answers >= SILENT_ANSWERS {
+                    self.speak_v1(&first);
+                } else {
+                    let said = unproved(&first);
+                    self.store.counts.failed(first.status.as_str(), &said);
+                    self.say("silent", &format!("{said}; they are sent again as remote write 1.0"));
+                }
+            }
         }
         let answer = match self.send(&converted).await {
             Ok(answer) => answer,
             Err(failure) => return self.failed(&failure),
         };
         let verdict = judge(Kind::WriteV1, samples, Dialect::Fixed, &answer);
-        if !is_certain {
+        if proof == Proof::IfV1Works {
             match verdict {
                 Verdict::Taken { .. } => self.speak_v1(&first),
                 // It was not the version.
@@ -286,7 +307,10 @@ impl Delivery {
         } else {
             answer.said()
         };
-        tracing::info!("push to {name}: remote write 1.0 from now on, since 2.0 is not known there ({said})");
+        let known = if self.dialect == Dialect::Confirmed { "no longer" } else { "not" };
+        tracing::info!(
+            "push to {name}: remote write 1.0 from now on, since 2.0 is {known} known there ({said})"
+        );
     }
 
     fn as_v1(&self, record: &Record) -> Option<Record> {
@@ -303,7 +327,7 @@ impl Delivery {
         let said = first_line(&failure.to_string());
         self.store.counts.failed(failure.label(), &said);
         self.say(failure.label(), &format!("{said}; it is tried again"));
-        let wish = if matches!(failure, Failure::Redirect(_)) { FOR_A_PERSON } else { Duration::ZERO };
+        let wish = if failure.needs_a_person() { FOR_A_PERSON } else { Duration::ZERO };
         Outcome::Again(self.backoff.pause(wish), said)
     }
 
@@ -312,8 +336,11 @@ impl Delivery {
         match verdict {
             Verdict::Taken { refused } => {
                 self.backoff.succeeded();
-                if kind == Kind::WriteV2 && samples > 0 && self.dialect == Dialect::Guessed {
-                    self.dialect = Dialect::Confirmed;
+                if kind == Kind::WriteV2 && samples > 0 {
+                    self.silent_answers = 0;
+                    if self.dialect == Dialect::Guessed {
+                        self.dialect = Dialect::Confirmed;
+                    }
                 }
                 if refused == 0 && kind != Kind::Delete {
                     let is_over = self.said.success();
@@ -342,9 +369,16 @@ impl Delivery {
                 self.say(answer.status.as_str(), &format!("{said}; it is tried again"));
                 Outcome::Again(self.backoff.pause(pause), said)
             }
-            Verdict::Refused { .. } | Verdict::NotV2 { .. } => {
+            Verdict::Stranger => {
+                let found = answer.shown(answer.content_type.as_deref().unwrap_or_default());
+                let said = format!("an answer in {found}, which no receiver gives ({})", answer.said());
+                counts.failed(answer.status.as_str(), &said);
+                self.say("stranger", &format!("{said}; it is tried again"));
+                Outcome::Again(self.backoff.pause(FOR_A_PERSON), said)
+            }
+            Verdict::Refused { .. } | Verdict::NotV2(_) => {
                 let taken = if let Verdict::Refused { taken } = verdict { taken } else { 0 };
-                let said = refusal(kind, answer);
+                let said = refusal(kind, answer, self.has_taken);
                 // The receiver answers, so there is no reason to wait.
                 self.backoff.succeeded();
                 if taken > 0 {
@@ -368,16 +402,23 @@ impl Delivery {
 }
 
 /// Why a receiver has refused a request, in words.
-fn refusal(kind: Kind, answer: &Answer) -> String {
+fn refusal(kind: Kind, answer: &Answer, has_taken: bool) -> String {
     match (kind, answer.status) {
+        (Kind::WriteV2, status) if status.is_success() && has_taken => unproved(answer),
         (Kind::WriteV2, status) if status.is_success() || status == StatusCode::UNSUPPORTED_MEDIA_TYPE => {
-            format!("remote write 2.0 is not known there ({})", answer.said())
+            let known = if has_taken { "no longer" } else { "not" };
+            format!("remote write 2.0 is {known} known there ({})", answer.said())
         }
         (Kind::Otlp | Kind::OtlpGzip, StatusCode::NOT_FOUND) => {
             format!("{} ({})", answer.said(), advice::otlp_path())
         }
         _ => answer.said(),
     }
+}
+
+/// What is wrong with a success of a receiver that knows remote write 2.0.
+fn unproved(answer: &Answer) -> String {
+    format!("{} does not say how many samples were written", answer.status)
 }
 
 /// Waits, but not beyond the moment at which the exporter begins to end.

@@ -67,7 +67,7 @@ struct Lines {
 
 impl Audit {
     /// Notes a request that was answered with an error of the client.
-    pub(super) fn refused(&self, status: StatusCode, asked: &Asked) {
+    pub(super) fn refused(&self, status: StatusCode, asked: impl fmt::Display) {
         match self.line() {
             Some(0) => tracing::info!("refused with {}: {asked}", status.as_u16()),
             Some(others) => tracing::info!(

@@ -16,6 +16,7 @@ use super::{
     wire::Wire,
 };
 use crate::collector::Handle;
+use hyper::StatusCode;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto::Builder,
@@ -268,10 +269,22 @@ impl Server {
         }
     }
 
-    /// Counts connections that hyper refuses before there is a request.
+    /// Counts what hyper itself refuses in HTTP/1 before there is a request, and what it has answered. In
+    /// HTTP/2 it answers a head that is too large without telling anybody.
     fn blame(&self, error: &Error, peer: Origin) {
-        if error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse) {
-            self.refusals.refuse(Reason::Malformed, peer);
+        let Some(error) = error.downcast_ref::<hyper::Error>().filter(|error| error.is_parse()) else {
+            return;
+        };
+        let (reason, status) = if error.is_parse_too_large() {
+            (Reason::Head, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
+        } else {
+            (Reason::Malformed, StatusCode::BAD_REQUEST)
+        };
+        self.refusals.refuse(reason, peer);
+        // The beginning of HTTP/2 where it is not spoken gets no answer.
+        if !error.is_parse_version_h2() {
+            self.refusals.audit().refused(status, format_args!("{peer}: {error}"));
+            self.refusals.metrics().http_requests.with_label_values(&[status.as_str()]).inc();
         }
     }
 }

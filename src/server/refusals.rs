@@ -28,6 +28,7 @@ pub(super) enum Reason {
     ConnectionPages,
     Target,
     Host,
+    Head,
     Malformed,
     Unauthorized,
     Rate,
@@ -35,7 +36,7 @@ pub(super) enum Reason {
 }
 
 impl Reason {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::Connections,
         Self::PeerConnections,
         Self::PushedOut,
@@ -46,6 +47,7 @@ impl Reason {
         Self::ConnectionPages,
         Self::Target,
         Self::Host,
+        Self::Head,
         Self::Malformed,
         Self::Unauthorized,
         Self::Rate,
@@ -64,6 +66,7 @@ impl Reason {
             Self::ConnectionPages => "connection_pages",
             Self::Target => "target",
             Self::Host => "host",
+            Self::Head => "head",
             Self::Malformed => "malformed",
             Self::Unauthorized => "unauthorized",
             Self::Rate => "rate",
@@ -86,6 +89,7 @@ impl Reason {
                 "answered 421: the request is for a host that --allowed_hosts does not name (add it if it is \
                  yours)"
             }
+            Self::Head => "answered 431: the head of the request has more than 16 KiB or 64 lines",
             Self::Malformed => "closed a connection: the request is not HTTP",
             Self::Unauthorized => "answered 401: without the right password or token",
             Self::Rate => "answered 429: more requests than rate_limit allows",

@@ -118,7 +118,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("seccompiler", &["sandbox/calls.rs"]),
     ("prometheus", &["table/histogram.rs", "table/own.rs"]),
     ("rustls_native_certs", &["push/http/tls.rs", "server/access/handshake.rs"]),
-    ("serde_json", &["metadata/docker/", "server/page/", "demo/", "terminal/json.rs"]),
+    ("serde_json", &["metadata/docker/", "server/page/", "demo/", "terminal/json.rs", "push/verdict.rs"]),
     ("snap", &["push/compress.rs"]),
     ("tempfile", &["demo/mod.rs"]),
     (

@@ -1,50 +1,18 @@
 //! What a receiver answered, and why there is no answer.
 
+use super::masks::Masks;
 use hyper::{
     HeaderMap, StatusCode,
     body::Bytes,
-    header::{DATE, HeaderName, RETRY_AFTER},
+    header::{CONTENT_TYPE, DATE, HeaderName, RETRY_AFTER},
 };
 use std::{
     fmt,
-    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 /// Samples that a receiver of remote write 2.0 has written.
 const WRITTEN: HeaderName = HeaderName::from_static("x-prometheus-remote-write-samples-written");
-/// The longest text of a receiver that is repeated in the log.
-const LINE_CHARS: usize = 200;
-/// How much of a body is looked at for that line.
-const LOOK_BYTES: usize = 4 << 10;
-
-/// Shorter texts are not masked: they are part of too many words.
-const SECRET_BYTES: usize = 4;
-/// What stands in place of a secret.
-const MASK: &str = "<secret>";
-
-/// Secrets that were sent with a request. A receiver may repeat them in its answer.
-#[derive(Clone, Default)]
-pub(in crate::push) struct Masks(Arc<[String]>);
-
-impl Masks {
-    pub(super) fn new(mut secrets: Vec<String>) -> Self {
-        secrets.retain(|secret| secret.len() >= SECRET_BYTES);
-        // One may be a part of another.
-        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-        Self(secrets.into())
-    }
-
-    fn hide(&self, text: &str) -> String {
-        self.0.iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), MASK))
-    }
-}
-
-impl fmt::Debug for Masks {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(MASK)
-    }
-}
 
 /// The answer to a request.
 #[derive(Debug, Clone)]
@@ -54,14 +22,22 @@ pub(in crate::push) struct Answer {
     pub(in crate::push) retry_after: Option<Duration>,
     /// How many samples the receiver says that it has written. Only receivers of remote write 2.0 say so.
     pub(in crate::push) samples_written: Option<u64>,
+    pub(in crate::push) content_type: Option<String>,
     /// The body, or its beginning.
     pub(in crate::push) body: Bytes,
+    /// Whether there may be more of the body.
+    pub(in crate::push) is_cut: bool,
     /// What must not be shown of it.
     pub(in crate::push) masks: Masks,
 }
 
 impl Answer {
-    pub(super) fn new(status: StatusCode, head: &HeaderMap, body: Bytes, masks: Masks) -> Self {
+    pub(super) fn new(
+        status: StatusCode,
+        head: &HeaderMap,
+        (body, is_cut): (Bytes, bool),
+        masks: Masks,
+    ) -> Self {
         let text = |name| head.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
         let now = || {
             // The receiver's own clock, if it tells it: ours may be wrong.
@@ -79,18 +55,18 @@ impl Answer {
             }
         });
         let samples_written = text(WRITTEN).and_then(|count| count.parse().ok());
-        Self { status, retry_after, samples_written, body, masks }
+        let content_type = text(CONTENT_TYPE).map(str::to_owned);
+        Self { status, retry_after, samples_written, content_type, body, is_cut, masks }
     }
 
     /// The first line of a text of the receiver, without secrets.
     pub(in crate::push) fn shown(&self, text: &str) -> String {
-        first_line(&self.masks.hide(text))
+        self.masks.line(text.as_bytes(), self.is_cut)
     }
 
     /// Status and first line of the body.
     pub(in crate::push) fn said(&self) -> String {
-        let beginning = self.body.get(..LOOK_BYTES).unwrap_or(&self.body);
-        let line = self.shown(&String::from_utf8_lossy(beginning));
+        let line = self.masks.line(&self.body, self.is_cut);
         if line.is_empty() { self.status.to_string() } else { format!("{}: {line}", self.status) }
     }
 }
@@ -98,20 +74,6 @@ impl Answer {
 /// An HTTP date, in Unix seconds.
 fn unix_seconds(date: &str) -> Option<i64> {
     Some(chrono::DateTime::parse_from_rfc2822(date).ok()?.timestamp())
-}
-
-/// The first line of a text that can have any content and length, fit for a log line.
-pub(in crate::push) fn first_line(text: &str) -> String {
-    let line = text.trim_start().lines().next().unwrap_or_default().trim_end();
-    let mut shown: String = line
-        .chars()
-        .take(LINE_CHARS)
-        .map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c })
-        .collect();
-    if line.chars().nth(LINE_CHARS).is_some() {
-        shown.push('…');
-    }
-    shown
 }
 
 /// Why there is no answer. No text has a secret in it.
@@ -125,6 +87,8 @@ pub(in crate::push) enum Failure {
     Connect(String),
     /// The proxy did not connect us.
     Proxy(String),
+    /// The proxy wants another user or password, or does not let us go there.
+    Denied(String),
     /// No TLS, or not with a receiver that we trust.
     Tls(String),
     /// The exchange began, and ended before the end of the answer.
@@ -136,13 +100,31 @@ pub(in crate::push) enum Failure {
 }
 
 impl Failure {
+    /// The same without secrets. Other kinds have nothing in them from outside.
+    pub(super) fn hidden(self, masks: &Masks) -> Self {
+        let line = |said: String| masks.line(said.as_bytes(), false);
+        match self {
+            Self::Proxy(said) => Self::Proxy(line(said)),
+            Self::Denied(said) => Self::Denied(line(said)),
+            Self::Tls(said) => Self::Tls(line(said)),
+            Self::Closed(said) => Self::Closed(line(said)),
+            Self::Redirect(said) => Self::Redirect(line(said)),
+            Self::Credentials(_) | Self::Resolve(_) | Self::Connect(_) | Self::Late(_) => self,
+        }
+    }
+
+    /// Whether a person has to do something about it, so that there is no hurry to try again.
+    pub(in crate::push) fn needs_a_person(&self) -> bool {
+        matches!(self, Self::Denied(_) | Self::Redirect(_))
+    }
+
     /// The value of the label `reason`.
     pub(in crate::push) fn label(&self) -> &'static str {
         match self {
             Self::Credentials(_) => "credentials",
             Self::Resolve(_) => "resolve",
             Self::Connect(_) => "connect",
-            Self::Proxy(_) => "proxy",
+            Self::Proxy(_) | Self::Denied(_) => "proxy",
             Self::Tls(_) => "tls",
             Self::Closed(_) => "closed",
             Self::Redirect(_) => "redirect",
@@ -157,7 +139,7 @@ impl fmt::Display for Failure {
             Self::Credentials(said) | Self::Redirect(said) => f.write_str(said),
             Self::Resolve(said) => write!(f, "its name can't be resolved: {said}"),
             Self::Connect(said) => write!(f, "no connection: {said}"),
-            Self::Proxy(said) => write!(f, "the proxy does not connect: {said}"),
+            Self::Proxy(said) | Self::Denied(said) => write!(f, "the proxy does not connect: {said}"),
             Self::Tls(said) => write!(f, "TLS fails: {said}"),
             Self::Closed(said) => write!(f, "no whole answer: {said}"),
             Self::Late(wait) => write!(f, "no whole answer within {wait:?}"),
@@ -171,7 +153,8 @@ mod tests {
 
     fn answer(head: &[(HeaderName, &str)], body: &'static str) -> Answer {
         let head = head.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect();
-        Answer::new(StatusCode::BAD_REQUEST, &head, Bytes::from_static(body.as_bytes()), Masks::default())
+        let body = (Bytes::from_static(body.as_bytes()), false);
+        Answer::new(StatusCode::BAD_REQUEST, &head, body, Masks::default())
     }
 
     #[test]
@@ -193,6 +176,5 @@ mod tests {
         assert_eq!(answer(&[], "out of bounds\nmore").said(), "400 Bad Request: out of bounds");
         assert_eq!(answer(&[], "\n \x1b[31mred\r\n").said(), "400 Bad Request: \u{fffd}[31mred");
         assert_eq!(answer(&[], "").said(), "400 Bad Request");
-        assert_eq!(first_line(&"é".repeat(1000)).chars().count(), LINE_CHARS + 1);
     }
 }

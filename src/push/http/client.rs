@@ -5,6 +5,7 @@ use super::{
     blocking::Blocking,
     connect::{Stream, Way, connect},
     credentials::{Credentials, TlsPem, read},
+    masks::Masks,
     redirect::{Origin, destination},
     tls::client_config,
 };
@@ -89,7 +90,10 @@ impl Client {
     /// If there is no whole answer. No error has a secret in its text.
     pub(in crate::push) async fn send(&mut self, request: &Request) -> Result<Answer, Failure> {
         let limit = self.endpoint.timeout;
-        let answer = timeout(limit, self.follow(request)).await.unwrap_or(Err(Failure::Late(limit)));
+        let mut masks = Masks::default();
+        let answer = timeout(limit, self.follow(request, &mut masks)).await;
+        // The only way out: no failure is shown with what a proxy or a receiver said as it said it.
+        let answer = answer.unwrap_or(Err(Failure::Late(limit))).map_err(|failure| failure.hidden(&masks));
         if answer.is_err() {
             self.kept = None;
         }
@@ -101,15 +105,17 @@ impl Client {
     }
 
     /// Sends a request where its redirects lead.
-    async fn follow(&mut self, request: &Request) -> Result<Answer, Failure> {
+    async fn follow(&mut self, request: &Request, masks: &mut Masks) -> Result<Answer, Failure> {
         let credentials = self.credentials().await?;
+        masks.clone_from(&credentials.masks);
         let home = Origin::of(&self.endpoint.url).map_err(Failure::Connect)?;
         let mut url = self.endpoint.url.clone();
         for _ in 0..=REDIRECTS {
             let (status, head, body) = self.exchange(request, &url, &home, &credentials).await?;
             let location = head.get(LOCATION).and_then(|location| location.to_str().ok());
             let Some(location) = location.filter(|_| status.is_redirection()) else {
-                return Ok(Answer::new(status, &head, body, credentials.masks));
+                let is_cut = body.len() >= request.keep;
+                return Ok(Answer::new(status, &head, (body, is_cut), credentials.masks));
             };
             url = self.next(status, &url, location)?;
         }
@@ -295,7 +301,7 @@ fn with_causes(error: &dyn Error) -> String {
         said += &format!(": {error}");
         cause = error.source();
     }
-    super::answer::first_line(&said)
+    said
 }
 
 /// A body that is there as a whole.

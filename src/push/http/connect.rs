@@ -54,7 +54,7 @@ pub(super) async fn connect(way: &Way<'_>, lookups: &mut Blocking) -> Result<Box
         return Ok(Box::new(stream));
     };
     if let Some((_, authorization)) = way.proxy {
-        tunnel(&mut stream, way.origin, authorization).await.map_err(Failure::Proxy)?;
+        tunnel(&mut stream, way.origin, authorization).await?;
     }
     let name = name.unwrap_or(&way.origin.host).to_owned();
     let name = ServerName::try_from(name).map_err(|error| Failure::Tls(error.to_string()))?;
@@ -100,7 +100,8 @@ async fn tunnel(
     stream: &mut TcpStream,
     origin: &Origin,
     authorization: Option<&HeaderValue>,
-) -> Result<(), String> {
+) -> Result<(), Failure> {
+    let odd = |error: io::Error| Failure::Proxy(error.to_string());
     let address = origin.address();
     let mut request = format!("CONNECT {address} HTTP/1.1\r\nHost: {address}\r\n").into_bytes();
     if let Some(value) = authorization {
@@ -109,19 +110,20 @@ async fn tunnel(
         request.extend_from_slice(b"\r\n");
     }
     request.extend_from_slice(b"\r\n");
-    stream.write_all(&request).await.map_err(|error| error.to_string())?;
+    stream.write_all(&request).await.map_err(odd)?;
     let mut head = Vec::new();
     // Byte by byte: what follows the head is for TLS.
     while !head.ends_with(b"\r\n\r\n") {
         if head.len() >= PROXY_HEAD {
-            return Err("its answer is too long".into());
+            return Err(Failure::Proxy("its answer is too long".into()));
         }
-        head.push(stream.read_u8().await.map_err(|error| error.to_string())?);
+        head.push(stream.read_u8().await.map_err(odd)?);
     }
     let head = String::from_utf8_lossy(&head);
     let status = head.lines().next().unwrap_or_default();
-    match status.split(' ').nth(1) {
-        Some(code) if status.starts_with("HTTP/1.") && code.starts_with('2') => Ok(()),
-        _ => Err(super::answer::first_line(status)),
+    match status.split(' ').nth(1).filter(|_| status.starts_with("HTTP/1.")) {
+        Some(code) if code.starts_with('2') => Ok(()),
+        Some("401" | "403" | "407") => Err(Failure::Denied(status.to_owned())),
+        _ => Err(Failure::Proxy(status.to_owned())),
     }
 }

@@ -1,12 +1,15 @@
 //! Headers and TLS material of one request, read from their files if they are in files.
 
-use super::answer::Masks;
+use super::masks::{FINDABLE_BYTES, Masks};
 use crate::{
     files::Files,
     push::config::{Authorization, Endpoint, Pem, Secret},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
-use hyper::header::{HeaderName, HeaderValue};
+use hyper::{
+    Uri,
+    header::{AUTHORIZATION, HeaderName, HeaderValue},
+};
 use std::sync::Arc;
 
 /// All that a request needs and that may have changed since the last one.
@@ -35,30 +38,43 @@ pub(super) struct TlsPem {
 /// # Errors
 /// Words without any secret.
 pub(super) fn read(endpoint: &Endpoint, files: &mut Files) -> Result<Credentials, String> {
-    let mut masks = Vec::new();
-    let mut secret = |text: &Secret, files: &mut Files| -> Result<String, String> {
-        let text = self::secret(text, files)?;
-        masks.push(text.clone());
-        Ok(text)
-    };
+    let mut masks = of_query(&endpoint.url);
     let mut headers = Vec::with_capacity(endpoint.headers.len());
     for (name, value) in &endpoint.headers {
-        let parsed = HeaderName::try_from(name.as_str()).map_err(|_| format!("\"{name}\" is no header"))?;
-        headers.push((parsed, header(&secret(value, files)?, &format!("header {name}"))?));
+        // It can be a whole line, with the secret.
+        let name = HeaderName::try_from(name.as_str()).map_err(|_| "a header's name is none".to_owned())?;
+        let value = secret(value, files)?;
+        if name == AUTHORIZATION {
+            masks.extend(of_authorization(&value));
+        }
+        masks.extend(Some(value.clone()).filter(|value| name == AUTHORIZATION || is_findable(value)));
+        let parsed = header(&value, &format!("header {name}"))?;
+        headers.push((name, parsed));
     }
     let authorization = match &endpoint.authorization {
         None => None,
         Some(Authorization::Basic { username, password }) => {
-            Some(basic(&secret(username, files)?, &secret(password, files)?)?)
+            let (username, password) = (secret(username, files)?, secret(password, files)?);
+            let value = basic(&username, &password)?;
+            masks.extend(Some(username).filter(|name| is_findable(name)));
+            masks.push(password);
+            Some(value)
         }
         Some(Authorization::Scheme { scheme, credentials }) => {
             let credentials = secret(credentials, files)?;
-            Some(header(&format!("{scheme} {credentials}"), "authorization")?)
+            let value = header(&format!("{scheme} {credentials}"), "authorization")?;
+            masks.push(credentials);
+            Some(value)
         }
     };
     let proxy = match endpoint.proxy.as_ref().and_then(|proxy| proxy.basic.as_ref()) {
         None => None,
-        Some((username, password)) => Some(basic(username, &secret(password, files)?)?),
+        Some((username, password)) => {
+            let password = secret(password, files)?;
+            let value = basic(username, &password)?;
+            masks.push(password);
+            Some(value)
+        }
     };
     let identity = match &endpoint.tls.identity {
         None => None,
@@ -66,12 +82,53 @@ pub(super) fn read(endpoint: &Endpoint, files: &mut Files) -> Result<Credentials
     };
     let ca = endpoint.tls.ca.as_ref().map(|ca| pem(ca, files)).transpose()?;
     for value in [&authorization, &proxy].into_iter().flatten() {
-        // What follows the scheme is as good as the password.
-        let encoded = value.to_str().ok().and_then(|value| value.split_once(' '));
-        masks.extend(encoded.map(|(_, encoded)| encoded.to_owned()));
+        masks.extend(value.to_str().map(of_authorization).unwrap_or_default());
     }
     let masks = Masks::new(masks);
     Ok(Credentials { headers, authorization, proxy, pem: TlsPem { ca, identity }, masks })
+}
+
+/// Whether a text is hidden that is secret only sometimes: a user's name, a tenant, a part of a query. Short
+/// ones are parts of too many words.
+fn is_findable(text: &str) -> bool {
+    text.len() >= FINDABLE_BYTES
+}
+
+/// What a value of the header `Authorization` has to hide: what follows the scheme is as good as the
+/// password, and can be the password in base64.
+fn of_authorization(value: &str) -> Vec<String> {
+    let Some((scheme, credentials)) = value.split_once(' ') else { return Vec::new() };
+    let mut found = vec![credentials.trim().to_owned()];
+    if scheme.eq_ignore_ascii_case("basic") {
+        let decoded = STANDARD.decode(credentials.trim()).ok().and_then(|text| String::from_utf8(text).ok());
+        let password = decoded.as_deref().and_then(|text| text.split_once(':'));
+        found.extend(password.map(|(_, password)| password.to_owned()));
+    }
+    found
+}
+
+/// What the query of a URL has to hide.
+fn of_query(url: &Uri) -> Vec<String> {
+    let query = url.query().unwrap_or_default();
+    let values = query.split('&').filter_map(|pair| pair.split_once('=')).map(|(_, value)| value);
+    let texts = values.chain([query]).filter(|text| is_findable(text));
+    texts.flat_map(|text| [text.to_owned(), decoded(text)]).collect()
+}
+
+/// A text with `%41` as `A`.
+fn decoded(text: &str) -> String {
+    let mut parts = text.split('%');
+    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        match part.split_at_checked(2).map(|(digits, rest)| (u8::from_str_radix(digits, 16), rest)) {
+            Some((Ok(byte), rest)) => {
+                bytes.push(byte);
+                bytes.extend_from_slice(rest.as_bytes());
+            }
+            _ => bytes.extend_from_slice(part.as_bytes()),
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn secret(secret: &Secret, files: &mut Files) -> Result<String, String> {
@@ -103,4 +160,26 @@ fn header(value: &str, what: &str) -> Result<HeaderValue, String> {
         .map_err(|_| format!("the secret for {what} has a character that no header can have"))?;
     value.set_sensitive(true);
     Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_with_a_password_hides_it_in_each_form() {
+        assert_eq!(of_authorization("Bearer abc"), ["abc"]);
+        assert_eq!(of_authorization("Basic dTpwdw=="), ["dTpwdw==", "pw"]);
+        assert!(of_authorization("abc").is_empty());
+    }
+
+    #[test]
+    fn the_query_of_a_url_is_hidden() {
+        let of = |url: &str| of_query(&url.parse().unwrap());
+        let found = ["token=s3cr%40t&v=1", "s3cr%40t"].map(|text| text.to_owned());
+        let hidden = of("http://h/w?token=s3cr%40t&v=1");
+        assert!(found.iter().all(|text| hidden.contains(text)), "{hidden:?}");
+        assert!(hidden.contains(&"s3cr@t".to_owned()) && !hidden.contains(&"1".to_owned()), "{hidden:?}");
+        assert!(of("http://h/w").is_empty());
+    }
 }

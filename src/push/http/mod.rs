@@ -5,8 +5,10 @@ mod blocking;
 mod client;
 mod connect;
 mod credentials;
+mod masks;
 mod redirect;
 mod tls;
 
-pub(super) use answer::{Answer, Failure, first_line};
+pub(super) use answer::{Answer, Failure};
 pub(super) use client::{Client, Request};
+pub(super) use masks::first_line;
