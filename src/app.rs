@@ -225,11 +225,18 @@ fn sources(tls: Option<TlsFiles>, guard: Guard) -> Sources {
 }
 
 fn unusable(error: LoadError, sources: &Sources) -> Failure {
+    let is_of_tokens = |file: &str| sources.tokens.as_deref().is_some_and(|tokens| tokens == Path::new(file));
     let hint = match &error {
-        LoadError::Tls(_) if sources.web_config.is_none() => advice::certificate(),
-        _ => advice::access::files(),
+        LoadError::Tls(_) if sources.identity.is_some() => Some(advice::certificate()),
+        LoadError::Tls(_) => Some(advice::access::certificates()),
+        LoadError::Line { file, .. } | LoadError::File { file, .. } if is_of_tokens(file) => {
+            Some(advice::access::tokens())
+        }
+        LoadError::Line { .. } | LoadError::File { .. } => Some(advice::access::web_config()),
+        // It says all there is to say.
+        LoadError::System(_) => None,
     };
-    Failure::new(error, hint)
+    Failure { error: error.into(), hint: hint.map(str::to_owned) }
 }
 
 /// What [`Order::Once`] prints.

@@ -40,6 +40,14 @@ impl Stamp {
     }
 }
 
+/// Whether every user of the host can read a file with a secret. Docker and Podman give each container its own
+/// `/run/secrets`, whose files are always like that.
+#[must_use]
+pub fn is_for_all(path: &Path) -> bool {
+    let is_in_container = path.starts_with("/run/secrets") || path.starts_with("/var/run/secrets");
+    !is_in_container && fs::metadata(path).is_ok_and(|found| found.mode() & 0o004 != 0)
+}
+
 /// Files, as they were when last read.
 #[derive(Debug, Default)]
 pub struct Files(HashMap<PathBuf, (Stamp, Arc<[u8]>)>);

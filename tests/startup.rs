@@ -100,7 +100,7 @@ fn wrong_receivers_end_with_2_before_anything_is_touched() {
             "push.yml:3: unknown key \"pass\" in basic_auth; known keys: username,",
             "remote_write",
         ),
-        (&["--push_config", "/dev/zero"], "--push_config: /dev/zero: expected a regular file", "README"),
+        (&["--push_config", "/dev/zero"], "--push_config: /dev/zero: expected a regular file", "can read"),
         (&["-b", "none"], "--bind: no port is opened, and nothing is pushed", "--remote_write"),
     ] {
         let mut command = exporter::command();
@@ -224,12 +224,13 @@ fn a_start_for_which_there_are_too_few_descriptors_is_told_so() {
 fn what_was_set_and_has_no_effect_is_warned_of() {
     let mut command = exporter::on_host(&fixture("debian13-docker26.1-linux6.12"));
     command
-        .args(["--tls_cert", "c.pem"])
+        .args(["--tls_cert", "c.pem", "--tls_key", "c.key"])
         .env("DOCKER_STAT_PROM_BINDS", "secret")
         .env("DOCKER_STAT_PROM_PORT", "x");
     let exporter = Exporter::ready(&mut command);
     let log = exporter.log();
-    assert_eq!(log.matches("plain HTTP is served, although --tls_cert was given").count(), 1, "{log}");
+    let doubt = "plain HTTP is served, although --tls_cert and --tls_key were given";
+    assert_eq!(log.matches(doubt).count(), 1, "{log}");
     assert_eq!(log.matches("DOCKER_STAT_PROM_BINDS is not a setting").count(), 1, "{log}");
     assert!(!log.contains("secret") && !log.contains("DOCKER_STAT_PROM_PORT"), "{log}");
 }

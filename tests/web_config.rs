@@ -492,7 +492,8 @@ fn a_wrong_file_ends_with_1_before_the_port_opens() {
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{said}");
         assert!(said.contains(problem) && !said.contains("serving") && !said.contains("hunter2"), "{said}");
-        assert!(said.contains("--web_config"), "{said}");
+        // Which hint, `each_error_names_its_line_and_has_only_its_own_hint` tests.
+        assert_eq!(said.matches("hint: ").count(), 1, "{said}");
     }
     folder.write("web.yml", TLS);
     let with_flags = || {
@@ -529,27 +530,100 @@ fn what_should_be_looked_at_is_said() {
         TLS.replace("server.crt", "stale.crt"),
         hash("right").replace("$04", "$13")
     ));
-    fs::set_permissions(folder.path("server.key"), fs::Permissions::from_mode(0o644)).unwrap();
-    let exporter = Exporter::start(&mut folder.exporter());
+    folder.write("tokens", "token-of-prometheus\n");
+    for file in ["server.key", "tokens"] {
+        fs::set_permissions(folder.path(file), fs::Permissions::from_mode(0o644)).unwrap();
+    }
+    let with_tokens = || {
+        let mut command = folder.exporter();
+        command.arg("--auth_token_file").arg(folder.path("tokens"));
+        command
+    };
+    let exporter = Exporter::start(&mut with_tokens());
     let log = exporter.log();
     for words in [
         "the certificate has expired",
         "every user of this host can read the key",
+        "every user of this host can read the tokens",
         "a hash of bcrypt cost 13",
         "TLS12 is used",
         "the signature is not checked",
     ] {
         assert_eq!(log.matches(words).count(), 1, "{words}: {log}");
     }
-    fs::set_permissions(folder.path("server.key"), fs::Permissions::from_mode(0o640)).unwrap();
+    for file in ["server.key", "tokens"] {
+        fs::set_permissions(folder.path(file), fs::Permissions::from_mode(0o640)).unwrap();
+    }
     folder.write("web.yml", TLS);
-    let log = Exporter::start(&mut folder.exporter()).log();
+    let log = Exporter::start(&mut with_tokens()).log();
     assert!(!log.lines().any(|line| line.contains("WARN") && line.contains("access")), "{log}");
     // A file in which nothing is left protects nothing.
     for nothing in ["", "basic_auth_users:\n"] {
         folder.write("web.yml", nothing);
         let log = Exporter::start(&mut folder.exporter()).log();
         assert_eq!(log.matches("nothing is configured in it").count(), 1, "{log}");
+    }
+}
+
+#[test]
+fn a_key_in_a_web_config_that_everybody_can_read_is_told() {
+    use std::os::unix::fs::PermissionsExt;
+    let pem = |name: &str| fs::read_to_string(fixture("tls/web").join(name)).unwrap().replace('\n', "\n    ");
+    let folder = Folder::new(&format!(
+        "tls_server_config:\n  cert_file: server.crt\n  key: |\n    {}\n",
+        pem("server.key")
+    ));
+    for (mode, count) in [(0o644, 1), (0o640, 0)] {
+        fs::set_permissions(folder.path("web.yml"), fs::Permissions::from_mode(mode)).unwrap();
+        let log = Exporter::start(&mut folder.exporter()).log();
+        assert_eq!(log.matches("web.yml: every user of this host can read the key").count(), count, "{log}");
+    }
+}
+
+#[test]
+fn each_error_names_its_line_and_has_only_its_own_hint() {
+    let folder = Folder::new("");
+    folder.write("short", "hunter2\n");
+    let web = |name: &str, text: &str| {
+        folder.write(name, text);
+        let mut command = exporter::without_docker();
+        command.arg("--web_config").arg(folder.path(name));
+        command
+    };
+    let tokens = |name: &str| {
+        let mut command = web("good.yml", TLS);
+        command.arg("--auth_token_file").arg(folder.path(name));
+        command
+    };
+    let certificate =
+        "hint: a web config names certificates and keys in PEM, with paths relative to its folder";
+    let format = "hint: --web_config names a file in the format of Prometheus' exporter-toolkit";
+    let token = "hint: --auth_token_file names a file with one token per line, each of 16 characters or more";
+    let mut nowhere = exporter::without_docker();
+    nowhere.args(["--web_config", "/nonexistent"]);
+    let mut twice = web("good.yml", TLS);
+    twice.args(["-s", "--tls_cert", "x", "--tls_key", "x"]);
+    let missing = TLS.replace("server.crt", "none.crt");
+    let in_headers = "http_server_config: {headers: {\"X hunter2\": a}}";
+    for (mut command, problem, hint) in [
+        (tokens("none"), "none: No such file or directory".to_owned(), token),
+        (tokens("short"), "short:1: a token has 16 characters or more".to_owned(), token),
+        (
+            web("a.yml", &missing),
+            format!("a.yml:2: cert_file: {}: No such file", folder.path("none.crt").display()),
+            certificate,
+        ),
+        (web("b.yml", "tls_config: {}"), "b.yml:1: unknown key \"tls_config\"".to_owned(), format),
+        (web("c.yml", in_headers), "c.yml:1: this header can't be set, only Strict-".to_owned(), format),
+        (nowhere, "/nonexistent: No such file or directory".to_owned(), format),
+        (twice, "tls_server_config and -s can't be used together: leave out one of them".to_owned(), ""),
+    ] {
+        let output = exporter::run(&mut command);
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(text.contains(&problem) && !text.contains("hunter2"), "{text}");
+        let hints: Vec<_> = text.lines().filter(|line| line.starts_with("hint: ")).collect();
+        assert_eq!(hints, if hint.is_empty() { vec![] } else { vec![hint] }, "{text}");
     }
 }
 

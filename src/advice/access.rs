@@ -2,10 +2,22 @@
 
 use std::{fmt, path::PathBuf};
 
-/// After a web config or a file of tokens that can't be used.
+/// After a web config that can't be used.
 #[must_use]
-pub fn files() -> &'static str {
-    "--web_config takes the format of Prometheus' exporter-toolkit, --auth_token_file one token per line"
+pub fn web_config() -> &'static str {
+    "--web_config names a file in the format of Prometheus' exporter-toolkit"
+}
+
+/// After a certificate or key of a web config that can't be used.
+#[must_use]
+pub fn certificates() -> &'static str {
+    "a web config names certificates and keys in PEM, with paths relative to its folder"
+}
+
+/// After a file of tokens that can't be used.
+#[must_use]
+pub fn tokens() -> &'static str {
+    "--auth_token_file names a file with one token per line, each of 16 characters or more"
 }
 
 /// After a new state of the files that can't be used.
@@ -42,6 +54,8 @@ pub enum Concern {
     ExpiresSoon(u64),
     /// A key that every user of the host can read.
     KeyForAll(PathBuf),
+    /// Tokens that every user of the host can read.
+    TokensForAll(PathBuf),
     /// A password hash of this bcrypt cost.
     DearHash(u32),
     /// `min_version` is below TLS 1.2.
@@ -66,6 +80,9 @@ impl fmt::Display for Concern {
             Self::ExpiresSoon(days) => write!(f, "the certificate expires in {days} days: renew it"),
             Self::KeyForAll(path) => {
                 write!(f, "{}: every user of this host can read the key: chmod o-r", path.display())
+            }
+            Self::TokensForAll(path) => {
+                write!(f, "{}: every user of this host can read the tokens: chmod o-r", path.display())
             }
             Self::DearHash(cost) => write!(
                 f,

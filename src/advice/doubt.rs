@@ -50,13 +50,18 @@ pub enum Doubt {
     InstanceOfContainer(String),
 }
 
+fn were_given(given: &[String]) -> String {
+    let verb = if given.len() > 1 { "were" } else { "was" };
+    format!("{} {verb} given", given.join(" and "))
+}
+
 impl fmt::Display for Doubt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TlsWithoutSecure(given) => write!(
                 f,
-                "plain HTTP is served, although {} was given: add -s (DOCKER_STAT_PROM_SECURE=1) for HTTPS",
-                given.join(" and ")
+                "plain HTTP is served, although {}: add -s (DOCKER_STAT_PROM_SECURE=1) for HTTPS",
+                were_given(given)
             ),
             Self::ReplacedByDemo(given) => write!(
                 f,
@@ -97,12 +102,7 @@ impl fmt::Display for Doubt {
                 write!(f, "{origin} has no effect: with --bind none there is no port")
             }
             Self::NothingToPushTo(given) => {
-                write!(
-                    f,
-                    "nothing is pushed, although {} was given: {}",
-                    given.join(" and "),
-                    push::nobody_to_push_to()
-                )
+                write!(f, "nothing is pushed, although {}: {}", were_given(given), push::nobody_to_push_to())
             }
             Self::SpoolBytesWithoutSpool(origin) => {
                 write!(f, "{origin} has no effect without --push_spool: what waits is kept in memory")

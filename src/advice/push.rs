@@ -43,6 +43,18 @@ pub fn config() -> &'static str {
     "the keys are those of prometheus.yml's remote_write: the chapter Push of the README lists them"
 }
 
+/// After a file of receivers that is no YAML.
+#[must_use]
+pub fn yaml() -> &'static str {
+    "the file is in YAML, as prometheus.yml is: the chapter Push of the README has an example"
+}
+
+/// After a file that can't be used: that of receivers, or one that it names.
+#[must_use]
+pub fn file() -> &'static str {
+    "name a file that the exporter can read; a path in a file is relative to the file's folder"
+}
+
 /// After a label for push that is not understood.
 #[must_use]
 pub fn label() -> &'static str {

@@ -14,6 +14,7 @@ pub(super) use fault::Fault;
 use crate::{
     advice::{self, Doubt},
     cli::{Config, FROM_ENVIRONMENT, OtlpNames},
+    files::is_for_all,
     push::{self, Otlp, Protocol, Secret, Spool, Target, Version},
     sample::is_name_of_container,
 };
@@ -53,10 +54,10 @@ pub(super) fn read(
         let origin = config.origin_of("push_config");
         let otlp = otlp(config, variables, true)?;
         let file = file::read(path, variables, &otlp)
-            .map_err(|problem| Fault::of_file(format!("{origin}: {problem}")))?;
+            .map_err(|(problem, about)| Fault::of_file(format!("{origin}: {problem}"), about))?;
         let File { external_labels, targets: of_file, no_effect } = file;
         let has_secret = of_file.iter().any(|target| target.endpoint.has_secret_of_its_own());
-        if has_secret && files::is_for_all(path) {
+        if has_secret && is_for_all(path) {
             doubts.push(Doubt::SecretForAll(path.clone()));
         }
         targets.extend(of_file);
@@ -197,7 +198,7 @@ fn check_size(labels: &BTreeMap<String, String>) -> Result<(), Fault> {
 /// The files with secrets that every user of the host can read, each once.
 fn readable_by_all(targets: &[Target]) -> Vec<Doubt> {
     let files: BTreeSet<_> = targets.iter().flat_map(|target| target.endpoint.secret_files()).collect();
-    files.into_iter().filter(|path| files::is_for_all(path)).map(Doubt::SecretForAll).collect()
+    files.into_iter().filter(|path| is_for_all(path)).map(Doubt::SecretForAll).collect()
 }
 
 /// Checks what only all receivers together show.

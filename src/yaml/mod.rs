@@ -21,12 +21,30 @@ pub struct Mistake {
     pub line: usize,
     /// What is wrong, in words.
     pub problem: String,
+    /// What it has to do with.
+    pub about: About,
+}
+
+/// What a mistake has to do with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum About {
+    /// The text is no YAML, or none that is understood here.
+    Yaml,
+    /// Keys and their values.
+    Keys,
+    /// A file that is named and can't be used.
+    File,
 }
 
 impl Mistake {
     /// A mistake at a line.
     pub fn new(line: usize, problem: impl Into<String>) -> Self {
-        Self { line, problem: problem.into() }
+        Self { line, problem: problem.into(), about: About::Keys }
+    }
+
+    /// A line names a file that can't be used.
+    pub fn of_file(line: usize, problem: impl Into<String>) -> Self {
+        Self { about: About::File, ..Self::new(line, problem) }
     }
 }
 
@@ -53,6 +71,10 @@ impl Node {
     /// # Errors
     /// If the text is no YAML, has several documents, or is nested too deep or too large.
     pub fn read(text: &str) -> Result<Self, Mistake> {
+        Self::document(text).map_err(|mistake| Mistake { about: About::Yaml, ..mistake })
+    }
+
+    fn document(text: &str) -> Result<Self, Mistake> {
         let mut reader = Reader { parser: Parser::new_from_str(text), anchors: HashMap::new(), nodes: 0 };
         let mut root = Self { line: 1, kind: Kind::Nothing };
         let mut documents = 0;

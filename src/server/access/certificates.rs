@@ -9,11 +9,16 @@ use std::path::{Path, PathBuf};
 pub(super) enum Material {
     /// What errors call it, and the text.
     Inline { name: String, text: String },
-    /// A file.
-    File(PathBuf),
+    /// What errors call it, and the file.
+    File { name: String, path: PathBuf },
 }
 
 impl Material {
+    /// A file that a flag names.
+    pub(super) fn of_flag(path: &Path) -> Self {
+        Self::File { name: path.display().to_string(), path: path.to_owned() }
+    }
+
     /// The text.
     ///
     /// # Errors
@@ -21,11 +26,9 @@ impl Material {
     pub(super) fn read(&self, reader: &mut Reader) -> Result<Pem, LoadError> {
         match self {
             Self::Inline { name, text } => Ok(Pem { name: name.clone(), content: text.clone().into_bytes() }),
-            Self::File(path) => {
-                let name = path.display().to_string();
-                let content =
-                    reader.read(path).map_err(|problem| TlsError::File { path: name.clone(), problem })?;
-                Ok(Pem { name, content })
+            Self::File { name, path } => {
+                let wrong = |problem| TlsError::File { path: name.clone(), problem };
+                Ok(Pem { name: name.clone(), content: reader.read(path).map_err(wrong)? })
             }
         }
     }
@@ -34,7 +37,7 @@ impl Material {
     pub(super) fn path(&self) -> Option<&Path> {
         match self {
             Self::Inline { .. } => None,
-            Self::File(path) => Some(path),
+            Self::File { path, .. } => Some(path),
         }
     }
 }

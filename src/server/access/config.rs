@@ -84,8 +84,8 @@ impl TlsSection {
     /// That of `-s`.
     pub(super) fn of_files(certificate: &Path, key: &Path) -> Self {
         Self {
-            certificate: Material::File(certificate.to_owned()),
-            key: Material::File(key.to_owned()),
+            certificate: Material::of_flag(certificate),
+            key: Material::of_flag(key),
             client_ca: None,
             client_auth: ClientAuth::None,
             allowed_sans: None,
@@ -192,8 +192,10 @@ fn material(
             Ok(Some(Material::Inline { name, text: text.to_owned() }))
         }
         (None, Some(name)) => {
-            let folder = path.parent().unwrap_or(Path::new(""));
-            Ok(Some(Material::File(folder.join(name))))
+            let line = section.get(file).map_or(section.line, |node| node.line);
+            let of = path.parent().unwrap_or(Path::new("")).join(name);
+            let name = format!("{}:{line}: {file}: {}", path.display(), of.display());
+            Ok(Some(Material::File { name, path: of }))
         }
         (None, None) => Ok(None),
     }
@@ -224,9 +226,12 @@ fn http(section: &Section<'_>) -> Result<(bool, Vec<(HeaderName, HeaderValue)>),
     for (name, node) in node.pairs("headers")? {
         let Some((_, header, values)) = HEADERS.iter().find(|(known, ..)| *known == name) else {
             let known = HEADERS.map(|(known, ..)| known).join(", ");
-            return Err(Mistake::new(node.line, format!("header \"{name}\" can't be set, only {known}")));
+            // What can't be a name may be a whole line, with a secret.
+            let is_name = HeaderName::from_bytes(name.as_bytes()).is_ok();
+            let shown = if is_name { format!("header \"{name}\"") } else { "this header".to_owned() };
+            return Err(Mistake::new(node.line, format!("{shown} can't be set, only {known}")));
         };
-        let text = node.text(name)?;
+        let text = node.text("headers")?;
         if !values.is_empty() && !values.contains(&text) {
             let expected = values.join(" or ");
             return Err(Mistake::new(node.line, format!("{name}: expected {expected}, found \"{text}\"")));

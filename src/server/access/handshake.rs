@@ -126,13 +126,13 @@ fn clients(
 fn roots(ca: Option<&Material>, reader: &mut Reader) -> Result<(String, RootCertStore), LoadError> {
     let mut roots = RootCertStore::empty();
     let Some(ca) = ca else {
-        let path = "the system's CA certificates".to_owned();
+        let name = "the system's CA certificates";
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         if roots.is_empty() {
-            let problem = "expected some, since no client_ca_file is given; found none".to_owned();
-            return Err(TlsError::File { path, problem }.into());
+            let problem = "expected some, since no client_ca_file is given; found none";
+            return Err(LoadError::System(format!("{name}: {problem}")));
         }
-        return Ok((path, roots));
+        return Ok((name.to_owned(), roots));
     };
     let pem: Pem = ca.read(reader)?;
     for certificate in pem.certificates()? {

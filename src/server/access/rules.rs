@@ -10,13 +10,13 @@ use super::{
     tokens::{self, Tokens},
     users::{DEAR, Users},
 };
-use crate::advice::access::{self as advice, Concern};
+use crate::{
+    advice::access::{self as advice, Concern},
+    files::is_for_all,
+};
 use hyper::header::{HeaderName, HeaderValue};
 use std::{
     collections::BTreeMap,
-    fs,
-    os::unix::fs::MetadataExt,
-    path::Path,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -80,7 +80,7 @@ impl Rules {
         let Document { web, mut tls, tokens } = Document::read(sources, reader)?;
         if let Some((certificate, key)) = &sources.identity {
             if let (Some(_), Some(path)) = (&tls, &sources.web_config) {
-                return Err(LoadError::of(path, advice::twice()));
+                return Err(LoadError::System(format!("{}: {}", path.display(), advice::twice())));
             }
             tls = Some(TlsSection::of_files(certificate, key));
         }
@@ -96,6 +96,11 @@ impl Rules {
             }
         };
         let mut concerns = tls.as_ref().map(concerns).unwrap_or_default();
+        let has_own_key = tls.as_ref().is_some_and(|tls| tls.key.path().is_none());
+        let of_key = sources.web_config.as_ref().filter(|path| has_own_key && is_for_all(path));
+        concerns.extend(of_key.cloned().map(Concern::KeyForAll));
+        let of_tokens = sources.tokens.as_ref().filter(|path| is_for_all(path));
+        concerns.extend(of_tokens.cloned().map(Concern::TokensForAll));
         let dear = users.cost().filter(|cost| *cost > DEAR);
         concerns.extend(dear.map(Concern::DearHash));
         if tls.is_none() && !(users.is_empty() && tokens.is_empty()) {
@@ -184,8 +189,8 @@ impl Document {
 
 fn concerns(section: &TlsSection) -> Vec<Concern> {
     let mut found = Vec::new();
-    let is_for_all = |path: &&Path| fs::metadata(path).is_ok_and(|found| found.mode() & 0o004 != 0);
-    found.extend(section.key.path().filter(is_for_all).map(|path| Concern::KeyForAll(path.to_owned())));
+    let key = section.key.path().filter(|path| is_for_all(path));
+    found.extend(key.map(|path| Concern::KeyForAll(path.to_owned())));
     if section.versions.0 < Version::Tls12 {
         found.push(Concern::OldVersion);
     }

@@ -59,7 +59,7 @@ pub enum LoadError {
 
 impl LoadError {
     pub(super) fn at(file: &Path, mistake: Mistake) -> Self {
-        let Mistake { line, problem } = mistake;
+        let Mistake { line, problem, .. } = mistake;
         Self::Line { file: file.display().to_string(), line, problem }
     }
 

@@ -73,10 +73,11 @@ const RESERVED: [&str; 14] = [
     "x-prometheus-remote-write-version",
 ];
 
-/// Checks a header that is sent with each request.
+/// Checks a header that is sent with each request. A name that can be none is not shown: it is often a whole
+/// line, with the secret.
 pub(super) fn header(name: &str, value: Secret) -> Result<(String, Secret), String> {
     if hyper::header::HeaderName::from_bytes(name.as_bytes()).is_err() {
-        return Err(format!("\"{name}\" is not a header's name"));
+        return Err("expected a header's name, found characters that none can have".to_owned());
     }
     if RESERVED.contains(&name.to_ascii_lowercase().as_str()) {
         return Err(format!("header \"{name}\" belongs to the protocol and can't be set"));
@@ -104,7 +105,7 @@ impl Reader<'_> {
 
     fn checked(&self, text: &str, key: &str, line: usize) -> Result<PathBuf, Mistake> {
         let path = self.folder.join(text);
-        files::check(&path).map_err(|problem| Mistake::new(line, format!("{key}: {problem}")))?;
+        files::check(&path).map_err(|problem| Mistake::of_file(line, format!("{key}: {problem}")))?;
         Ok(path)
     }
 
@@ -152,7 +153,9 @@ impl Reader<'_> {
                 return Err(Mistake::new(section.line, "authorization: use basic_auth for type Basic"));
             }
             if hyper::header::HeaderName::from_bytes(scheme.as_bytes()).is_err() {
-                return Err(Mistake::new(section.line, format!("authorization: \"{scheme}\" is not a type")));
+                // Often the credentials stand there too, so it is not shown.
+                let problem = "type: expected one word, such as Bearer; what follows it are credentials";
+                return Err(Mistake::new(line(&section, "type"), problem));
             }
             let credentials = self
                 .secret(&section, "credentials", "credentials_file")?
@@ -174,7 +177,7 @@ impl Reader<'_> {
         let mut headers = Vec::new();
         if let Some(node) = section.get("headers") {
             for (name, value) in node.pairs("headers")? {
-                let text = value.text(name)?.to_owned();
+                let text = value.text("headers")?.to_owned();
                 let header = header(name, Secret::Text(text));
                 headers.push(header.map_err(|problem| Mistake::new(value.line, problem))?);
             }

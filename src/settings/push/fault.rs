@@ -1,6 +1,6 @@
 //! What is wrong with the settings of push.
 
-use crate::advice::push as advice;
+use crate::{advice::push as advice, yaml::About};
 
 /// One line that says what is wrong, and one with what would be right.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,8 +19,14 @@ impl Fault {
         Self { problem, hint: advice::url(flag) }
     }
 
-    pub(super) fn of_file(problem: String) -> Self {
-        Self { problem, hint: advice::config() }
+    /// For the file of receivers.
+    pub(super) fn of_file(problem: String, about: About) -> Self {
+        let hint = match about {
+            About::Yaml => advice::yaml(),
+            About::Keys => advice::config(),
+            About::File => advice::file(),
+        };
+        Self { problem, hint }
     }
 
     pub(super) fn of_label(problem: String) -> Self {

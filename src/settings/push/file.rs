@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     push::{Endpoint, Otlp, Protocol, Rule, Target, Version, relabel::Draft},
-    yaml::{Keys, Mistake, Node, Section},
+    yaml::{About, Keys, Mistake, Node, Section},
 };
 use std::{collections::BTreeSet, path::Path, time::Duration};
 
@@ -110,17 +110,17 @@ impl List {
 /// what receivers of OTLP get whose keys say nothing else.
 ///
 /// # Errors
-/// What is wrong, with the file and the line.
+/// What is wrong, with the file and the line, and what it has to do with.
 pub(super) fn read(
     path: &Path,
     variables: &dyn Fn(&str) -> Option<String>,
     otlp: &Otlp,
-) -> Result<File, String> {
-    let text = files::read(path)?;
+) -> Result<File, (String, About)> {
+    let text = files::read(path).map_err(|problem| (problem, About::File))?;
     let folder = path.parent().unwrap_or(Path::new(""));
     let reader = Reader { folder, variables };
     let read = Node::read(&text).and_then(|root| file(&root, &reader, otlp));
-    read.map_err(|mistake| format!("{}:{}: {}", path.display(), mistake.line, mistake.problem))
+    read.map_err(|Mistake { line, problem, about }| (format!("{}:{line}: {problem}", path.display()), about))
 }
 
 fn file(root: &Node, reader: &Reader<'_>, otlp: &Otlp) -> Result<File, Mistake> {

@@ -2,9 +2,8 @@
 
 use crate::sample::errno_of;
 use std::{
-    fs::{self, File},
+    fs::File,
     io::{self, Read},
-    os::unix::fs::PermissionsExt,
     path::Path,
 };
 
@@ -25,13 +24,6 @@ pub(super) fn read(path: &Path) -> Result<String, String> {
 /// Checks that a file can be read. Its content is read when it is needed, and again when it has changed.
 pub(super) fn check(path: &Path) -> Result<(), String> {
     open(path).map(drop)
-}
-
-/// Whether every user of the host can read a file. Docker and Podman give each container its own
-/// `/run/secrets`, whose files are always like that.
-pub(super) fn is_for_all(path: &Path) -> bool {
-    let is_in_container = path.starts_with("/run/secrets") || path.starts_with("/var/run/secrets");
-    !is_in_container && fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o004 != 0)
 }
 
 fn open(path: &Path) -> Result<File, String> {

@@ -178,7 +178,7 @@ mod tests {
             ),
             (
                 &[("OTEL_EXPORTER_OTLP_HEADERS", "a b=hunter2")],
-                "OTEL_EXPORTER_OTLP_HEADERS: \"a b\" is not a header's name",
+                "OTEL_EXPORTER_OTLP_HEADERS: expected a header's name, found",
             ),
             (
                 &[("OTEL_EXPORTER_OTLP_HEADERS", "a=hunter2%0A")],

@@ -139,6 +139,25 @@ fn the_hint_after_a_wrong_url_is_about_that_flag() {
 }
 
 #[test]
+fn the_hint_after_a_wrong_file_is_about_what_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("push.yml");
+    let hint = |text: &str| {
+        fs::write(&path, text).unwrap();
+        read_with(&["--push_config", path.to_str().unwrap()], &[]).map(|_| ()).unwrap_err().hint
+    };
+    let receiver = |keys: &str| hint(&format!("remote_write:\n- url: http://h/w\n  {keys}\n"));
+    assert_eq!(receiver("pasword: x"), advice::push::config());
+    assert_eq!(receiver("basic_auth: x"), advice::push::config());
+    assert_eq!(receiver("bearer_token_file: none"), advice::push::file());
+    assert_eq!(receiver("tls_config: {ca_file: none}"), advice::push::file());
+    assert_eq!(hint("remote_write: ["), advice::push::yaml());
+    fs::remove_file(&path).unwrap();
+    let missing = read_with(&["--push_config", path.to_str().unwrap()], &[]).map(|_| ()).unwrap_err();
+    assert_eq!(missing.hint, advice::push::file());
+}
+
+#[test]
 fn a_secret_that_everybody_can_read_is_doubted_once() {
     let folder = tempfile::tempdir().unwrap();
     let (path, token) = (folder.path().join("push.yml"), folder.path().join("token"));

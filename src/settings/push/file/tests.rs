@@ -25,7 +25,7 @@ fn read_text(text: &str) -> Result<File, String> {
     };
     let otlp = Otlp { semantic_names: true, gzip: true, resource_attributes: Vec::new() };
     let read = read(&path, &variables, &otlp);
-    read.map_err(|problem| problem.replace(&format!("{}/", folder.path().display()), ""))
+    read.map_err(|(problem, _)| problem.replace(&format!("{}/", folder.path().display()), ""))
 }
 
 /// A receiver with some keys more than `url`.
@@ -270,7 +270,10 @@ fn what_is_wrong_with_a_receiver_is_told_without_secrets() {
             "authorization: {type: Basic, credentials: hunter2}",
             "3: authorization: use basic_auth for type Basic",
         ),
-        ("authorization: {type: a b, credentials: hunter2}", "3: authorization: \"a b\" is not a type"),
+        (
+            "authorization: {type: Bearer hunter2, credentials: x}",
+            "3: type: expected one word, such as Bearer; what follows it are credentials",
+        ),
         (
             "authorization: {credentials: hunter2}\nbasic_auth: {password: hunter2}",
             "2: expected one of basic_auth and authorization, found both",
@@ -283,7 +286,12 @@ fn what_is_wrong_with_a_receiver_is_told_without_secrets() {
             "headers: {X: \"hunter2\\n\"}",
             "3: the value of header \"X\" has characters that a header can't have",
         ),
-        ("headers: {\"a b\": hunter2}", "3: \"a b\" is not a header's name"),
+        ("headers: {\"X hunter2\": a}", "3: expected a header's name, found characters that none can have"),
+        (
+            "http_headers: {\"X hunter2\": {values: [a]}}",
+            "3: expected a header's name, found characters that none can have",
+        ),
+        ("headers: {\"X hunter2\": [a]}", "3: headers: expected one value, found a list"),
         ("headers: {Content-Type: x}", "3: header \"Content-Type\" belongs to the protocol and can't be set"),
         // TLS
         ("tls_config: {cert: x}", "3: tls_config: cert without key"),
@@ -351,7 +359,9 @@ fn what_is_wrong_with_a_receiver_is_told_without_secrets() {
 fn what_is_no_file_of_settings_is_told_so() {
     let read = |path: &Path| {
         let otlp = Otlp { semantic_names: true, gzip: true, resource_attributes: Vec::new() };
-        read(path, &|_| None, &otlp).map(|_| ()).unwrap_err()
+        let (problem, about) = read(path, &|_| None, &otlp).map(|_| ()).unwrap_err();
+        assert_eq!(about, About::File, "{problem}");
+        problem
     };
     let (folder, path) = folder("");
     assert_eq!(read(Path::new("/nonexistent")), "/nonexistent: No such file or directory");
