@@ -40,8 +40,8 @@ impl Stamp {
     }
 }
 
-/// Whether every user of the host can read a file with a secret. Docker and Podman give each container its own
-/// `/run/secrets`, whose files are always like that.
+/// Whether every user of the host can read a file with a secret. Docker and Podman give each container its
+/// own `/run/secrets`, whose files are always like that.
 #[must_use]
 pub fn is_for_all(path: &Path) -> bool {
     let is_in_container = path.starts_with("/run/secrets") || path.starts_with("/var/run/secrets");

@@ -47,7 +47,7 @@ const ROOMS: [(&str, &[&str]); 21] = [
     ("push", &["collector", "table", "encode", "sample", "advice", "files"]),
     ("demo", &["metadata", "sample"]),
     ("cli", &[]),
-    ("settings", &["cli", "table", "metadata", "push", "sample", "advice", "yaml"]),
+    ("settings", &["cli", "table", "metadata", "push", "sample", "advice", "yaml", "files"]),
     ("log", &["sample"]),
     ("sandbox", &["sample"]),
     ("systemd", &[]),
