@@ -418,7 +418,7 @@ fn refusal(kind: Kind, answer: &Answer, has_taken: bool) -> String {
 
 /// What is wrong with a success of a receiver that knows remote write 2.0.
 fn unproved(answer: &Answer) -> String {
-    format!("{} does not say how many samples were written", answer.status)
+    format!("the answer ({}) does not say how many samples were written", answer.status)
 }
 
 /// Waits, but not beyond the moment at which the exporter begins to end.

@@ -110,8 +110,8 @@ impl Node {
             }
             if !keys.known.iter().chain(keys.no_effect).any(|known| known == key) {
                 let known = keys.known.join(", ");
-                let key = shown(key);
-                let problem = format!("unknown key \"{key}\" in {}; known keys: {known}", keys.name);
+                let key = named(key, !matches!(value.kind, Kind::Nothing));
+                let problem = format!("unknown {key} in {}; known keys: {known}", keys.name);
                 return Err(Mistake::new(value.line, problem));
             }
         }
@@ -258,6 +258,17 @@ impl<'a> Section<'a> {
 }
 
 /// Makes a tree of events.
+/// A key in an error. What has no value, or characters that no key has, may be a value, and so a secret: the
+/// key in `{password:abc}` is all of it.
+fn named(key: &str, has_value: bool) -> String {
+    let is_of_key = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    if has_value && key.chars().all(is_of_key) {
+        format!("key \"{}\"", shown(key))
+    } else {
+        "key (not shown: it may be a value)".to_owned()
+    }
+}
+
 struct Reader<'a> {
     parser: Parser<'a, granit_parser::StrInput<'a>>,
     anchors: HashMap<usize, (Node, usize)>,
@@ -342,7 +353,7 @@ impl<'a> Reader<'a> {
                 return Err(Mistake::new(at, "merge keys (<<) are not supported: write the keys out"));
             }
             if entries.iter().any(|(known, _)| *known == key) {
-                return Err(Mistake::new(at, format!("key \"{}\" is there twice", shown(&key))));
+                return Err(Mistake::new(at, format!("{} is there twice", named(&key, true))));
             }
             let (event, span) = self.some(at)?;
             let mut node = self.node(event, span, depth + 1)?;
@@ -416,6 +427,17 @@ mod tests {
             ("- hunter2", 1, "the test: expected keys with values, found a list"),
             ("hunter2", 1, "the test: expected keys with values, found one value"),
             ("a: on\nx: hunter2", 2, "unknown key \"x\" in the test; known keys: a, b, c, d"),
+            (
+                "{a: on, hunter2}",
+                1,
+                "unknown key (not shown: it may be a value) in the test; known keys: a, b, c, d",
+            ),
+            (
+                "{a: on, c:hunter2}",
+                1,
+                "unknown key (not shown: it may be a value) in the test; known keys: a, b, c, d",
+            ),
+            ("c hunter2: 1\nc hunter2: 1", 2, "key (not shown: it may be a value) is there twice"),
             ("sigv4: {secret_key: hunter2}", 1, "sigv4 is not supported in the test"),
             ("a: on\na: hunter2", 2, "key \"a\" is there twice"),
             ("? [hunter2]\n: 1", 1, "expected a key, found a list or a section"),
