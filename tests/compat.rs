@@ -108,8 +108,7 @@ impl Said {
             "\nEach expression of these dashboards was evaluated by a Prometheus that scrapes \
              `docker-stat-prom --demo{with}`, and\nnothing else. \"Finds data\" says that there is a number. \
              The table above says where it differs from cAdvisor's. Grafana's\nvariables stand for \"All\" \
-             and for 5 minutes. An expression that a dashboard has several times counts once. The demo's \
-             host has no\ndescriptors of processes, so `+process` adds nothing there.\n\n\
+             and for 5 minutes. An expression that a dashboard has several times counts once.\n\n\
              | dashboard | expressions | find data | stay empty |\n|---|---|---|---|\n"
         );
         for dashboard in &self.dashboards {

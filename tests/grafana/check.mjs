@@ -349,7 +349,7 @@ await check("variables offer the hosts, the projects and every container, stoppe
 });
 
 await check("an hour with four OOM kills and three restarts is shown as that", async (must) => {
-  const past = view({ instance: [history.instance, history.away] }, Number(historyEnd) * 1000, 60, 60);
+  const past = view({ instance: [history.instance, history.away, history.late] }, Number(historyEnd) * 1000, 60, 60);
   const restless = { "OOM kills": ["oomer"], Restarts: ["backup", "importer", "oomer"] };
   const kills = { born: 1, leaky: 2, unseen: 1 };
   const restarts = { loop: 3 };

@@ -11,6 +11,9 @@ export const rate = (family, labels, ...more) => by(`rate(${of(family, labels)}[
 /** 0 where nothing is there to be counted: a quiet host has no series to add up. */
 export const orZero = (expression) => `(${expression}) or vector(0)`;
 
+/** After "and": of hosts that the exporter watches. Other jobs may have the same instance, so this is not about `up`. */
+const watched = `on (job, instance) docker_stat_prom_up{${hosts}}`;
+
 /**
  * How much a counter grew in each step: whole numbers, whose sum over the graph is what happened.
  * What grew while a host could not be scraped, for up to an hour, counts in the step in which it is back. A container that
@@ -22,7 +25,7 @@ export const steps = (family) => {
   return by(
     `clamp_min(${series} - ${before}, 0)` +
       ` or (${series} unless on (job, instance, id) ${before})` +
-      ` and on (job, instance) docker_stat_prom_up{${hosts}} offset $__interval`,
+      ` and ${watched} offset $__interval`,
   );
 };
 
@@ -35,7 +38,7 @@ export const inRange = (family) => {
     part(
       "new",
       `min_over_time(${series}[$__range]) unless on (job, instance, id) ${series} offset $__range` +
-        ` and on (job, instance) docker_stat_prom_up{${hosts}} offset $__range`,
+        ` and ${watched} offset $__range`,
     )
   );
 };

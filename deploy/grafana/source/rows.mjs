@@ -83,9 +83,9 @@ export const rows = [
       ),
       stat(
         "Hosts down",
-        "Exporters that answered Prometheus within the last day and do not now. Nothing is known of their containers.",
+        "Exporters that answered Prometheus within the last 7 days and do not now. Nothing is known of their containers.",
         instant(
-          orZero(`count(up{${hosts}} == 0 and on (job, instance) last_over_time(docker_stat_prom_up[7d]))`),
+          orZero(`count(up{${hosts}} == 0 and on (job, instance) last_over_time(docker_stat_prom_up[7d:5m]))`),
           "Hosts",
         ),
         "short",
@@ -416,18 +416,18 @@ export const rows = [
           ],
           [
             "OOM killed",
-            `max by (instance, name) (${of("container_oom_killed")} and on (instance, id) ${of("container_exit_code")})`,
+            `max by (instance, name) (${of("container_oom_killed")} and on (job, instance, id) ${of("container_exit_code")})`,
             "none",
             { mappings: texts({ 0: ["no", "text"], 1: ["yes", "red"] }), ...colored },
           ],
           [
             "Ended before",
-            `time() - max by (instance, name) (${of("container_finished_time_seconds")} and on (instance, id) ${of("container_exit_code")})`,
+            `time() - max by (instance, name) (${of("container_finished_time_seconds")} and on (job, instance, id) ${of("container_exit_code")})`,
             "s",
           ],
           [
             "Restarts, all",
-            `max by (instance, name) (${of("container_restarts_total")} and on (instance, id) ${of("container_exit_code")})`,
+            `max by (instance, name) (${of("container_restarts_total")} and on (job, instance, id) ${of("container_exit_code")})`,
             "short",
           ],
         ],
