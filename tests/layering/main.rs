@@ -108,7 +108,15 @@ const CRATES: &[(&str, &[&str])] = &[
     ("inotify", &["discovery/watcher.rs"]),
     ("landlock", &["sandbox/files.rs"]),
     ("listenfd", &["systemd/sockets.rs"]),
-    ("memchr", &["parse/", "encode/label_block.rs", "metadata/docker/transport.rs"]),
+    (
+        "memchr",
+        &[
+            "parse/",
+            "encode/label_block.rs",
+            "metadata/docker/tolerant.rs",
+            "metadata/docker/transport.rs",
+        ],
+    ),
     ("mimalloc", &["main.rs"]),
     ("nix", &["main.rs", "sample/", "sandbox/", "push/spool/directory.rs", "systemd.rs"]),
     ("procfs", &["sample/"]),

@@ -1,5 +1,5 @@
 //! Reads answers as far as they can be understood. A field that bollard does not understand is left out, and
-//! nothing else.
+//! nothing else. Bytes and escapes that are no characters are replaced.
 
 use super::{problem::Problem, rows::RowText};
 use crate::metadata::resolver::Row;
@@ -7,6 +7,7 @@ use bollard::{
     errors::Error,
     models::{ContainerInspectResponse, ContainerSummary, EventMessage, SystemInfo, SystemVersion},
 };
+use memchr::memchr;
 use serde_json::{Map, Value, from_slice, from_str, from_value};
 
 /// How deep an odd field is searched for. If it is deeper, the field that contains it is left out.
@@ -143,7 +144,33 @@ pub(super) fn read_event(line: &[u8]) -> Option<EventMessage> {
 }
 
 pub(super) fn json(text: &str) -> Option<Value> {
-    from_str(text).ok()
+    from_str(text).ok().or_else(|| from_slice(&with_whole_characters(text)?).ok())
+}
+
+/// The text with U+FFFD for each half of a character: JSON can write one (`"\ud800"`), and it would cost
+/// everything around it. `None` if there is none.
+fn with_whole_characters(text: &str) -> Option<Vec<u8>> {
+    let mut mended = text.as_bytes().to_vec();
+    let mut has_halves = false;
+    let mut at = 0;
+    let unit_at = |text: &[u8], at: usize| {
+        let digits = text.get(at..at + 6)?.strip_prefix(b"\\u")?;
+        u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+    };
+    while let Some(next) = mended.get(at..).and_then(|rest| memchr(b'\\', rest)) {
+        at += next;
+        at += match (unit_at(&mended, at), unit_at(&mended, at + 6)) {
+            (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => 12,
+            (Some(0xd800..=0xdfff), _) => {
+                mended.splice(at..at + 6, *b"\\ufffd");
+                has_halves = true;
+                6
+            }
+            // Whatever is escaped, a backslash too.
+            _ => 2,
+        };
+    }
+    has_halves.then_some(mended)
 }
 
 #[cfg(test)]
@@ -183,6 +210,21 @@ mod tests {
         assert_eq!(event.actor.unwrap().id.as_deref(), Some("x"));
         assert!(read_event(b"\x1e{\"Action\":\"die\"}").is_some());
         assert!(read_event(b"{").is_none() && read_event(b"7").is_none() && read_event(b"").is_none());
+    }
+
+    #[test]
+    fn half_a_character_costs_itself_alone() {
+        let read = |name: &str| Some(json(&format!("{{\"Name\": \"{name}\"}}"))?["Name"].as_str()?.to_owned());
+        assert_eq!(read(r"/a\ud800x").unwrap(), "/a\u{fffd}x");
+        assert_eq!(read(r"\udc00\ud800\ud83d\ude00\uD800").unwrap(), "\u{fffd}\u{fffd}\u{1f600}\u{fffd}");
+        assert_eq!(read(r"\ud800\\ud800\n").unwrap(), "\u{fffd}\\ud800\n");
+        for wrong in [r"\u", r"\ud80", r"\ud800\u", r"\ud800\uzzzz", r"\u+800", "\\"] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+        let line = br#"{"Action":"die","Actor":{"ID":"x","Attributes":{"name":"\ud800"}}}"#;
+        assert_eq!(read_event(line).unwrap().actor.unwrap().id.as_deref(), Some("x"));
+        let inspection = read_inspection_of(br#"{"Id":"x","Name":"\udfff"}"#).unwrap();
+        assert_eq!((inspection.answer.id.as_deref(), inspection.is_odd), (Some("x"), true));
     }
 
     #[test]
