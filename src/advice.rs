@@ -2,6 +2,7 @@
 //! to whoever runs the exporter, and what can be done about it, stands here and nowhere else.
 
 pub mod access;
+pub mod docker;
 mod doubt;
 pub mod listening;
 pub mod push;
@@ -39,18 +40,13 @@ pub fn usage() -> &'static str {
     "see docker-stat-prom --help"
 }
 
-/// After a Docker host that can't be used. It is not quoted: there can be a password in it.
-#[must_use]
-pub fn docker_host() -> &'static str {
-    "name a socket as unix:///var/run/docker.sock, or an address as tcp://HOST:2375; ssh:// is not supported"
-}
-
 /// After a root that can't be used.
 #[must_use]
 pub fn root(error: &RootError) -> String {
     let (mount, flag) = match error.tree {
         Tree::Cgroup => ("/sys/fs/cgroup", "--cgroup_root"),
         Tree::Proc => ("/proc", "--proc_root"),
+        Tree::Sys => ("/sys", "--sys_root"),
     };
     match &error.problem {
         RootProblem::Unreadable(errno) => resources(*errno).map_or_else(
@@ -285,41 +281,6 @@ pub fn few_open_files(limit: u64, containers: usize) -> String {
 #[must_use]
 pub fn inotify() -> &'static str {
     "raise fs.inotify.max_user_watches or max_user_instances"
-}
-
-/// What to do if there is no file where Docker's socket should be.
-#[must_use]
-pub fn docker_socket_missing(path: &Path) -> String {
-    let path = path.display();
-    format!("in a container, it must be mounted: -v {path}:{path}; if it is elsewhere, name it with -H")
-}
-
-/// What to do if there is something else where Docker's socket should be.
-#[must_use]
-pub fn docker_socket_is_another(is_directory: bool) -> String {
-    if is_directory {
-        "expected a socket, found a directory: Docker makes one if the path that is mounted does not exist \
-         on the host"
-            .to_owned()
-    } else {
-        "expected a socket, found another file".to_owned()
-    }
-}
-
-/// How to get the permission to use Docker's socket, which belongs to a group, if that could be found out.
-#[must_use]
-pub fn docker_socket(group: Option<u32>) -> String {
-    match group {
-        Some(gid) if gid != 0 => format!(
-            "the socket belongs to group {gid}, usually named docker: start the exporter's container with \
-             --group-add {gid} or --user 0, or its systemd unit with SupplementaryGroups={gid}"
-        ),
-        _ => {
-            "the socket usually belongs to group docker: start the exporter's container with --group-add or \
-             --user 0, or its systemd unit with SupplementaryGroups=docker"
-                .to_owned()
-        }
-    }
 }
 
 // Of one container, on the pages for people.

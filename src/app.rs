@@ -99,10 +99,12 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
         Some(demo) => (demo.roots(), demo.docker_host()),
         None => (settings.roots, settings.docker),
     };
-    roots.check().map_err(|error| {
+    roots.check(settings.is_sys_root_given && demo.is_none()).map_err(|error| {
         let hint = advice::root(&error);
         Failure::new(error, hint)
     })?;
+    let usable = metadata::check_certificates(&host).context("Docker's certificates can't be used");
+    usable.map_err(|error| Failure::new(error, advice::docker::certificates()))?;
     let sources = sources(settings.tls, settings.guard);
     let access = Access::load(sources.clone(), metrics.clone()).map_err(|error| unusable(error, &sources))?;
     let max_open_files = raise_open_files().context("the limit on open files can't be read")?;

@@ -33,6 +33,8 @@ pub struct Settings {
     pub bind: Bind,
     /// Whether the user said so. If not, sockets that the service manager passes take its place.
     pub is_bind_given: bool,
+    /// Whether the sys root was named, so that it must exist.
+    pub is_sys_root_given: bool,
     /// Host names that requests may be for besides those that are always allowed; `*` means any.
     pub allowed_hosts: Vec<String>,
     /// Whether `/debug/containers` is served, and cgroup paths are shown.
@@ -177,7 +179,7 @@ impl Settings {
             .map_err(|error| wrong.say("bind", &error, advice::listening::bind()))?;
         wrong.of("allowed_hosts", hosts::check(&config.listening.allowed_hosts))?;
         let docker =
-            docker_host(&config.host).map_err(|error| wrong.say("host", &error, advice::docker_host()))?;
+            docker_host(&config.host).map_err(|error| wrong.say("host", &error, advice::docker::host()))?;
         let selection = wrong.of("metrics", Selection::parse(&config.shown.metrics))?;
         let selection = if config.kept.no_poll { selection.without_polled() } else { selection };
         // Check each list alone first, so that the error names the right one.
@@ -215,6 +217,7 @@ impl Settings {
         }
         let log = LogSettings::new(&config);
         let is_bind_given = config.is_given("bind");
+        let is_sys_root_given = config.is_given("sys_root");
         // With --once nothing is served.
         let serves = bind != Bind::Nowhere && !matches!(order, Order::Once(_));
         let has_tls = config.secure && serves;
@@ -232,6 +235,7 @@ impl Settings {
             tls: has_tls.then_some(tls),
             guard: if serves { guard } else { Guard::default() },
             docker,
+            is_sys_root_given,
             roots: Roots { cgroup: config.cgroup_root, proc: config.proc_root, sys: config.sys_root },
             polling_interval: config.polling_interval,
             peak_window: config.kept.peak_window,

@@ -470,26 +470,33 @@ fn only_the_authority_in_ca_pem_is_trusted() {
 }
 
 #[test]
-fn certificates_that_cannot_be_read_are_named() {
+fn certificates_that_cannot_be_read_are_named_and_nothing_starts() {
     for (wrong, said) in [
         ("ca.pem", "ca.pem: No such file"),
+        ("cert.pem", "cert.pem: No such file"),
         ("key.pem", "key.pem: No such file"),
+        ("all", "ca.pem: No such file"),
         ("pipe", "ca.pem: not a regular file"),
     ] {
         let folder = tempfile::tempdir().unwrap();
         certificates(folder.path());
-        if wrong == "pipe" {
-            std::fs::remove_file(folder.path().join("ca.pem")).unwrap();
-            let made = std::process::Command::new("mkfifo").arg(folder.path().join("ca.pem")).status();
-            if !made.is_ok_and(|made| made.success()) {
-                return support::skip("certificates_that_cannot_be_read_are_named", "no mkfifo");
+        let mut named = folder.path().to_owned();
+        match wrong {
+            "all" => named.push("nonexistent"),
+            "pipe" => {
+                std::fs::remove_file(folder.path().join("ca.pem")).unwrap();
+                let made = std::process::Command::new("mkfifo").arg(folder.path().join("ca.pem")).status();
+                if !made.is_ok_and(|made| made.success()) {
+                    return support::skip("certificates_that_cannot_be_read_are_named", "no mkfifo");
+                }
             }
-        } else {
-            std::fs::remove_file(folder.path().join(wrong)).unwrap();
+            file => std::fs::remove_file(folder.path().join(file)).unwrap(),
         }
         let mut command = exporter::on_host(&fixture(HOST));
-        command.args(["-H", "https://127.0.0.1:1"]).env("DOCKER_CERT_PATH", folder.path());
-        let exporter = Exporter::start(&mut command);
-        eventually(said, || exporter.log().contains(said).then_some(()));
+        command.args(["--once", "-H", "https://127.0.0.1:1"]).env("DOCKER_CERT_PATH", named);
+        let output = exporter::run(&mut command);
+        let log = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{log}");
+        assert!(log.contains(said) && log.contains("DOCKER_CERT_PATH"), "{log}");
     }
 }

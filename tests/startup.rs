@@ -52,6 +52,12 @@ fn wrong_usage_ends_with_2() {
     fails(exporter::command().args(["--container_labels", "a.b,a-b"]), 2, "\"a.b\" and \"a-b\"", "--help");
     fails(exporter::command().args(["--include", "owner=x"]), 2, "found \"owner=x\"", "--help");
     fails(exporter::command().args(["-i", "-5"]), 2, "invalid value '-5' for '--polling_interval", "--help");
+    fails(
+        exporter::command().args(["-H", "unix://var/run/docker.sock"]),
+        2,
+        "an absolute path after",
+        SOCKET,
+    );
     fails(exporter::command().args(["-H", "unix://"]), 2, "the path of a socket after unix://", SOCKET);
     fails(exporter::command().args(["-H", "tcp://:1"]), 2, "expected a host after tcp://", SOCKET);
 }
@@ -313,6 +319,15 @@ fn a_wrong_root_ends_with_1_and_a_hint() {
         "/nonexistent: No such file",
         "--cgroup_root",
     );
+    // Without sysfs there would be no names of devices: it may be missing where nobody named it.
+    let roots = ["--cgroup_root", "--proc_root"].iter().zip(["sys/fs/cgroup", "proc"]);
+    let mut command = exporter::command();
+    for (flag, path) in roots {
+        command.arg(flag).arg(support::fixture("debian13-docker26.1-linux6.12").join(path));
+    }
+    command.args(exporter::NO_DOCKER);
+    exporter::once(&mut command);
+    fails(command.args(["--sys_root", "/nonexistent"]), 1, "/nonexistent: No such file", "--sys_root");
     fails(good().args(["--proc_root", "/nonexistent"]), 2, "cannot be used multiple times", "--help");
 }
 

@@ -5,8 +5,12 @@ use super::Health;
 /// What happened, named as in Docker's events.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Action {
-    /// `create`, `start`, `die`, `update`: an inspection gives the details.
+    /// `create`, `update`: an inspection gives the details.
     Inspect,
+    /// `start`: likewise.
+    Start,
+    /// `die`: likewise.
+    Die,
     Pause,
     Unpause,
     Rename(String),
@@ -16,4 +20,11 @@ pub(super) enum Action {
         at: Option<f64>,
     },
     Destroy,
+}
+
+impl Action {
+    /// Whether only an inspection tells what it means.
+    pub(super) fn needs_inspection(&self) -> bool {
+        matches!(self, Self::Inspect | Self::Start | Self::Die)
+    }
 }

@@ -32,6 +32,9 @@ pub enum HostError {
     /// Nothing stands after `unix://`.
     #[error("expected the path of a socket after unix://, found none: \"{0}\"")]
     NoPath(String),
+    /// The path of the socket is relative. Most likely a slash is missing.
+    #[error("expected an absolute path after unix://, such as unix:///var/run/docker.sock, found \"{0}\"")]
+    Relative(String),
     /// No host stands after the scheme.
     #[error("expected a host after {scheme}://, found none: \"{found}\"")]
     NoHost {
@@ -47,7 +50,7 @@ impl DockerHost {
     /// `https://` always does. The certificates are in `DOCKER_CERT_PATH`.
     ///
     /// # Errors
-    /// If the scheme is unknown, or there is no address or no valid port.
+    /// If the scheme is unknown, the path of a socket is relative, or there is no address or no valid port.
     pub fn parse(host: &str, tls_verify: bool, certificates: &Path) -> Result<Self, HostError> {
         let error = || HostError::Form(masked(host));
         let (scheme, address) = host.split_once("://").ok_or_else(error)?;
@@ -56,6 +59,7 @@ impl DockerHost {
         let no_host = address.is_empty() || address.strip_prefix(':').is_some_and(|port| !port.contains(':'));
         match scheme {
             "unix" if address.is_empty() => return Err(HostError::NoPath(masked(host))),
+            "unix" if !address.starts_with('/') => return Err(HostError::Relative(masked(host))),
             _ if is_network && no_host => {
                 return Err(HostError::NoHost { scheme: scheme.to_owned(), found: masked(host) });
             }
@@ -189,6 +193,11 @@ mod tests {
         assert_eq!(parse("https://[::1]", false), Ok(tls("[::1]:2376")));
         for (wrong, problem) in [
             ("unix://", "expected the path of a socket after unix://, found none: \"unix://\""),
+            (
+                "unix://var/run/docker.sock",
+                "expected an absolute path after unix://, such as unix:///var/run/docker.sock, found",
+            ),
+            ("unix://docker.sock/", "expected an absolute path after unix://"),
             ("tcp://", "expected a host after tcp://, found none: \"tcp://\""),
             ("http:///", "expected a host after http://"),
             ("https://:2376", "expected a host after https://, found none: \"https://:2376\""),

@@ -10,11 +10,12 @@ mod disk;
 mod docker;
 mod host;
 mod resolver;
+mod runs;
 mod told;
 
 pub use choice::{Chosen, Filter, Labels, Origin, SelectionError, sanitise};
 pub use disk::{DiskReport, DiskUse, FileSystem};
-pub use docker::Docker;
+pub use docker::{Docker, check_certificates};
 pub use host::{DockerHost, HostError};
 pub use resolver::Resolver;
 
@@ -72,7 +73,7 @@ impl Metadata {
     /// The exit code of the last run, if it does not run.
     #[must_use]
     pub fn code_of_end(&self) -> Option<i64> {
-        self.exit_code.filter(|_| self.is_stopped())
+        self.exit_code.filter(|_| self.state.is_some_and(State::is_stopped))
     }
 
     /// A container of which nothing but its ID is known.

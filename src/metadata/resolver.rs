@@ -3,7 +3,8 @@
 use super::{
     Filter, Metadata, News, State,
     action::Action,
-    told::{Newer, Told},
+    runs::{Counted, Seen, Turn, is_later},
+    told::{Newer, Row, Told, Words},
 };
 use crate::parse::ContainerId;
 use std::{
@@ -11,36 +12,18 @@ use std::{
     sync::Arc,
 };
 
-/// What a list says about a container.
-#[derive(Debug, Clone)]
-pub(super) struct Row {
-    pub(super) told: Told,
-    /// It was started or ended after this time, in Unix seconds, if the list says how long ago that was.
-    pub(super) began_after: Option<f64>,
-    pub(super) words: Words,
-}
-
-/// Texts of a list that can only be compared with the texts of earlier lists.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Words {
-    /// The list's name of the image. It changes when a tag is moved; the name in an inspection does not.
-    pub(super) image: Option<String>,
-    /// Such as `Up 2 hours`.
-    pub(super) status: String,
-}
-
 #[derive(Debug)]
 struct Known {
     metadata: Arc<Metadata>,
     filtered_by: Vec<(String, String)>,
-    is_inspected: bool,
+    /// What the last inspection counted; `None` if none was answered.
+    counted: Option<Counted>,
+    /// What events said since.
+    seen: Seen,
     /// What is known may be out of date.
     is_stale: bool,
     words: Option<Words>,
 }
-
-/// Tolerance for times, in seconds: a list gives them in words, and daemons round them differently.
-const SLACK: f64 = 10.0;
 
 /// Keeps what is known about every container.
 #[derive(Debug, Default)]
@@ -57,28 +40,40 @@ impl Resolver {
     }
 
     /// Stores an inspection, and counts the starts since what was known before. `words` are those of the list
-    /// that led to the inspection.
-    pub(super) fn learn(&mut self, mut told: Told, words: Option<Words>) -> News {
+    /// that led to the inspection. It may be older than events, if there were any since it was requested.
+    pub(super) fn learn(&mut self, mut told: Told, words: Option<Words>, is_overtaken: bool) -> News {
         let before = self.known.get(&told.metadata.id);
+        let mut seen = Seen::default();
         if let Some(before) = before {
-            told.fill(&before.metadata, &before.filtered_by);
+            let turn = before.seen.turn(&before.metadata, &told.metadata, None);
+            told.fill(&before.metadata, &before.filtered_by, turn);
+            let shows = |metadata: &Metadata| (metadata.state, metadata.started);
+            if is_overtaken && shows(&told.metadata) == shows(&before.metadata) {
+                seen = before.seen;
+            }
         }
-        if let Some(before) = before.filter(|before| before.is_inspected) {
-            let fresh = &mut told.metadata;
-            let starts = starts_between(&before.metadata, fresh);
-            fresh.restarts = match before.metadata.restarts {
-                Some(restarts) => Some(restarts.saturating_add(starts)),
-                None => fresh.restarts,
-            };
-        }
+        let restarts = before.and_then(|before| before.metadata.restarts);
+        let counted = before.and_then(|before| before.counted);
+        let counted = Counted::count(counted, restarts, &mut told.metadata);
         let words = words.or_else(|| before.and_then(|before| before.words.clone()));
         self.keep(Known {
             metadata: Arc::new(told.metadata),
             filtered_by: told.filtered_by,
-            is_inspected: true,
+            counted: Some(counted),
+            seen,
             is_stale: false,
             words,
         })
+    }
+
+    /// Notes what an event says about the runs of a container. It is not told before an answer confirms it.
+    pub(super) fn note(&mut self, id: &ContainerId, action: &Action) {
+        let Some(known) = self.known.get_mut(id) else { return };
+        match action {
+            Action::Start => known.seen.began(&known.metadata),
+            Action::Die => known.seen.ended(),
+            _ => {}
+        }
     }
 
     /// Corrects an answer by what events reported after it; `None` if its container is gone.
@@ -97,7 +92,8 @@ impl Resolver {
             self.keep(Known {
                 metadata: Arc::new(told.metadata),
                 filtered_by: told.filtered_by,
-                is_inspected: false,
+                counted: None,
+                seen: Seen::default(),
                 is_stale: false,
                 words: None,
             })
@@ -105,33 +101,25 @@ impl Resolver {
     }
 
     /// Stores what a list says about a container whose inspection has no answer. What only an inspection can
-    /// tell stays as it is, unless the list is about another run.
+    /// tell stays as it is, unless it was about another run.
     pub(super) fn learn_row(&mut self, row: Row) -> Option<News> {
         let mut told = row.told;
         let words = Some(row.words);
         let Some(before) = self.known.get(&told.metadata.id) else {
             let Told { metadata, filtered_by, .. } = told;
-            let metadata = Arc::new(metadata);
-            let known = Known { metadata, filtered_by, is_inspected: false, is_stale: false, words };
+            let (metadata, seen) = (Arc::new(metadata), Seen::default());
+            let known = Known { metadata, filtered_by, counted: None, seen, is_stale: false, words };
             return Some(self.keep(known));
         };
-        let is_same_run = told.metadata.is_same_run(&before.metadata)
-            && began_no_earlier(&before.metadata, row.began_after)
-            && same_end(&told.metadata, &before.metadata);
-        // Otherwise it is worth another inspection.
-        let (is_inspected, is_stale) = (before.is_inspected, before.is_stale || !is_same_run);
-        let mut metadata = Metadata::clone(&before.metadata);
-        if !is_same_run {
-            let is_end = told.metadata.is_stopped() && !metadata.is_stopped();
-            let started = metadata.started.filter(|_| is_end);
-            metadata.forget_run();
-            metadata.started = started;
-            // A start that was seen.
-            metadata.restarts = metadata.restarts.map(|starts| starts.saturating_add(u64::from(!is_end)));
-        }
-        told.fill(&metadata, &before.filtered_by);
+        let (counted, is_stale) = (before.counted, before.is_stale);
+        let turn = before.seen.turn(&before.metadata, &told.metadata, row.began_after);
+        // An older list shows none of what the events said.
+        let agrees = before.seen.agrees_with(&told.metadata);
+        let seen = if agrees { Seen::default() } else { before.seen };
+        told.fill(&before.metadata, &before.filtered_by, turn);
         let Told { metadata: listed, filtered_by, .. } = told;
-        if !is_inspected {
+        let mut metadata = Metadata::clone(&before.metadata);
+        if counted.is_none() {
             metadata.labels = listed.labels;
             metadata.image = listed.image;
             metadata.image_id = listed.image_id;
@@ -141,30 +129,40 @@ impl Resolver {
         metadata.network_mode = listed.network_mode;
         metadata.state = listed.state;
         metadata.exit_code = listed.exit_code;
+        metadata.started = listed.started;
+        metadata.finished = listed.finished;
+        metadata.oom_killed = listed.oom_killed;
         metadata.health = listed.health;
+        if turn != Turn::Same {
+            (metadata.main_pid, metadata.failing_streak) = (None, None);
+        }
+        if turn == Turn::Another && agrees {
+            let starts = before.seen.starts_since(&before.metadata);
+            metadata.restarts = metadata.restarts.map(|restarts| restarts.saturating_add(starts));
+        }
         let metadata = Arc::new(metadata);
-        let known = Known { metadata, filtered_by, is_inspected, is_stale, words };
-        let is_news = self.known.get(&known.metadata.id).is_none_or(|old| old.metadata != known.metadata);
-        let news = self.keep(known);
+        let is_news = before.metadata != metadata;
+        let news = self.keep(Known { metadata, filtered_by, counted, seen, is_stale, words });
         is_news.then_some(news)
     }
 
     /// Whether a list says something that is not known from an inspection.
     pub(super) fn is_news(&self, row: &Row) -> bool {
         let listed = &row.told.metadata;
-        let Some(known) = self.known.get(&listed.id).filter(|known| known.is_inspected && !known.is_stale)
-        else {
-            return true;
-        };
+        let is_sure = |known: &&Known| known.counted.is_some() && !known.is_stale;
+        let Some(known) = self.known.get(&listed.id).filter(is_sure) else { return true };
         let before = &known.metadata;
         let same_state = listed.state.is_some() && listed.state == before.state;
         let same_health = listed.health.is_none() || listed.health == before.health;
         let words = known.words.as_ref();
         let same_image = words.is_none_or(|words| words.image == row.words.image);
         let same_network = listed.network_mode.is_none() || listed.network_mode == before.network_mode;
+        let began =
+            if before.state.is_some_and(State::is_stopped) { before.finished } else { before.started };
         let same_status = words.is_some_and(|words| words.status == row.words.status);
-        let same_run = same_status || began_no_earlier(before, row.began_after);
-        let same_end = same_end(listed, before);
+        let same_run = same_status || !is_later(row.began_after, began);
+        let same_end =
+            listed.exit_code.is_none() || before.exit_code.is_none() || listed.exit_code == before.exit_code;
         let same = [same_state, same_health, same_image, same_network, same_run, same_end];
         let same_name = !row.told.tells.name || listed.name == before.name;
         !same_name || same.contains(&false)
@@ -173,6 +171,13 @@ impl Resolver {
     /// Notes that the daemon has been away: every container counts as news until it has been inspected again.
     pub(super) fn distrust(&mut self) {
         for known in self.known.values_mut() {
+            known.is_stale = true;
+        }
+    }
+
+    /// Notes that an inspection of a container has no answer: it counts as news until there is one.
+    pub(super) fn doubt(&mut self, id: &ContainerId) {
+        if let Some(known) = self.known.get_mut(id) {
             known.is_stale = true;
         }
     }
@@ -205,7 +210,7 @@ impl Resolver {
     pub(super) fn apply(&mut self, id: &ContainerId, action: Action) -> Option<News> {
         let is_about_pausing = matches!(action, Action::Pause | Action::Unpause);
         let change: Box<dyn FnOnce(&mut Metadata)> = match action {
-            Action::Inspect => return None,
+            Action::Inspect | Action::Start | Action::Die => return None,
             Action::Oom { at } => return Some(News::Oom { id: id.clone(), at }),
             Action::Destroy => {
                 self.known.remove(id);
@@ -247,27 +252,6 @@ impl Resolver {
         let metadata = Arc::clone(&known.metadata);
         self.known.insert(metadata.id.clone(), known);
         News::Changed(metadata)
-    }
-}
-
-/// Whether the known run, or end, is the one that the list speaks of.
-fn began_no_earlier(before: &Metadata, began_after: Option<f64>) -> bool {
-    let began = if before.is_stopped() { before.finished } else { before.started };
-    began_after.zip(began).is_none_or(|(after, began)| began >= after - SLACK)
-}
-
-fn same_end(listed: &Metadata, before: &Metadata) -> bool {
-    listed.exit_code.zip(before.exit_code).is_none_or(|(listed, before)| listed == before)
-}
-
-/// Counts the starts between two inspections. The restart policy counts its own starts. A manual start resets
-/// that count, so only the new start time shows it.
-fn starts_between(before: &Metadata, fresh: &Metadata) -> u64 {
-    match (before.started, fresh.started) {
-        (Some(before_start), Some(fresh_start)) if before_start < fresh_start => {
-            fresh.restart_count.unwrap_or(0).saturating_sub(before.restart_count.unwrap_or(0)).max(1)
-        }
-        _ => 0,
     }
 }
 
@@ -314,7 +298,7 @@ mod tests {
     fn starts_are_counted_whoever_made_them() {
         let mut resolver = Resolver::default();
         let mut restarts =
-            |started, count| changed(resolver.learn(told(metadata(started, count)), None)).restarts;
+            |started, count| changed(resolver.learn(told(metadata(started, count)), None, false)).restarts;
         assert_eq!(restarts(None, 0), Some(0));
         assert_eq!(restarts(Some(1.0), 0), Some(0));
         assert_eq!(restarts(Some(1.0), 0), Some(0));
@@ -323,6 +307,9 @@ mod tests {
         assert_eq!(restarts(Some(9.0), 4), Some(4));
         // A manual start: the policy's own count starts over.
         assert_eq!(restarts(Some(10.0), 0), Some(5));
+        // A count that no daemon can have reached.
+        assert_eq!(restarts(Some(11.0), u64::MAX), Some(u64::MAX));
+        assert_eq!(restarts(Some(12.0), 0), Some(u64::MAX));
     }
 
     #[test]
@@ -330,7 +317,7 @@ mod tests {
         let mut resolver = Resolver::default();
         let id = metadata(None, 0).id;
         assert!(resolver.apply(&id, Action::Pause).is_none());
-        resolver.learn(told(metadata(Some(1.0), 0)), None);
+        resolver.learn(told(metadata(Some(1.0), 0)), None, false);
         let paused = changed(resolver.apply(&id, Action::Pause).unwrap());
         assert_eq!((paused.state, paused.started), (Some(State::Paused), Some(1.0)));
         let renamed = changed(resolver.apply(&id, Action::Rename("shop".into())).unwrap());
@@ -345,7 +332,7 @@ mod tests {
         let filter = |include, exclude| Filter::new(&terms(include), &terms(exclude)).unwrap();
         let renamed = |filter: Filter, name: &str| {
             let mut resolver = Resolver::new(filter);
-            let before = changed(resolver.learn(told(metadata(None, 0)), None)).included;
+            let before = changed(resolver.learn(told(metadata(None, 0)), None, false)).included;
             let id = metadata(None, 0).id;
             (before, changed(resolver.apply(&id, Action::Rename(name.into())).unwrap()).included)
         };
@@ -362,7 +349,7 @@ mod tests {
         assert_eq!((listed.restarts, listed.oom_killed, listed.health), (None, None, None));
         assert!(resolver.learn_row(row(|_| {})).is_none(), "nothing new");
         // It does not remove what was reported before.
-        resolver.learn(told(metadata(Some(1.0), 2)), None);
+        resolver.learn(told(metadata(Some(1.0), 2)), None, false);
         let exited = resolver.learn_row(row(|metadata| metadata.state = Some(State::Exited))).unwrap();
         let exited = changed(exited);
         assert_eq!(
@@ -371,51 +358,121 @@ mod tests {
         );
     }
 
-    #[test]
-    fn a_list_of_another_run_leaves_nothing_of_the_one_before() {
-        let mut resolver = Resolver::default();
-        let first = Metadata {
-            finished: Some(500.0),
-            oom_killed: Some(false),
-            main_pid: Some(7),
+    /// A container that was killed, ran again and is healthy, as inspected.
+    fn second_run() -> Metadata {
+        Metadata {
+            finished: Some(900.0),
+            oom_killed: Some(true),
+            exit_code: Some(137),
             health: Some(Health::Healthy),
+            main_pid: Some(7),
             ..metadata(Some(1000.0), 2)
-        };
-        resolver.learn(told(first), None);
-        let mut listed = |change: &dyn Fn(&mut Metadata), began_after| {
-            let row = Row { began_after, ..row(change) };
-            changed(resolver.learn_row(row).unwrap())
-        };
-        let ended = |metadata: &mut Metadata| {
-            (metadata.state, metadata.exit_code) = (Some(State::Exited), Some(137));
-        };
-        let end = listed(&ended, Some(2000.0));
-        assert_eq!((end.exit_code, end.started, end.restarts), (Some(137), Some(1000.0), Some(2)));
-        assert_eq!((end.finished, end.oom_killed, end.main_pid, end.health), (None, None, None, None));
-        let again = listed(&|_| {}, Some(3000.0));
-        assert_eq!((again.exit_code, again.started, again.restarts), (None, None, Some(3)));
-        // It is inspected again when that may be possible, and goes on counting from there.
-        assert!(resolver.is_news(&row(|_| {})));
-        let inspected = changed(resolver.learn(told(metadata(Some(3001.0), 0)), None));
-        assert_eq!((inspected.started, inspected.restarts), (Some(3001.0), Some(3)));
+        }
+    }
+
+    /// What of a run is known: its start, its end, how it ended, and its health.
+    type OfRun = (Option<f64>, Option<f64>, Option<bool>, Option<i64>, Option<Health>, Option<u32>);
+
+    fn of_run(told: &Metadata) -> OfRun {
+        (told.started, told.finished, told.oom_killed, told.exit_code, told.health, told.main_pid)
     }
 
     #[test]
-    fn an_inspection_that_leaves_out_times_is_not_filled_up_with_those_of_another_run() {
+    fn what_belongs_to_one_run_is_not_told_of_another() {
+        let id = metadata(None, 0).id;
+        let exited = || row(|row| (row.state, row.exit_code) = (Some(State::Exited), Some(1)));
+        let up_since = |began| Row { began_after: Some(began), ..row(|_| {}) };
+        let known = || {
+            let mut resolver = Resolver::default();
+            resolver.learn(told(second_run()), None, false);
+            resolver
+        };
+        // It still runs: nothing is lost.
+        assert!(known().learn_row(row(|_| {})).is_none());
+        let late = || {
+            let mut resolver = known();
+            resolver.note(&id, &Action::Start);
+            resolver
+        };
+        assert!(late().learn_row(row(|_| {})).is_none(), "the start that is known already");
+        // It ends: nothing is known of the end but what the list says.
+        let mut resolver = known();
+        let ended = changed(resolver.learn_row(exited()).unwrap());
+        assert_eq!(of_run(&ended), (Some(1000.0), None, None, Some(1), None, None));
+        assert_eq!((ended.restarts, ended.image.as_deref()), (Some(2), Some("nginx")));
+        // It is started, and the list tells of it before and after the event.
+        let again = changed(resolver.learn_row(row(|_| {})).unwrap());
+        resolver.note(&id, &Action::Start);
+        assert!(resolver.learn_row(row(|_| {})).is_none());
+        assert_eq!((of_run(&again), again.restarts), ((None, None, None, None, None, None), Some(3)));
+        // The inspection that is answered at last knows no fewer.
+        let inspected = changed(resolver.learn(told(metadata(Some(2000.0), 0)), None, false));
+        assert_eq!((inspected.restarts, inspected.started), (Some(3), Some(2000.0)));
+        // Restarts that only the time, or only the events, or only another exit code shows.
+        let by_time = changed(known().learn_row(up_since(5000.0)).unwrap());
+        let mut resolver = known();
+        for action in [Action::Die, Action::Start, Action::Die, Action::Start] {
+            resolver.note(&id, &action);
+        }
+        let by_events = changed(resolver.learn_row(row(|_| {})).unwrap());
+        let mut resolver = known();
+        resolver.learn_row(exited());
+        let other_code = row(|row| (row.state, row.exit_code) = (Some(State::Exited), Some(2)));
+        let by_code = changed(resolver.learn_row(other_code).unwrap());
+        for (told, code, restarts) in [(by_time, None, 3), (by_events, None, 4), (by_code, Some(2), 3)] {
+            assert_eq!(of_run(&told), (None, None, None, code, None, None));
+            assert_eq!(told.restarts, Some(restarts));
+        }
+    }
+
+    #[test]
+    fn a_list_from_before_an_event_counts_no_start_twice() {
+        let id = metadata(None, 0).id;
+        let exited = || row(|row| row.state = Some(State::Exited));
         let mut resolver = Resolver::default();
-        let first = Metadata { finished: Some(500.0), ..metadata(Some(1000.0), 0) };
-        resolver.learn(told(first.clone()), None);
-        let same = changed(resolver.learn(told(Metadata { finished: None, ..first.clone() }), None));
-        assert_eq!(same.finished, Some(500.0));
-        let ended = Metadata { state: Some(State::Exited), started: None, finished: None, ..first };
-        assert_eq!(changed(resolver.learn(told(ended), None)).finished, None);
+        resolver.learn(told(second_run()), None, false);
+        resolver.note(&id, &Action::Die);
+        resolver.learn_row(exited());
+        resolver.note(&id, &Action::Start);
+        resolver.learn_row(exited());
+        let runs = changed(resolver.learn_row(row(|_| {})).unwrap());
+        assert_eq!((runs.restarts, runs.state), (Some(3), Some(State::Running)));
+        // The first start of all is no restart.
+        let mut resolver = Resolver::default();
+        let created = Metadata { state: Some(State::Created), ..metadata(None, 0) };
+        resolver.learn(told(created), None, false);
+        resolver.note(&id, &Action::Start);
+        assert_eq!(changed(resolver.learn_row(row(|_| {})).unwrap()).restarts, Some(0));
+    }
+
+    #[test]
+    fn an_inspection_with_holes_is_not_filled_from_another_run() {
+        let holes = |started, state| Metadata {
+            oom_killed: None,
+            restart_count: None,
+            restarts: None,
+            state: Some(state),
+            ..metadata(started, 0)
+        };
+        let learnt = |fresh| {
+            let mut resolver = Resolver::default();
+            resolver.learn(told(second_run()), None, false);
+            changed(resolver.learn(told(fresh), None, false))
+        };
+        let same = learnt(holes(Some(1000.0), State::Running));
+        assert_eq!(of_run(&same), of_run(&second_run()));
+        let other = learnt(holes(Some(2000.0), State::Running));
+        assert_eq!(of_run(&other), (Some(2000.0), None, None, None, None, None));
+        assert_eq!(other.restarts, Some(3));
+        let ended = learnt(holes(None, State::Exited));
+        assert_eq!(of_run(&ended), (Some(1000.0), None, None, None, None, None));
     }
 
     #[test]
     fn only_rows_that_tell_something_new_are_inspected() {
         let mut resolver = Resolver::default();
         assert!(resolver.is_news(&row(|_| {})), "never inspected");
-        resolver.learn(told(metadata(Some(1000.0), 0)), None);
+        resolver.learn(told(metadata(Some(1000.0), 0)), None, false);
         assert!(!resolver.is_news(&row(|_| {})));
         assert!(resolver.is_news(&row(|metadata| metadata.name = "shop".into())));
         assert!(resolver.is_news(&row(|metadata| metadata.state = Some(State::Paused))));
@@ -429,7 +486,7 @@ mod tests {
         assert!(!resolver.is_news(&started_later));
         resolver.distrust();
         assert!(resolver.is_news(&row(|_| {})), "the daemon was away");
-        resolver.learn(told(metadata(Some(1000.0), 0)), None);
+        resolver.learn(told(metadata(Some(1000.0), 0)), None, false);
         let started_then = Row { began_after: Some(995.0), ..row(|_| {}) };
         assert!(!resolver.is_news(&started_then));
         // A list shows the bare ID once a tag has been moved. That is news once, not every time.

@@ -1,6 +1,6 @@
 //! What an answer says about a container, and what it left out or was too old to know.
 
-use super::{Metadata, Origin, State, action::Action};
+use super::{Metadata, Origin, State, action::Action, runs::Turn};
 
 /// What Docker said about a container.
 #[derive(Debug, Clone)]
@@ -26,14 +26,10 @@ pub(super) struct Tells {
 }
 
 impl Told {
-    /// Keeps known values that this answer does not contain.
-    pub(super) fn fill(&mut self, before: &Metadata, filtered_by: &[(String, String)]) {
+    /// Keeps known values that this answer does not contain, except those of another run.
+    pub(super) fn fill(&mut self, before: &Metadata, filtered_by: &[(String, String)], turn: Turn) {
         self.fill_labels(before, filtered_by);
-        let mut known = before.clone();
-        if !self.metadata.is_same_run(before) {
-            known.forget_run();
-        }
-        let (Self { metadata: now, tells, .. }, before) = (self, &known);
+        let Self { metadata: now, tells, .. } = self;
         if !tells.name {
             now.name.clone_from(&before.name);
         }
@@ -44,18 +40,21 @@ impl Told {
         now.image_id = now.image_id.take().or_else(|| before.image_id.clone());
         now.network_mode = now.network_mode.take().or_else(|| before.network_mode.clone());
         now.cpu_shares = now.cpu_shares.or(before.cpu_shares);
-        now.state = now.state.or(before.state);
-        now.exit_code = now.exit_code.or(before.exit_code);
         now.created = now.created.or(before.created);
-        now.started = now.started.or(before.started);
-        now.finished = now.finished.or(before.finished);
         now.restart_count = now.restart_count.or(before.restart_count);
         now.restarts = now.restarts.or(before.restarts);
-        now.oom_killed = now.oom_killed.or(before.oom_killed);
-        now.health = now.health.or(before.health);
-        // Another run would have another process.
-        if !tells.main_pid && (now.state, now.started) == (before.state, before.started) {
-            now.main_pid = before.main_pid;
+        if turn != Turn::Another {
+            now.started = now.started.or(before.started);
+        }
+        if turn == Turn::Same {
+            now.state = now.state.or(before.state);
+            now.exit_code = now.exit_code.or(before.exit_code);
+            now.finished = now.finished.or(before.finished);
+            now.oom_killed = now.oom_killed.or(before.oom_killed);
+            now.health = now.health.or(before.health);
+            if !tells.main_pid && (now.state, now.started) == (before.state, before.started) {
+                now.main_pid = before.main_pid;
+            }
         }
     }
 
@@ -79,29 +78,22 @@ impl Told {
     }
 }
 
-impl Metadata {
-    /// Whether this may be about the run, or the end, that `before` is about.
-    pub(super) fn is_same_run(&self, before: &Self) -> bool {
-        fn same<T: PartialEq>(now: Option<T>, before: Option<T>) -> bool {
-            now.zip(before).is_none_or(|(now, before)| now == before)
-        }
-        same(self.state.map(State::is_stopped), before.state.map(State::is_stopped))
-            && same(self.started, before.started)
-            && same(self.finished, before.finished)
-    }
+/// What a list says about a container.
+#[derive(Debug, Clone)]
+pub(super) struct Row {
+    pub(super) told: Told,
+    /// It was started or ended after this time, in Unix seconds, if the list says how long ago that was.
+    pub(super) began_after: Option<f64>,
+    pub(super) words: Words,
+}
 
-    /// Whether it has run and does not run now.
-    pub(super) fn is_stopped(&self) -> bool {
-        self.state.is_some_and(State::is_stopped)
-    }
-
-    /// Forgets what was true of one run only.
-    pub(super) fn forget_run(&mut self) {
-        self.main_pid = None;
-        (self.exit_code, self.oom_killed) = (None, None);
-        (self.started, self.finished) = (None, None);
-        (self.health, self.failing_streak) = (None, None);
-    }
+/// Texts of a list that can only be compared with the texts of earlier lists.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Words {
+    /// The list's name of the image. It changes when a tag is moved; the name in an inspection does not.
+    pub(super) image: Option<String>,
+    /// Such as `Up 2 hours`.
+    pub(super) status: String,
 }
 
 /// What events reported about a container after a request about it was sent: the answer may be older.

@@ -31,13 +31,16 @@ pub enum Seclusion {
     CgroupsAndProcesses,
 }
 
-/// The trees without which the exporter does not start. Without sysfs only device names are missing.
+/// The trees without which the exporter does not start. Without sysfs only device names are missing, so it must
+/// exist only if it was named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tree {
     /// cgroup v2
     Cgroup,
     /// procfs
     Proc,
+    /// sysfs
+    Sys,
 }
 
 /// Why a tree can't be used.
@@ -85,12 +88,13 @@ impl fmt::Display for RootError {
 impl std::error::Error for RootError {}
 
 impl Roots {
-    /// Checks that the cgroup root is cgroup v2 and that procfs is a directory.
+    /// Checks that the cgroup root is cgroup v2 and that procfs is a directory, and sysfs too if it is needed.
     ///
     /// # Errors
     /// If a root is missing, or is cgroup v1 or hybrid.
-    pub fn check(&self) -> Result<(), RootError> {
-        for (tree, path) in [(Tree::Cgroup, &self.cgroup), (Tree::Proc, &self.proc)] {
+    pub fn check(&self, needs_sys: bool) -> Result<(), RootError> {
+        let sys = needs_sys.then_some((Tree::Sys, &self.sys));
+        for (tree, path) in [(Tree::Cgroup, &self.cgroup), (Tree::Proc, &self.proc)].into_iter().chain(sys) {
             if let Err(error) = std::fs::read_dir(path) {
                 let problem = RootProblem::Unreadable(errno_of(&error));
                 return Err(RootError { tree, path: path.clone(), problem });
@@ -175,7 +179,7 @@ mod tests {
     fn a_recorded_tree_needs_no_special_case() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("cgroup.controllers"), "cpu memory\n").unwrap();
-        assert_eq!(roots(dir.path()).check(), Ok(()));
+        assert_eq!(roots(dir.path()).check(false), Ok(()));
     }
 
     #[test]
@@ -201,7 +205,7 @@ mod tests {
     #[test]
     fn each_wrong_root_has_its_own_words() {
         let dir = tempfile::tempdir().unwrap();
-        let error = || roots(dir.path()).check().unwrap_err();
+        let error = || roots(dir.path()).check(false).unwrap_err();
         assert!(
             error().to_string().contains("not a cgroup v2 root: expected a cgroup2 file system"),
             "{}",
@@ -212,7 +216,7 @@ mod tests {
         std::fs::create_dir(dir.path().join("unified")).unwrap();
         std::fs::write(dir.path().join("unified/cgroup.controllers"), "").unwrap();
         assert_eq!(error().problem, RootProblem::Hybrid);
-        let error = roots(&dir.path().join("none")).check().unwrap_err();
+        let error = roots(&dir.path().join("none")).check(true).unwrap_err();
         assert_eq!((error.tree, error.problem), (Tree::Cgroup, RootProblem::Unreadable(Errno::ENOENT)));
     }
 

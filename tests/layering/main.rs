@@ -110,12 +110,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("listenfd", &["systemd/sockets.rs"]),
     (
         "memchr",
-        &[
-            "parse/",
-            "encode/label_block.rs",
-            "metadata/docker/tolerant.rs",
-            "metadata/docker/transport.rs",
-        ],
+        &["parse/", "encode/label_block.rs", "metadata/docker/tolerant.rs", "metadata/docker/transport.rs"],
     ),
     ("mimalloc", &["main.rs"]),
     ("nix", &["main.rs", "sample/", "sandbox/", "push/spool/directory.rs", "systemd.rs"]),

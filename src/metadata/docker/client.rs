@@ -12,7 +12,7 @@ use super::{
     transport::{MAX_OBJECTS, Transport},
 };
 use crate::{
-    metadata::{DiskUse, DockerHost, resolver::Row},
+    metadata::{DiskUse, DockerHost, told::Row},
     parse::ContainerId,
 };
 use bollard::{

@@ -10,8 +10,7 @@ use crate::{
     metadata::{
         Chosen, Filter, Health, Labels, Metadata, State,
         action::Action,
-        resolver::{Row, Words},
-        told::{Tells, Told},
+        told::{Row, Tells, Told, Words},
     },
     parse::ContainerId,
 };
@@ -215,7 +214,9 @@ pub(super) fn understood(event: &EventMessage) -> Option<(ContainerId, Action)> 
     let actor = event.actor.as_ref()?;
     let id = ContainerId::new(actor.id.as_deref()?)?;
     let action = match event.action.as_deref()? {
-        "create" | "start" | "die" | "update" => Action::Inspect,
+        "create" | "update" => Action::Inspect,
+        "start" => Action::Start,
+        "die" => Action::Die,
         "destroy" => Action::Destroy,
         "pause" => Action::Pause,
         "unpause" => Action::Unpause,
@@ -397,7 +398,9 @@ mod tests {
             );
             understood(&serde_json::from_str(&json).unwrap()).map(|(_, action)| action)
         };
-        assert_eq!(event("start"), Some(Action::Inspect));
+        assert_eq!(event("start"), Some(Action::Start));
+        assert_eq!(event("die"), Some(Action::Die));
+        assert_eq!(event("update"), Some(Action::Inspect));
         assert_eq!(event("rename"), Some(Action::Rename("new".into())));
         assert_eq!(event("health_status: healthy"), Some(Action::Health(Health::Healthy)));
         assert_eq!(event("health_status: unhealthy"), Some(Action::Health(Health::Unhealthy)));

@@ -18,6 +18,9 @@ const WAITING: usize = 4096;
 /// each failure.
 const FIRST_RETRY: Duration = Duration::from_secs(2);
 const LAST_RETRY: Duration = Duration::from_secs(64);
+/// A container whose inspection was refused is inspected again after this time, because the reason may have
+/// been temporary.
+const INSPECT_AGAIN: Duration = Duration::from_secs(240);
 
 /// The answer to an inspection.
 pub(super) type Answer = Result<Box<Inspection>, Problem>;
@@ -29,11 +32,11 @@ pub(super) struct Asked {
     pub(super) is_looked_up: bool,
     is_under_way: bool,
     /// Something happened to it since the request was sent.
-    again: bool,
+    pub(super) again: bool,
     /// What events reported since then.
     pub(super) newer: Newer,
     /// How many requests in a row had no answer in time.
-    failures: u32,
+    pub(super) failures: u32,
 }
 
 pub(super) struct Inspections<'c> {
@@ -44,6 +47,8 @@ pub(super) struct Inspections<'c> {
     later: BTreeMap<(Instant, u64), ContainerId>,
     number: u64,
     asked: HashMap<ContainerId, Asked>,
+    /// Containers whose inspection was refused or can't be understood, and since when.
+    refused: HashMap<ContainerId, Instant>,
 }
 
 impl<'c> Inspections<'c> {
@@ -55,6 +60,7 @@ impl<'c> Inspections<'c> {
             later: BTreeMap::new(),
             number: 0,
             asked: HashMap::new(),
+            refused: HashMap::new(),
         }
     }
 
@@ -105,10 +111,25 @@ impl<'c> Inspections<'c> {
         self.asked.insert(id, Asked { is_looked_up: asked.is_looked_up, failures, ..Asked::default() });
     }
 
+    /// Notes that an inspection was refused or can't be understood.
+    pub(super) fn refused(&mut self, id: ContainerId) {
+        self.refused.insert(id, Instant::now());
+    }
+
+    /// Whether the last inspection of a container had no answer in time, so that the next one is put off.
+    pub(super) fn are_silent(&self, id: &ContainerId) -> bool {
+        self.asked.get(id).is_some_and(|asked| asked.failures > 0)
+    }
+
+    /// Whether only the list describes a container, because its inspections have no answer at present.
+    pub(super) fn are_without_answer(&self, id: &ContainerId) -> bool {
+        self.are_silent(id) || self.refused.get(id).is_some_and(|since| since.elapsed() < INSPECT_AGAIN)
+    }
+
     /// Forgets requests that have not been sent and that the collector does not wait for: a new list decides
-    /// what to inspect.
+    /// what to inspect. Those that are put off stay so.
     pub(super) fn forget_waiting(&mut self) {
-        self.asked.retain(|_, asked| asked.is_under_way || asked.is_looked_up);
+        self.asked.retain(|_, asked| asked.is_under_way || asked.is_looked_up || asked.failures > 0);
         self.waiting.retain(|id| self.asked.contains_key(id));
         self.later.retain(|_, id| self.asked.contains_key(id));
     }
@@ -128,6 +149,7 @@ impl<'c> Inspections<'c> {
             tokio::select! {
                 Some((id, answer)) = self.under_way.next(), if !self.under_way.is_empty() => {
                     let asked = self.asked.remove(&id).unwrap_or_default();
+                    self.refused.remove(&id);
                     if asked.again {
                         self.add(id.clone());
                     }

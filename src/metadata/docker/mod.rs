@@ -8,6 +8,7 @@ mod daemon;
 mod events;
 mod health;
 mod inspections;
+mod memory;
 mod outage;
 mod problem;
 mod rows;
@@ -24,9 +25,10 @@ use crate::parse::ContainerId;
 use chore::at;
 use convert::{Converter, understood};
 use daemon::Daemon;
+use memory::Memory;
 use outage::{LASTING, Outage};
 use rows::Splitter;
-use session::{Memory, Tell};
+use session::Tell;
 use sizes::Wish;
 use std::{
     cell::RefCell,
@@ -42,6 +44,8 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 use tolerant::{List, read_event, read_inspection_of};
+
+pub use transport::check_certificates;
 
 /// The first retry comes soon, because most daemons that went away are being restarted.
 const FIRST_BACKOFF: Duration = Duration::from_millis(250);

@@ -2,7 +2,7 @@
 
 use super::problem::Problem;
 use crate::{
-    advice::{docker_socket, docker_socket_is_another, docker_socket_missing},
+    advice::docker::{Socket, no_socket},
     metadata::DockerHost,
 };
 use std::{
@@ -57,62 +57,47 @@ impl Outage {
     }
 }
 
+/// The errno of a path at which nothing is; the same on every architecture of Linux.
+const ENOENT: i32 = 2;
+
 /// Words why the daemon does not answer, and what can be done about it.
 pub(super) fn cause(host: &DockerHost, problem: &Problem) -> String {
-    match problem {
-        Problem::Denied(_) => match host {
-            DockerHost::Unix(path) => {
-                format!("can't connect to docker at {host} ({problem}): {}", group(path))
-            }
-            _ => format!("can't connect to docker at {host} ({problem})"),
-        },
-        Problem::Refused { .. } => format!("docker at {host} refuses to answer ({problem})"),
-        Problem::Odd(_) => format!("docker at {host} gives {problem}"),
-        Problem::Late(_) | Problem::Silent(_) => {
-            let said = format!("docker at {host} does not answer ({problem})");
-            let hint = match host {
-                DockerHost::Unix(path) => no_socket(path),
-                _ => None,
-            };
-            hint.map_or(said.clone(), |hint| format!("{said}: {hint}"))
+    let (path, trouble) = match host {
+        DockerHost::Unix(path) if problem.is_silence() => (path.as_path(), trouble(path, problem)),
+        _ => (Path::new(""), None),
+    };
+    match (problem, trouble) {
+        (_, Some(found @ (Socket::Directory | Socket::NoSocket))) => {
+            format!("can't connect to docker at {host} ({problem}): {}", no_socket(path, found))
         }
+        (Problem::Denied(_), Some(trouble)) => {
+            format!("can't connect to docker at {host} ({problem}): {trouble}")
+        }
+        (Problem::Denied(_), None) => format!("can't connect to docker at {host} ({problem})"),
+        (Problem::Refused { .. }, _) => format!("docker at {host} refuses to answer ({problem})"),
+        (Problem::Odd(_), _) => format!("docker at {host} gives {problem}"),
+        (_, Some(trouble)) => format!("docker at {host} does not answer ({problem}): {trouble}"),
+        (_, None) => format!("docker at {host} does not answer ({problem})"),
     }
 }
 
-/// What to do where there is no socket; `None` if there is one, or that can't be seen.
-fn no_socket(path: &Path) -> Option<String> {
-    if let Ok(false) = path.try_exists() {
-        return Some(docker_socket_missing(path));
+/// What is wrong with a socket, if that can be seen.
+fn trouble(path: &Path, problem: &Problem) -> Option<Socket> {
+    let found = std::fs::metadata(path);
+    let is_denied = matches!(problem, Problem::Denied(_));
+    match found {
+        Ok(found) if found.is_dir() => Some(Socket::Directory),
+        Ok(found) if !found.file_type().is_socket() => Some(Socket::NoSocket),
+        Ok(found) => is_denied.then(|| Socket::Denied(Some(found.gid()))),
+        Err(_) if is_denied => Some(Socket::Denied(None)),
+        Err(error) => (error.raw_os_error() == Some(ENOENT)).then_some(Socket::Missing),
     }
-    let found = std::fs::metadata(path).ok().filter(|found| !found.file_type().is_socket())?;
-    Some(docker_socket_is_another(found.is_dir()))
-}
-
-/// How to get the permission to use a socket.
-fn group(socket: &Path) -> String {
-    docker_socket(std::fs::metadata(socket).map(|file| file.gid()).ok())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::io;
-
-    #[test]
-    fn what_is_there_instead_of_the_socket_is_said() {
-        let folder = tempfile::tempdir().unwrap();
-        let cause = |name: &str| {
-            let host = DockerHost::Unix(folder.path().join(name));
-            cause(&host, &Problem::Silent("no connection".into()))
-        };
-        std::fs::create_dir(folder.path().join("folder")).unwrap();
-        std::fs::write(folder.path().join("file"), "").unwrap();
-        let _socket = std::os::unix::net::UnixListener::bind(folder.path().join("socket")).unwrap();
-        assert!(cause("none").contains("-v "), "{}", cause("none"));
-        assert!(cause("folder").contains("expected a socket, found a directory"), "{}", cause("folder"));
-        assert!(cause("file").ends_with("expected a socket, found another file"), "{}", cause("file"));
-        assert!(cause("socket").ends_with("(no connection)"), "{}", cause("socket"));
-    }
 
     #[test]
     fn an_outage_soon_after_another_is_said_once_it_lasts() {
@@ -178,5 +163,27 @@ mod tests {
         assert!(!tcp.contains("socket") && !tcp.contains("does not answer"), "{tcp}");
         let absent = cause(&host, &Problem::from(io::Error::from_raw_os_error(2)));
         assert!(absent.contains("does not answer (No such file"), "{absent}");
+        assert!(absent.contains("-v /var/run/docker.sock:/var/run/docker.sock"), "{absent}");
+    }
+
+    #[test]
+    fn what_is_no_socket_is_named_as_what_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let of = |path: &Path, problem| cause(&DockerHost::Unix(path.into()), &problem);
+        let refused = || Problem::from(io::Error::from_raw_os_error(111));
+        let directory = of(folder.path(), refused());
+        assert!(directory.contains("is a directory, not a socket (docker run -v makes one"), "{directory}");
+        let regular = of(&file, refused());
+        assert!(regular.contains("file is no socket"), "{regular}");
+        // A daemon that has gone leaves its socket behind.
+        let socket = folder.path().join("socket");
+        drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
+        let gone = of(&socket, refused());
+        assert!(gone.ends_with("does not answer (Connection refused (os error 111))"), "{gone}");
+        // What answers is a socket, whatever is there now.
+        let odd = of(folder.path(), Problem::Odd("this".into()));
+        assert!(!odd.contains("directory"), "{odd}");
     }
 }

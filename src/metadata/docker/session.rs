@@ -5,16 +5,21 @@ use super::{
     client::Client,
     convert::{CgroupDriver, understood},
     daemon::Daemon,
-    events::{Line, Replay},
+    events::Line,
     inspections::{Answer, Asked, Inspections},
+    memory::Memory,
     problem::Problem,
-    sizes::{Rounds, Sizes},
+    sizes::Sizes,
     stream::{Stream, StreamState},
     time::unix_seconds,
     tolerant::List,
 };
 use crate::{
-    metadata::{DiskReport, Filter, Health, News, Resolver, action::Action, resolver::Row, told::Newer},
+    metadata::{
+        DiskReport, Health, News,
+        action::Action,
+        told::{Newer, Row},
+    },
     parse::ContainerId,
 };
 use bollard::models::EventMessage;
@@ -23,7 +28,6 @@ use std::{
     collections::{HashMap, HashSet},
     convert::Infallible,
     path::PathBuf,
-    rc::Rc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use tokio::{
@@ -39,14 +43,11 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Changes that events and inspections don't report are in the next list. It is requested no sooner than this
 /// after the last one.
 const LIST_SOON: Duration = Duration::from_secs(2);
-/// How often the list is requested from a daemon that sends no events, or does not answer an inspection.
+/// How often the list is requested from a daemon that sends no events.
 const LIST_AGAIN: Duration = Duration::from_secs(10);
 /// How often the list is requested from a daemon that does send events: a proxy can cut off a stream without
 /// anyone noticing.
 const LIST_ANYWAY: Duration = Duration::from_secs(300);
-/// A container whose inspection was refused is inspected again after this time, because the reason may have
-/// been temporary.
-const INSPECT_AGAIN: Duration = Duration::from_secs(240);
 /// How many streams in a row may end soon. After that, a daemon that still answers is listed instead.
 const SHORT_STREAMS: u32 = 4;
 /// A stream that was open for this long did not end soon.
@@ -57,33 +58,6 @@ const STREAM_HEAD: Duration = Duration::from_secs(1);
 
 /// The function that takes news.
 pub(super) type Tell<'a> = &'a dyn Fn(News);
-
-/// State that is kept between sessions.
-#[derive(Default)]
-pub(super) struct Memory {
-    resolver: Resolver,
-    replay: Replay,
-    /// The daemon may be a different one now, so every container must be inspected.
-    pub(super) inspect_all: bool,
-    driver: Option<CgroupDriver>,
-    /// Docker's root directory, if the daemon has named it in this session.
-    root: Option<PathBuf>,
-    /// The requests for sizes.
-    rounds: Rc<Rounds>,
-    /// The daemon's time at the start of the last session. A new stream starts there, so that no OOM kill is
-    /// lost.
-    since: Option<f64>,
-    /// How many streams in a row ended soon after they had started.
-    short_streams: u32,
-    /// The warnings that were logged.
-    said: HashSet<&'static str>,
-}
-
-impl Memory {
-    pub(super) fn new(filter: Filter) -> Self {
-        Self { resolver: Resolver::new(filter), inspect_all: true, ..Self::default() }
-    }
-}
 
 /// A list that has not been reported completely yet.
 struct Listing {
@@ -103,10 +77,7 @@ pub(super) struct Session<'a> {
     up: &'a mut Option<Instant>,
     inspections: Inspections<'a>,
     listing: Option<Listing>,
-    /// Containers whose inspection was refused or can't be understood, and since when. Only the list
-    /// describes them.
-    only_listed: HashMap<ContainerId, Instant>,
-    /// Those of them that the collector asked for.
+    /// Containers that only the list describes and that the collector asked for.
     looked_up: HashSet<ContainerId>,
     /// What was reported since the last list was requested: which containers exist (`true`), and which do not
     /// any more. The list may be older.
@@ -137,7 +108,6 @@ pub(super) async fn follow(
         up,
         inspections: Inspections::new(&client),
         listing: None,
-        only_listed: HashMap::new(),
         looked_up: HashSet::new(),
         changes: HashMap::new(),
         last_list: began,
@@ -342,11 +312,10 @@ impl<'a> Session<'a> {
         let mut waiting = HashMap::new();
         for row in rows {
             let id = row.told.metadata.id.clone();
-            let refused = self.only_listed.get(&id);
             if self.changes.get(&id) == Some(&false) {
                 continue;
             }
-            if refused.is_some_and(|since| since.elapsed() < INSPECT_AGAIN) {
+            if self.inspections.are_without_answer(&id) {
                 // Events are newer than this list, and the next list will be newer than they are.
                 if self.changes.contains_key(&id) {
                     self.want_list(LIST_SOON);
@@ -424,10 +393,9 @@ impl<'a> Session<'a> {
         let driver = self.memory.driver;
         let problem = match answer.and_then(|inspect| self.daemon.converter.metadata(&id, *inspect, driver)) {
             Ok(told) => {
-                self.only_listed.remove(&id);
                 // A destroyed container stays gone unless the next inspection finds it.
                 let Some(told) = self.memory.resolver.correct(told, asked.newer) else { return };
-                let news = self.memory.resolver.learn(told, row.map(|row| row.words));
+                let news = self.memory.resolver.learn(told, row.map(|row| row.words), asked.again);
                 return self.tell(news);
             }
             Err(problem) => problem,
@@ -439,21 +407,23 @@ impl<'a> Session<'a> {
             }
             return;
         }
-        let is_listed = row.is_some();
+        // Until the next answer, the list is all that there is. It must be newer than what led to this question.
+        // Answers that fail again and again are no reason for another one.
+        if row.is_none() && asked.failures == 0 {
+            self.want_list(LIST_SOON);
+        }
         if let Some(row) = row {
             self.tell_row(row);
         }
-        if !is_listed {
-            self.want_list(if problem.is_silence() { LIST_AGAIN } else { LIST_SOON });
+        self.memory.resolver.doubt(&id);
+        if asked.is_looked_up {
+            self.looked_up.insert(id.clone());
         }
         if problem.is_silence() {
             return self.inspections.retry(id, asked);
         }
         self.say_of_inspections(&problem);
-        if asked.is_looked_up {
-            self.looked_up.insert(id.clone());
-        }
-        self.only_listed.insert(id, Instant::now());
+        self.inspections.refused(id);
     }
 
     fn event(&mut self, event: &EventMessage) {
@@ -462,10 +432,10 @@ impl<'a> Session<'a> {
         if self.memory.replay.has_seen(event.time_nano, &id, name) {
             return;
         }
-        if action == Action::Inspect {
-            if !self.inspections.ask(id) {
-                // A daemon that names this many at once could name any number.
-                return self.want_list(LIST_SOON);
+        if action.needs_inspection() {
+            self.memory.resolver.note(&id, &action);
+            if !self.inspect(id) {
+                return;
             }
             if let Some(told) = self.daemon.converter.metadata_of_event(event, self.memory.driver) {
                 if let Some(news) = self.memory.resolver.learn_if_new(told) {
@@ -493,8 +463,22 @@ impl<'a> Session<'a> {
                 let _asked = is_unhealthy && self.inspections.ask(id);
             }
             // It is new, or the event does not fit what is known: inspect it.
-            None if is_destroyed || self.inspections.ask(id) => {}
-            None => self.want_list(LIST_SOON),
+            None if is_destroyed => {}
+            None => {
+                self.inspect(id);
+            }
         }
+    }
+
+    /// Requests an inspection after an event. `false` if too many wait.
+    fn inspect(&mut self, id: ContainerId) -> bool {
+        let is_put_off = self.inspections.are_silent(&id);
+        let is_asked = self.inspections.ask(id);
+        // The next answer may be far away, or never come. And a daemon that names too many at once could name
+        // any number.
+        if is_put_off || !is_asked {
+            self.want_list(LIST_SOON);
+        }
+        is_asked
     }
 }

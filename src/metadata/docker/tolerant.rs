@@ -2,7 +2,7 @@
 //! nothing else. Bytes and escapes that are no characters are replaced.
 
 use super::{problem::Problem, rows::RowText};
-use crate::metadata::resolver::Row;
+use crate::metadata::told::Row;
 use bollard::{
     errors::Error,
     models::{ContainerInspectResponse, ContainerSummary, EventMessage, SystemInfo, SystemVersion},
@@ -214,7 +214,8 @@ mod tests {
 
     #[test]
     fn half_a_character_costs_itself_alone() {
-        let read = |name: &str| Some(json(&format!("{{\"Name\": \"{name}\"}}"))?["Name"].as_str()?.to_owned());
+        let read =
+            |name: &str| Some(json(&format!("{{\"Name\": \"{name}\"}}"))?["Name"].as_str()?.to_owned());
         assert_eq!(read(r"/a\ud800x").unwrap(), "/a\u{fffd}x");
         assert_eq!(read(r"\udc00\ud800\ud83d\ude00\uD800").unwrap(), "\u{fffd}\u{fffd}\u{1f600}\u{fffd}");
         assert_eq!(read(r"\ud800\\ud800\n").unwrap(), "\u{fffd}\\ud800\n");

@@ -85,6 +85,17 @@ impl Transport {
     }
 }
 
+/// Checks that the certificates for a daemon can be read, if it needs any.
+///
+/// # Errors
+/// If one is missing or is none. The error names its path.
+pub fn check_certificates(host: &DockerHost) -> io::Result<()> {
+    match host {
+        DockerHost::Tls { certificates, .. } => tls(certificates).map(|_| ()),
+        DockerHost::Unix(_) | DockerHost::Http(_) => Ok(()),
+    }
+}
+
 /// Trusts exactly `ca.pem`, as the docker CLI does, and presents `cert.pem` if it exists.
 fn tls(directory: &Path) -> io::Result<ClientConfig> {
     let mut roots = RootCertStore::empty();
