@@ -161,7 +161,7 @@ pub struct LogSettings {
 
 /// How many unknown variables are named one by one.
 const MAX_UNKNOWN: usize = 10;
-/// The kernel adds up CPU time in steps of some milliseconds: below this, rates show the steps.
+/// Below this, rates show the steps in which the kernel adds up CPU time.
 const SHORT: Duration = Duration::from_millis(100);
 
 impl Settings {
@@ -424,10 +424,9 @@ mod tests {
     #[test]
     fn who_gives_a_polling_interval_without_unit_may_have_meant_seconds() {
         let doubts = |arguments: &[&str]| read(arguments).unwrap().doubts;
-        let doubt = doubts(&["-i", "5"]);
-        assert_eq!(doubt, [Doubt::ShortInterval("--polling_interval".into(), Duration::from_millis(5))]);
-        assert_eq!(doubts(&["-i", "100"]), []);
-        assert_eq!(doubts(&["-i", "5", "--once"]), []);
+        let five = Doubt::ShortInterval("--polling_interval".into(), Duration::from_millis(5));
+        assert_eq!(doubts(&["-i", "5"]), [five]);
+        assert!(doubts(&["-i", "100"]).is_empty() && doubts(&["-i", "5", "--once"]).is_empty());
     }
 
     #[test]

@@ -31,8 +31,8 @@ pub enum Seclusion {
     CgroupsAndProcesses,
 }
 
-/// The trees without which the exporter does not start. Without sysfs only device names are missing, so it must
-/// exist only if it was named.
+/// The trees without which the exporter does not start. Without sysfs only device names are missing, so it
+/// must exist only if it was named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tree {
     /// cgroup v2
@@ -88,7 +88,7 @@ impl fmt::Display for RootError {
 impl std::error::Error for RootError {}
 
 impl Roots {
-    /// Checks that the cgroup root is cgroup v2 and that procfs is a directory, and sysfs too if it is needed.
+    /// Checks that the cgroup root is cgroup v2 and that procfs is a directory, and sysfs if it is needed.
     ///
     /// # Errors
     /// If a root is missing, or is cgroup v1 or hybrid.

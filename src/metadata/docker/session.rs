@@ -407,8 +407,8 @@ impl<'a> Session<'a> {
             }
             return;
         }
-        // Until the next answer, the list is all that there is. It must be newer than what led to this question.
-        // Answers that fail again and again are no reason for another one.
+        // Until the next answer, the list is all that there is. It must be newer than what led to this
+        // question. Answers that fail again and again are no reason for another one.
         if row.is_none() && asked.failures == 0 {
             self.want_list(LIST_SOON);
         }
