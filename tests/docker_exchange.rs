@@ -487,7 +487,10 @@ fn certificates_that_cannot_be_read_are_named_and_nothing_starts() {
                 std::fs::remove_file(folder.path().join("ca.pem")).unwrap();
                 let made = std::process::Command::new("mkfifo").arg(folder.path().join("ca.pem")).status();
                 if !made.is_ok_and(|made| made.success()) {
-                    return support::skip("certificates_that_cannot_be_read_are_named", "no mkfifo");
+                    return support::skip(
+                        "certificates_that_cannot_be_read_are_named_and_nothing_starts",
+                        "no mkfifo",
+                    );
                 }
             }
             file => std::fs::remove_file(folder.path().join(file)).unwrap(),

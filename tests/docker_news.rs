@@ -14,6 +14,7 @@ use support::{
     dockerd::{Fault, HOST, Setting},
     eventually, fixture,
     following::Following,
+    throughout,
 };
 
 const WEB: &str = "13d53898ca900ddddd308d959ad664b7b9486a3fe172b376a925c3f1b935eaa4";
@@ -404,6 +405,71 @@ fn an_inspection_that_stalls_leaves_the_list_and_the_others_alone() {
     assert!(following.last(DEAD).unwrap().restarts.is_some());
     setting.dockerd.fault(&format!("/containers/{WEB}/json"), None);
     following.eventually(WEB, "it is asked for again", |web| web.restarts.is_some());
+}
+
+#[test]
+fn a_death_whose_inspection_stalls_is_seen_in_the_list() {
+    let setting = Setting::new();
+    let following = Following::start(setting.host());
+    following.connected(1);
+    following.eventually(WEB, "it is inspected", |web| web.restarts.is_some());
+    setting.dockerd.fault(&format!("/containers/{WEB}/json"), Some(Fault::Hangs));
+    let ended = setting.dockerd.list().into_iter().map(|mut row| {
+        if row["Id"] == WEB {
+            row["State"] = json!("exited");
+            row["Status"] = json!("Exited (137) 1 second ago");
+        }
+        row
+    });
+    setting.list(&ended.collect::<Vec<_>>());
+    setting.dockerd.event(WEB, "die", &json!({"name": "web", "exitCode": "137"}));
+    let web = following.eventually(WEB, "it has ended", |web| web.state == Some(State::Exited));
+    assert_eq!(web.exit_code, Some(137));
+    // It is started while the next question is put off.
+    let lists = || setting.dockerd.count("GET /containers/json");
+    let before = lists();
+    setting.list(&setting.dockerd.list());
+    setting.dockerd.event(WEB, "start", &json!({"name": "web"}));
+    following.eventually(WEB, "it runs again", |web| web.state == Some(State::Running));
+    // Questions that have no answer are no reason to ask for lists for ever.
+    throughout(Duration::from_secs(10), || assert!(lists() <= before + 2, "{}", lists()));
+    setting.dockerd.fault(&format!("/containers/{WEB}/json"), None);
+    let asked = setting.dockerd.inspections();
+    eventually("it is asked again", || (setting.dockerd.inspections() > asked).then_some(()));
+    assert_eq!(following.count(|news| matches!(news, News::Disconnected)), 0);
+}
+
+#[test]
+fn what_an_earlier_run_left_is_not_told_of_the_next_one() {
+    let setting = Setting::new();
+    let mut inspect = setting.dockerd.inspect(WEB);
+    inspect["State"]["FinishedAt"] = json!("2026-11-23T20:00:00Z");
+    inspect["State"]["OOMKilled"] = json!(true);
+    setting.inspection(WEB, &inspect);
+    let following = Following::start(setting.host());
+    following.connected(1);
+    let web = following.eventually(WEB, "it is inspected", |web| web.finished.is_some());
+    assert_eq!((web.oom_killed, web.restarts), (Some(true), Some(0)));
+    setting.refuse_inspections();
+    let listed = |state: &str, status: &str| {
+        let mut list = setting.dockerd.list();
+        for row in &mut list {
+            if row["Id"] == WEB {
+                (row["State"], row["Status"]) = (json!(state), json!(status));
+            }
+        }
+        setting.list(&list);
+    };
+    listed("exited", "Exited (137) 1 second ago");
+    setting.dockerd.event(WEB, "die", &json!({"name": "web", "exitCode": "137"}));
+    let web = following.eventually(WEB, "it has ended", |web| web.state == Some(State::Exited));
+    assert_eq!((web.finished, web.oom_killed, web.health), (None, None, None));
+    assert_eq!((web.exit_code, web.restarts, web.started.is_some()), (Some(137), Some(0), true));
+    listed("running", "Up 1 second");
+    setting.dockerd.event(WEB, "start", &json!({"name": "web"}));
+    let web = following.eventually(WEB, "it runs again", |web| web.state == Some(State::Running));
+    assert_eq!((web.finished, web.oom_killed, web.health, web.main_pid), (None, None, None, None));
+    assert_eq!((web.started, web.restarts, web.image.is_some()), (None, Some(1), true));
 }
 
 /// Changes single bytes, cuts, and looks whether anything is said to be more than it is.

@@ -85,8 +85,8 @@ impl fmt::Display for Doubt {
                 let millis = interval.as_millis();
                 write!(
                     f,
-                    "{given} polls every {millis} ms, which costs much CPU and gives coarse rates: a number \
-                     without a unit is milliseconds, so {millis} seconds are {millis}s"
+                    "{given} polls every {millis} ms, which costs much CPU and gives coarse rates (a number \
+                     without a unit is milliseconds: seconds are written as in 5s)"
                 )
             }
             Self::UnknownVariable(name) => {

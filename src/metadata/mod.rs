@@ -73,7 +73,12 @@ impl Metadata {
     /// The exit code of the last run, if it does not run.
     #[must_use]
     pub fn code_of_end(&self) -> Option<i64> {
-        self.exit_code.filter(|_| self.state.is_some_and(State::is_stopped))
+        self.exit_code.filter(|_| self.is_stopped())
+    }
+
+    /// Whether it has run and does not run now, as far as is known.
+    fn is_stopped(&self) -> bool {
+        self.state.is_some_and(State::is_stopped)
     }
 
     /// A container of which nothing but its ID is known.

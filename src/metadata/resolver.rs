@@ -157,8 +157,7 @@ impl Resolver {
         let words = known.words.as_ref();
         let same_image = words.is_none_or(|words| words.image == row.words.image);
         let same_network = listed.network_mode.is_none() || listed.network_mode == before.network_mode;
-        let began =
-            if before.state.is_some_and(State::is_stopped) { before.finished } else { before.started };
+        let began = if before.is_stopped() { before.finished } else { before.started };
         let same_status = words.is_some_and(|words| words.status == row.words.status);
         let same_run = same_status || !is_later(row.began_after, began);
         let same_end =

@@ -29,7 +29,7 @@ pub(super) struct Seen {
 impl Seen {
     /// Notes an event about the start of a run. `before` is what was known.
     pub(super) fn began(&mut self, before: &Metadata) {
-        let is_over = self.is_over.unwrap_or_else(|| is_over(before));
+        let is_over = self.is_over.unwrap_or_else(|| before.is_stopped());
         self.starts = self.starts.saturating_add(u64::from(is_over));
         // An event can come after the answer that shows the same start.
         if is_over || !runs(before) {
@@ -46,7 +46,7 @@ impl Seen {
     pub(super) fn agrees_with(self, listed: &Metadata) -> bool {
         match self.is_over {
             Some(true) => !runs(listed),
-            Some(false) => !is_over(listed),
+            Some(false) => !listed.is_stopped(),
             None => true,
         }
     }
@@ -54,7 +54,7 @@ impl Seen {
     /// How many starts led from one run to another.
     pub(super) fn starts_since(self, before: &Metadata) -> u64 {
         // The first start of all is no restart.
-        let had_run = before.started.is_some() || is_over(before) || runs(before);
+        let had_run = before.started.is_some() || before.is_stopped() || runs(before);
         self.starts.max(u64::from(had_run))
     }
 
@@ -67,7 +67,7 @@ impl Seen {
         if self.starts > 0 || self.is_over == Some(false) || is_other(now.started, before.started) {
             return Turn::Another;
         }
-        if is_over(before) {
+        if before.is_stopped() {
             let is_another = runs(now)
                 || is_other(now.finished, before.finished)
                 || now.exit_code.zip(before.exit_code).is_some_and(|(now, before)| now != before)
@@ -75,10 +75,10 @@ impl Seen {
             return if is_another { Turn::Another } else { Turn::Same };
         }
         let has_ended = self.is_over == Some(true);
-        let is_first = before.state == Some(State::Created) && (runs(now) || is_over(now));
+        let is_first = before.state == Some(State::Created) && (runs(now) || now.is_stopped());
         if is_first || runs(now) && (has_ended || is_later(began_after, before.started)) {
             Turn::Another
-        } else if is_over(now) || has_ended {
+        } else if now.is_stopped() || has_ended {
             Turn::Ended
         } else {
             Turn::Same
@@ -89,10 +89,6 @@ impl Seen {
 /// Whether a state that is no older than this began after the known one.
 pub(super) fn is_later(began_after: Option<f64>, known: Option<f64>) -> bool {
     began_after.zip(known).is_some_and(|(after, known)| known < after - SLACK)
-}
-
-fn is_over(metadata: &Metadata) -> bool {
-    metadata.state.is_some_and(State::is_stopped)
 }
 
 fn runs(metadata: &Metadata) -> bool {

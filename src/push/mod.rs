@@ -39,6 +39,7 @@ mod verdict;
 pub use compress::{Snappy, gzip, snappy};
 pub use config::{
     Authorization, Config, Endpoint, Otlp, Pem, Protocol, Proxy, Queue, Secret, Spool, Target, Tls, Version,
+    percent_decoded,
 };
 pub use encoder::{Encoder, Part, Pass, Protocols};
 pub use protocols::PROTOCOLS;

@@ -257,7 +257,6 @@ impl<'a> Section<'a> {
     }
 }
 
-/// Makes a tree of events.
 /// A key in an error. What has no value, or characters that no key has, may be a value, and so a secret: the
 /// key in `{password:abc}` is all of it.
 fn named(key: &str, has_value: bool) -> String {
@@ -269,6 +268,7 @@ fn named(key: &str, has_value: bool) -> String {
     }
 }
 
+/// Makes a tree of events.
 struct Reader<'a> {
     parser: Parser<'a, granit_parser::StrInput<'a>>,
     anchors: HashMap<usize, (Node, usize)>,

@@ -132,6 +132,8 @@ impl<'c> Inspections<'c> {
         self.asked.retain(|_, asked| asked.is_under_way || asked.is_looked_up || asked.failures > 0);
         self.waiting.retain(|id| self.asked.contains_key(id));
         self.later.retain(|_, id| self.asked.contains_key(id));
+        // Of containers that are gone there is no other answer that would end it.
+        self.refused.retain(|_, since| since.elapsed() < INSPECT_AGAIN);
     }
 
     /// The next answer. Waits for ever while there is no request. Cancel safe: may be dropped at any time and

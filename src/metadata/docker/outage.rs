@@ -57,9 +57,6 @@ impl Outage {
     }
 }
 
-/// The errno of a path at which nothing is; the same on every architecture of Linux.
-const ENOENT: i32 = 2;
-
 /// Words why the daemon does not answer, and what can be done about it.
 pub(super) fn cause(host: &DockerHost, problem: &Problem) -> String {
     let (path, trouble) = match host {
@@ -83,14 +80,13 @@ pub(super) fn cause(host: &DockerHost, problem: &Problem) -> String {
 
 /// What is wrong with a socket, if that can be seen.
 fn trouble(path: &Path, problem: &Problem) -> Option<Socket> {
-    let found = std::fs::metadata(path);
     let is_denied = matches!(problem, Problem::Denied(_));
-    match found {
+    match std::fs::metadata(path) {
         Ok(found) if found.is_dir() => Some(Socket::Directory),
         Ok(found) if !found.file_type().is_socket() => Some(Socket::NoSocket),
         Ok(found) => is_denied.then(|| Socket::Denied(Some(found.gid()))),
         Err(_) if is_denied => Some(Socket::Denied(None)),
-        Err(error) => (error.raw_os_error() == Some(ENOENT)).then_some(Socket::Missing),
+        Err(_) => matches!(path.try_exists(), Ok(false)).then_some(Socket::Missing),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::masks::{FINDABLE_BYTES, Masks};
 use crate::{
     files::Files,
-    push::config::{Authorization, Endpoint, Pem, Secret},
+    push::config::{Authorization, Endpoint, Pem, Secret, percent_decoded},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hyper::{
@@ -112,23 +112,7 @@ fn of_query(url: &Uri) -> Vec<String> {
     let query = url.query().unwrap_or_default();
     let values = query.split('&').filter_map(|pair| pair.split_once('=')).map(|(_, value)| value);
     let texts = values.chain([query]).filter(|text| is_findable(text));
-    texts.flat_map(|text| [text.to_owned(), decoded(text)]).collect()
-}
-
-/// A text with `%41` as `A`.
-fn decoded(text: &str) -> String {
-    let mut parts = text.split('%');
-    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
-    for part in parts {
-        match part.split_at_checked(2).map(|(digits, rest)| (u8::from_str_radix(digits, 16), rest)) {
-            Some((Ok(byte), rest)) => {
-                bytes.push(byte);
-                bytes.extend_from_slice(rest.as_bytes());
-            }
-            _ => bytes.extend_from_slice(part.as_bytes()),
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+    texts.flat_map(|text| [Some(text.to_owned()), percent_decoded(text)]).flatten().collect()
 }
 
 fn secret(secret: &Secret, files: &mut Files) -> Result<String, String> {

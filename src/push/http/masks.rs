@@ -14,19 +14,13 @@ const MASK: &str = "<secret>";
 pub(super) const FINDABLE_BYTES: usize = 4;
 const NOT_SHOWN: &str = "(not shown: a secret of less than 4 characters could be in it)";
 
-/// The longest way to write one character, `\u0026`.
-const SPELLING_BYTES: usize = 6;
+/// No way to write one character is longer: two escapes of JSON, or a number in HTML.
+const SPELLING_BYTES: usize = 12;
 /// How many ways to read a text are followed. More than two come only from rows of `\` or `%25`.
 const PLACES: usize = 8;
-const HTML: [(u8, &[u8]); 7] = [
-    (b'&', b"&amp;"),
-    (b'<', b"&lt;"),
-    (b'>', b"&gt;"),
-    (b'"', b"&#34;"),
-    (b'"', b"&quot;"),
-    (b'\'', b"&#39;"),
-    (b'\'', b"&apos;"),
-];
+/// The names of HTML. It can also write each character as a number.
+const NAMES: [(char, &str); 5] =
+    [('&', "&amp;"), ('<', "&lt;"), ('>', "&gt;"), ('"', "&quot;"), ('\'', "&apos;")];
 
 /// Secrets that were sent with a request.
 #[derive(Clone, Default)]
@@ -55,7 +49,7 @@ impl Masks {
         for secret in self.0.iter() {
             for from in 0..text.len() {
                 let rest = text.as_bytes().get(from..).unwrap_or_default();
-                let Some(length) = length_at(rest, secret.as_bytes(), is_cut) else { continue };
+                let Some(length) = length_at(rest, secret, is_cut) else { continue };
                 if secret.len() < FINDABLE_BYTES {
                     return NOT_SHOWN.to_owned();
                 }
@@ -86,15 +80,14 @@ impl fmt::Debug for Masks {
 
 /// How long the secret with which a text begins is there. At the end of a text that is cut, its beginning is
 /// enough.
-fn length_at(text: &[u8], secret: &[u8], is_cut: bool) -> Option<usize> {
+fn length_at(text: &[u8], secret: &str, is_cut: bool) -> Option<usize> {
     // Most texts begin with another letter.
     if !is_cut || text.len() >= SPELLING_BYTES {
-        let first = secret.first()?;
-        spellings(text, *first).next()?;
+        spellings(text, secret.chars().next()?).next()?;
     }
-    // A byte can be spelled in several ways, so there can be several places to go on from.
+    // A character can be spelled in several ways, so there can be several places to go on from.
     let mut places = vec![0];
-    for (number, byte) in secret.iter().enumerate() {
+    for (number, character) in secret.chars().enumerate() {
         let mut next = Vec::new();
         for place in places {
             let rest = text.get(place..).unwrap_or_default();
@@ -102,7 +95,7 @@ fn length_at(text: &[u8], secret: &[u8], is_cut: bool) -> Option<usize> {
             if is_cut && number > 0 && (rest.is_empty() || may_go_on) {
                 return Some(text.len());
             }
-            next.extend(spellings(rest, *byte).map(|length| place + length));
+            next.extend(spellings(rest, character).map(|length| place + length));
         }
         if next.is_empty() {
             return None;
@@ -115,28 +108,71 @@ fn length_at(text: &[u8], secret: &[u8], is_cut: bool) -> Option<usize> {
     places.pop()
 }
 
-/// How long a byte is in each of the spellings in which a text can begin with it. Small letters are large
-/// ones too, because the names of hosts lose the difference.
-fn spellings(text: &[u8], byte: u8) -> impl Iterator<Item = usize> {
-    let is_it = |found: Option<u8>| found.is_some_and(|found| found.eq_ignore_ascii_case(&byte));
-    let hex = |from: usize| {
-        let digits = text.get(from..from + 2).and_then(|digits| std::str::from_utf8(digits).ok())?;
-        u8::from_str_radix(digits, 16).ok()
-    };
-    let first = text.first().copied();
-    let is_plain = is_it(first) || (byte == b' ' && first == Some(b'+'));
-    let is_url = first == Some(b'%') && is_it(hex(1));
-    let is_escaped = first == Some(b'\\') && is_it(text.get(1).copied());
-    let is_json = text.starts_with(br"\u00") && is_it(hex(4));
-    let html = HTML.iter().find(|(of, spelling)| *of == byte && text.starts_with(spelling));
+/// How long a character is in each of the spellings in which a text can begin with it. Small letters are
+/// large ones too, because the names of hosts lose the difference.
+fn spellings(text: &[u8], character: char) -> impl Iterator<Item = usize> {
+    let mut buffer = [0; 4];
+    let bytes: &[u8] = character.encode_utf8(&mut buffer).as_bytes();
+    let is_it =
+        |found: u32| char::from_u32(found).is_some_and(|found| found.eq_ignore_ascii_case(&character));
+    let begins = |text: &[u8]| text.get(..bytes.len()).is_some_and(|text| text.eq_ignore_ascii_case(bytes));
+    let is_plain = begins(text) || (character == ' ' && text.first() == Some(&b'+'));
+    let is_escaped = text.first() == Some(&b'\\') && text.get(1..).is_some_and(begins);
+    let name = NAMES.iter().find(|(of, name)| *of == character && text.starts_with(name.as_bytes()));
     let found = [
-        is_plain.then_some(1),
-        is_url.then_some(3),
-        is_escaped.then_some(2),
-        is_json.then_some(6),
-        html.map(|(_, spelling)| spelling.len()),
+        is_plain.then_some(bytes.len()),
+        in_url(text, bytes),
+        is_escaped.then_some(bytes.len() + 1),
+        in_json(text).filter(|(found, _)| is_it(*found)).map(|(_, length)| length),
+        name.map(|(_, name)| name.len()),
+        in_html(text).filter(|(found, _)| is_it(*found)).map(|(_, length)| length),
     ];
     found.into_iter().flatten()
+}
+
+/// How long these bytes are in a URL, which writes each as `%41` or, beyond ASCII, sometimes as it is.
+fn in_url(text: &[u8], bytes: &[u8]) -> Option<usize> {
+    let mut length = 0;
+    for byte in bytes {
+        let rest = text.get(length..)?;
+        let is_hex = |rest: &[u8]| {
+            let found = number(rest.get(..2)?, 16)?;
+            u8::try_from(found).ok().filter(|found| found.eq_ignore_ascii_case(byte))
+        };
+        length += match rest.split_first()? {
+            (b'%', rest) if is_hex(rest).is_some() => 3,
+            (first, _) if first == byte && !byte.is_ascii() => 1,
+            _ => return None,
+        };
+    }
+    Some(length)
+}
+
+/// The character that a text begins with as JSON escapes it, `\u0041`, and how long that is. Two of them can
+/// be one character.
+fn in_json(text: &[u8]) -> Option<(u32, usize)> {
+    let unit = |text: &[u8]| u16::try_from(number(text.strip_prefix(br"\u")?.get(..4)?, 16)?).ok();
+    let first = unit(text)?;
+    let second = text.get(6..).and_then(unit);
+    let both = char::decode_utf16([Some(first), second].into_iter().flatten()).next()?.ok()?;
+    Some((u32::from(both), 6 * both.len_utf16()))
+}
+
+/// The character that a text begins with as HTML numbers it, `&#65;` or `&#x41;`, and how long that is.
+fn in_html(text: &[u8]) -> Option<(u32, usize)> {
+    let digits = text.strip_prefix(b"&#")?;
+    let hex = digits.strip_prefix(b"x").or_else(|| digits.strip_prefix(b"X"));
+    let (digits, radix) = hex.map_or((digits, 10), |digits| (digits, 16));
+    let end = digits.iter().take(SPELLING_BYTES).position(|byte| *byte == b';')?;
+    let (digits, rest) = digits.split_at_checked(end)?;
+    Some((number(digits, radix)?, text.len() - rest.len() + 1))
+}
+
+/// A number of digits only.
+fn number(digits: &[u8], radix: u32) -> Option<u32> {
+    let mut digits = digits.iter().map(|digit| char::from(*digit).to_digit(radix)).peekable();
+    digits.peek()?;
+    digits.try_fold(0_u32, |value, digit| value.checked_mul(radix)?.checked_add(digit?))
 }
 
 /// The first line of a text that can have any content and length, fit for a log line.
@@ -173,12 +209,29 @@ mod tests {
             r#"bad s3cr@t\u0026\"pw ü!"#,
             "bad s3cr@t&amp;&#34;pw ü!",
             "bad s3cr@t&amp;&quot;pw ü!",
+            // As Python, PHP and others write it.
+            r#"bad s3cr@t\u0026\"pw \u00fc!"#,
+            r#"bad s3cr@t\u0026\"pw \u00FC!"#,
+            "bad s3cr@t&#x26;&#034;pw&#32;&#xfc;!",
+            "bad s3cr@t&#X26;&#0034;pw &#252;!",
             "bad tpw100%!",
             "bad tpw100%25!",
         ] {
             assert_eq!(masks.line(text.as_bytes(), false), "bad <secret>!", "{text}");
         }
         assert_eq!(masks.line(b"bad s3cr@t&pw", false), "bad s3cr@t&pw");
+        let masks = self::masks(&["a\u{1f600}b'cd"]);
+        for text in
+            ["a\u{1f600}b&#39;cd", r"a\ud83d\ude00b\u0027cd", "a%F0%9F%98%80b%27cd", "a&#x1f600;b&apos;cd"]
+        {
+            assert_eq!(masks.line(text.as_bytes(), false), "<secret>", "{text}");
+        }
+        // What is no spelling of it.
+        for text in
+            [r"a\ud83db'cd", "a&#;b'cd", "a&#x;b'cd", "a&#99999999999;b'cd", r"a\u+83db'cd", "a%F0%9Fb'cd"]
+        {
+            assert_eq!(masks.line(text.as_bytes(), false), text);
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! OpenTelemetry's environment variables.
 
-use super::{endpoint::header, fault::Fault, files, url::percent_decoded};
-use crate::push::{Pem, Secret};
+use super::{endpoint::header, fault::Fault, files};
+use crate::push::{Pem, Secret, percent_decoded};
 use std::{path::PathBuf, time::Duration};
 
 /// What OpenTelemetry's variables say of a receiver, its URL apart.

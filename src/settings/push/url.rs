@@ -1,6 +1,6 @@
 //! Where a receiver is: a URL, with user and password apart.
 
-use crate::push::Secret;
+use crate::push::{Secret, percent_decoded};
 use hyper::Uri;
 
 /// A URL without user and password.
@@ -94,22 +94,6 @@ pub(super) fn split(text: &str) -> Vec<&str> {
     found.push(text.get(begin..).unwrap_or_default());
     found.retain(|url| !url.trim_matches(is_separator).is_empty());
     found
-}
-
-/// A text with `%41` as `A`. `None` if what comes out is not UTF-8, or a `%` begins nothing.
-pub(super) fn percent_decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte == b'%' {
-            let digit = |byte: u8| char::from(byte).to_digit(16);
-            let (high, low) = (digit(rest.next()?)?, digit(rest.next()?)?);
-            bytes.push(u8::try_from(high * 16 + low).ok()?);
-        } else {
-            bytes.push(byte);
-        }
-    }
-    String::from_utf8(bytes).ok()
 }
 
 /// A text that may be a URL, without what may be secret: all up to an `@`, and a query.
