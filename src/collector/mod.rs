@@ -90,6 +90,8 @@ pub struct Collector {
     subscribers: Subscribers,
     /// Whether the polling tick rests because nobody asks.
     rest: Rest,
+    /// Whether there is something from ticks that would be taken for the present.
+    has_ticked: bool,
     /// The history of the ticks, if one is kept.
     recorder: Option<Recorder>,
     bodies: Bodies,
@@ -127,6 +129,7 @@ impl Collector {
             waiting: Waiting::default(),
             subscribers: Subscribers::default(),
             rest: Rest::new(now),
+            has_ticked: false,
             recorder: Recorder::new(config.history, config.polling_interval, now),
             bodies: Bodies::default(),
             complaints: HashSet::new(),
@@ -159,7 +162,8 @@ impl Collector {
             }
         }
         self.containers.take_scope(event);
-        if let Some(recorder) = self.recorder.as_mut().filter(|_| self.rest.is_on()) {
+        let is_quiet = self.config.polling_interval.is_some() && self.polling().is_none();
+        if let Some(recorder) = self.recorder.as_mut().filter(|_| is_quiet) {
             // No tick sees who is gone. Later it would seem to have ended then.
             recorder.gone(|then| self.containers.each_live(then));
         }
@@ -225,16 +229,21 @@ impl Collector {
         }
     }
 
-    /// Lets the tick rest if nobody has asked for a while. What the last ticks have found is then forgotten:
-    /// whoever asks next must not take it for the present.
+    /// Lets the tick rest if nobody has asked for a while. Where no rate is served, it ends with the last
+    /// subscriber. What the last ticks have found is then forgotten: whoever asks next must not take it for
+    /// the present.
     fn rest_if_due(&mut self) {
         let now = Instant::now();
         if self.config.polling_interval.is_none() {
             // Ticks come only on request.
-        } else if self.subscribers.is_any() {
+            return;
+        }
+        if self.subscribers.is_any() {
             self.rest.asked(now);
         } else if self.rest.begins(now) {
             tracing::debug!("nobody asks: polling rests until somebody does");
+        }
+        if self.polling().is_none() && std::mem::take(&mut self.has_ticked) {
             self.containers.rest();
         }
     }
@@ -242,6 +251,7 @@ impl Collector {
     /// The polling tick: reads the files for the rate gauges, completes the rate windows and sends the result
     /// to the subscribers. If no subscriber would take it, no result is built.
     pub fn tick(&mut self) {
+        self.has_ticked = true;
         let is_heard = self.subscribers.is_any_ready();
         self.containers.tick(self.start, self.machine.machine().cpu_cores, is_heard, &mut self.pass);
         if let Some(recorder) = &mut self.recorder {

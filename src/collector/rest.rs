@@ -150,6 +150,36 @@ mod tests {
     }
 
     #[test]
+    fn what_a_viewer_was_told_is_not_the_present_after_the_viewer_has_gone() {
+        let (host, directory) = host();
+        let mut collector = collector(host.path());
+        collector.config.selection = Selection::default().without_polled();
+        let (reply, mut answer) = tokio::sync::oneshot::channel();
+        collector.take(Message::Subscribe(reply));
+        let viewer = answer.try_recv().unwrap().unwrap();
+        std::fs::write(directory.join("cpu.stat"), "usage_usec 2\n").unwrap();
+        tick(&mut collector);
+        collector.rest_if_due();
+        let ratios = |collector: &Collector| {
+            collector.containers.all().map(|container| container.rates.cpu_ratio).collect::<Vec<_>>()
+        };
+        assert!(ratios(&collector)[0].is_some());
+        drop(viewer);
+        // Somebody scrapes, so it never rests.
+        page(&mut collector);
+        collector.rest_if_due();
+        assert_eq!((collector.polling(), collector.rest.is_on()), (None, false));
+        assert_eq!(ratios(&collector), [None]);
+        // Who ends now has not ended when the next viewer comes.
+        std::fs::remove_dir_all(&directory).unwrap();
+        collector.take(Message::Scope(ScopeEvent::Resync { scopes: vec![], unlisted: vec![] }));
+        let before = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        std::thread::sleep(Duration::from_millis(200));
+        let ended = history(&mut collector).containers[0].ended.unwrap();
+        assert!((ended - before.as_secs_f64()).abs() < 0.1, "{ended} {before:?}");
+    }
+
+    #[test]
     fn who_ended_during_the_rest_did_not_end_when_somebody_asked() {
         let (host, directory) = host();
         let mut collector = collector(host.path());
