@@ -35,7 +35,7 @@ use support::{
     cgroups::LiveCgroups,
     dockerd::FakeDockerd,
     exporter::{self, Exporter},
-    fixture, value,
+    fixture, front, value,
 };
 
 /// The variable that tells the second run what to do.
@@ -420,6 +420,28 @@ fn https_docker_and_the_health_check_work_in_it() {
         let output = exporter::run(check.arg(fixture("tls/rsa.crt")));
         output.status.success().then_some(())
     });
+}
+
+#[test]
+fn dockers_certificates_can_be_links() {
+    if !is_there("links to Docker's certificates", &[Part::Landlock]) {
+        return;
+    }
+    let host = fixture("debian13-docker26.1-linux6.12");
+    let folder = tempfile::tempdir().unwrap();
+    let (real, links) = (folder.path().join("real"), folder.path().join("links"));
+    std::fs::create_dir(&real).unwrap();
+    std::fs::create_dir(&links).unwrap();
+    for (file, name) in [("ca.crt", "ca.pem"), ("ec-chain.crt", "cert.pem"), ("ec-sec1.key", "key.pem")] {
+        std::fs::copy(fixture("tls").join(file), real.join(file)).unwrap();
+        std::os::unix::fs::symlink(real.join(file), links.join(name)).unwrap();
+    }
+    let _dockerd = FakeDockerd::start(&folder.path().join("docker.sock"), &host);
+    let address = front::start(folder.path().join("docker.sock"), Some(front::mutual_tls()));
+    let mut command = exporter::on_host(&host);
+    command.env("DOCKER_CERT_PATH", &links).args(["-H", &format!("https://{address}"), "--sandbox", "on"]);
+    let exporter = Exporter::ready(&mut command);
+    support::eventually("names are there", || exporter.metrics().contains("name=\"web\"").then_some(()));
 }
 
 #[test]

@@ -60,6 +60,9 @@ pub(super) fn of_run(
         DockerHost::Tls { address, certificates } => {
             connects(&mut plan, address);
             plan.read.push(certificates.clone());
+            // They can be links to elsewhere.
+            let files = ["ca.pem", "cert.pem", "key.pem"].map(|file| certificates.join(file));
+            plan.files.extend(files.into_iter().filter(|file| file.exists()));
         }
     }
     plan.files.extend(guarding);
